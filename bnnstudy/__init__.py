@@ -1,0 +1,31 @@
+"""bnnstudy: how binary neural networks are optimised, reproduced from two papers and measured.
+
+Rooms, from the ground up: `config`, `binarize`, `filters`, `data`, `metrics`, `records`; `claims`,
+`layers`, `optim`; `models`, `tricks`; `training`; `sweeps`; `studies`; `plotting` and the command line.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bnnstudy.config import RunConfig, Stage
+    from bnnstudy.layers import BinaryActivation, BinaryConv2d, BinaryLinear, split_parameters
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BinaryActivation",
+    "BinaryConv2d",
+    "BinaryLinear",
+    "RunConfig",
+    "Stage",
+    "split_parameters",
+]
+
+
+def __getattr__(name: str):
+    # On demand, so that the command line can list and report without waiting for torch.
+    if name in __all__:
+        room = "config" if name in ("RunConfig", "Stage") else "layers"
+        return getattr(importlib.import_module(f"bnnstudy.{room}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,117 @@
+"""The command line: `python -m bnnstudy list | run STUDY | report`."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from bnnstudy.claims import decide, holm
+from bnnstudy.config import PRESETS
+
+DEVICES = ("auto", "cpu", "cuda")
+
+
+class _Parser(argparse.ArgumentParser):
+    """argparse, but an error is one line that names what is wrong, and exit status 2."""
+
+    def error(self, message: str):
+        raise SystemExit(_fail(message))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line; returns the exit status: 0, or 2 for bad input."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(options)
+    except BrokenPipeError:
+        return 0
+    except (ValueError, OSError) as error:
+        return _fail(str(error))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="bnnstudy", description=__doc__, allow_abbrev=False)
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    show = commands.add_parser("list", help="the studies, their claims and presets", allow_abbrev=False)
+    show.set_defaults(command=_list)
+    run = commands.add_parser("run", help="run what is missing of a study", allow_abbrev=False)
+    run.add_argument("study", metavar="STUDY", help="a name that `list` shows")
+    run.add_argument("--preset", default="quick", choices=PRESETS)
+    run.add_argument("--seeds", type=_count, metavar="N", help="final seeds (default: the preset's)")
+    run.add_argument("--device", default="auto", choices=DEVICES)
+    run.add_argument("--workers", type=_count, metavar="N", help="processes (default: one a core)")
+    run.add_argument("--data", type=_folder, metavar="DIR", help="where data is (or BNNSTUDY_DATA)")
+    run.set_defaults(command=_run)
+    report = commands.add_parser("report", help="the verdict of each claim", allow_abbrev=False)
+    report.add_argument("--json", action="store_true", help="one object for each claim")
+    report.set_defaults(command=_report)
+    for command in (run, report):
+        command.add_argument("--results", type=Path, metavar="DIR", help="where records are")
+    return parser
+
+
+def _list(options) -> int:
+    from bnnstudy.studies import STUDIES
+
+    for study in STUDIES.values():
+        presets = ", ".join(study.arms) or "no arms yet"
+        print(f"{study.name:<16} {len(study.claims):>2} claims  {presets:<20}  {study.title}")
+    return 0
+
+
+def _run(options) -> int:
+    from bnnstudy import sweeps, training
+    from bnnstudy.studies import STUDIES
+
+    if options.study not in STUDIES:
+        raise ValueError(f"STUDY must be one of {', '.join(STUDIES)}; got {options.study!r}")
+    study = STUDIES[options.study]
+    place = sweeps.Place(
+        device=training.device_of(options.device),
+        workers=options.workers,
+        data=options.data,
+        **({"results": options.results} if options.results else {}),
+    )
+    records = sweeps.run(study, options.preset, options.seeds, place)
+    print(f"{study.name} {options.preset}: {len(records)} runs under {place.results / study.name}")
+    for claim in study.claims:
+        print(decide(claim, records).line())
+    return 0
+
+
+def _report(options) -> int:
+    from bnnstudy.studies import verdicts
+
+    if options.results and not options.results.is_dir():
+        raise ValueError(f"--results must be a folder, got {str(options.results)!r}")
+    found = verdicts(options.results)
+    if options.json:
+        print(json.dumps([verdict.summary() for verdict in found], indent=1, allow_nan=False))
+        return 0
+    run = [verdict for verdict in found if verdict.verdict != "not run"]
+    held = holm(run)
+    for verdict in run:
+        print(verdict.line() + (" *" if verdict.claim.id in held else ""))
+    print(f"{len(run)} claims run, {len(found) - len(run)} not run; * holds after Holm's correction")
+    return 0
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, got {text!r}")
+    return int(text)
+
+
+def _folder(text: str) -> Path:
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"must be a folder, got {text!r}")
+    return Path(text)
+
+
+def _fail(message: str) -> int:
+    print(f"bnnstudy: {' '.join(message.split())}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

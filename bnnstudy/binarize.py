@@ -1,0 +1,142 @@
+"""`sign`, which is never 0, and the surrogate gradients that stand in for its derivative.
+
+All functions take a tensor of any shape and give one of the same shape, ±1. They differ only in the
+gradient that they pass back. The derivative of the sign is 0 almost everywhere, so training puts a
+*surrogate* in its place (straight-through estimator, STE; Bengio et al. 2013).
+
+Two boundaries are settled here, once. At 0, `sign` follows the sign bit: sign(0) = 1 and
+sign(-0) = -1. At |x| = 1, `clip` passes the gradient (`<=`, not `<`): a latent weight that was clamped
+to ±1 can move again.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+
+def sign(x: Tensor) -> Tensor:
+    """The sign of `x`: 1 where its sign bit is clear, -1 where it is set; never 0.
+
+    sign(x) = 1 for x > 0 and for +0; -1 for x < 0 and for -0.
+
+    The sign bit carries a random start through zero: a latent weight initialised at "zero" is +0 or
+    -0 with its bit drawn at random, so the network is binary from the first step, and a weight whose
+    gradient has always been exactly 0 keeps the sign that it drew. No gradient.
+    """
+    return torch.copysign(torch.ones((), dtype=x.dtype, device=x.device), x.detach())
+
+
+class _Identity(Function):
+    @staticmethod
+    def forward(ctx, x):
+        return sign(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad
+
+
+class _Clip(Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return sign(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        # hardtanh's backward is one fused kernel, but strict (<); the next number above 1 as its
+        # bound makes it <= 1 exactly.
+        bound = 1 + torch.finfo(x.dtype).eps
+        return torch.ops.aten.hardtanh_backward(grad, x, -bound, bound)
+
+
+class _Approx(Function):
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return sign(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        return x.abs().mul_(-2).add_(2).clamp_(min=0).mul_(grad)
+
+
+class _Ede(Function):
+    @staticmethod
+    def forward(ctx, x, t):
+        ctx.save_for_backward(x)
+        ctx.t = t
+        return sign(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        (x,) = ctx.saved_tensors
+        k = max(1 / ctx.t, 1.0)
+        slope = (x * ctx.t).tanh_().square_().neg_().add_(1).mul_(k * ctx.t)
+        return slope.mul_(grad), None
+
+
+def identity(x: Tensor) -> Tensor:
+    """Sign forward, identity backward: the plain ("vanilla") straight-through estimator.
+
+    Forward sign(x); backward d/dx = 1 everywhere. Bengio et al. 2013; paper A, section 3.2, "none".
+    """
+    return _Identity.apply(x)
+
+
+def clip(x: Tensor) -> Tensor:
+    """Sign forward, hard tanh backward: the gradient passes only where |x| <= 1.
+
+    Forward sign(x); backward d/dx = 1 if |x| <= 1, else 0. Paper A, Eq 1 ("gradient clipping").
+    The boundary belongs to the open side, unlike in `torch.nn.Hardtanh`.
+    """
+    return _Clip.apply(x)
+
+
+def approx(x: Tensor) -> Tensor:
+    """ApproxSign: sign forward, the derivative of a piecewise parabola backward.
+
+    Forward sign(x); backward d/dx = max(0, 2 - 2|x|). Liu et al. 2018 (Bi-Real Net), section 3.3.
+    """
+    return _Approx.apply(x)
+
+
+def ede(x: Tensor, t: float = 1.0) -> Tensor:
+    """EDE: sign forward, the derivative of k tanh(t x) backward, with k = max(1/t, 1).
+
+    Forward sign(x); backward d/dx = k t (1 - tanh(t x)^2). Small t is nearly the identity, large t
+    nearly the sign itself; IR-Net raises t to 10 during training. Qin et al. 2020, section 3.2.
+
+    Args:
+        t: steepness, above 0.
+
+    Raises:
+        ValueError: if `t` is not above 0.
+    """
+    if not t > 0:
+        raise ValueError(f"t must be above 0, got {t!r}")
+    return _Ede.apply(x, t)
+
+
+SURROGATES: dict[str, Callable[[Tensor], Tensor]] = {
+    "identity": identity,
+    "clip": clip,
+    "approx": approx,
+    "ede": ede,
+}
+"""The surrogates by name, as layers and configurations spell them."""
+
+
+def surrogate(name: str) -> Callable[[Tensor], Tensor]:
+    """The surrogate called `name`.
+
+    Raises:
+        ValueError: if there is none of that name.
+    """
+    if name not in SURROGATES:
+        raise ValueError(f"surrogate must be one of {', '.join(SURROGATES)}; got {name!r}")
+    return SURROGATES[name]

@@ -1,0 +1,200 @@
+"""`RunConfig`: one value that says everything that decides a run's result.
+
+What does not decide a result (device, number of workers, folders) is not here. No torch either, so
+that lists of runs can be made, hashed and compared at once.
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+
+PRESETS = ("quick", "desk", "short", "paper")
+"""Names of the presets, from the cheapest to the papers' own settings."""
+
+SCHEMA = 1
+"""Version of the configuration's meaning; raised only when an existing field changes its meaning."""
+
+_ALLOWED = {
+    "view": ("latent", "filter"),
+    "schedule": ("constant", "cosine", "linear", "exponential"),
+    "loss": ("squared_hinge", "cross_entropy"),
+    "precision": ("float32", "float64"),
+    "preset": PRESETS,
+}
+_POSITIVE = ("width", "depth", "epochs", "batch_size", "lr", "real_lr", "batch_norm_eps")
+_NOT_NEGATIVE = ("train_size", "weight_decay", "init_scale", "seed")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A part of a run: `epochs` epochs with `changes` made to the run's configuration.
+
+    `changes` is a tuple of (field, value) pairs. The weights go on from the stage before; the
+    optimizers start afresh. A pre-training is a first stage with `binary_weights` False.
+    """
+
+    epochs: int
+    changes: tuple[tuple[str, object], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunConfig:
+    """Everything that decides a run's result.
+
+    Data: `dataset` by name; `train_size` training images (the first ones; 0 means all).
+
+    Network: `model` by name with `width` and `depth`; `binary_weights` False gives the float twin;
+    `activation` is `"sign"` (binary), `"relu"` or `"hardtanh"`; `real_first` and `real_last` keep
+    the first and the last layer real. 1W/32A is binary weights with `"relu"`, 1W/1A with `"sign"`.
+
+    Gradients: `surrogate` for the weights' sign and `activation_surrogate` for the activations',
+    both by name (`bnnstudy.binarize`); `scaling` None or `"mean"`; `clamp` keeps latent weights in
+    [-1, 1] after each step; `init_scale` multiplies the Xavier draw (0: signed zeros).
+
+    View: `"latent"` (real weights, their sign is the network) or `"filter"` (weights are ±1).
+
+    Optimizer: `optimizer` by name. `lr` is its rate (latent view); `gamma` and `weight_decay` are
+    those of paper B's Eq 2-3; `alpha` is the filter view's rate; `momentum` and `betas` are torch's.
+    `real_optimizer` drives the real parameters (here: batch norm); empty means the same optimizer
+    and rate as the weights. `real_lr` is its rate. `schedule` acts on all rates, step by step.
+
+    `batch_norm_momentum` follows torch: the weight of the new batch (papers often give 1 minus it).
+
+    Raises:
+        ValueError: naming the field, its value and what is allowed.
+    """
+
+    dataset: str = "digits"
+    train_size: int = 0
+    model: str = "mlp"
+    width: int = 128
+    depth: int = 3
+    binary_weights: bool = True
+    activation: str = "relu"
+    real_first: bool = False
+    real_last: bool = False
+    surrogate: str = "clip"
+    activation_surrogate: str = "clip"
+    scaling: str | None = None
+    clamp: bool = False
+    init_scale: float = 1.0
+    view: str = "latent"
+    optimizer: str = "adam"
+    lr: float = 1e-3
+    momentum: float = 0.9
+    betas: tuple[float, float] = (0.9, 0.999)
+    gamma: float = 0.1
+    alpha: float = 1e-3
+    weight_decay: float = 0.0
+    real_optimizer: str = ""
+    real_lr: float = 1e-3
+    schedule: str = "constant"
+    stages: tuple[Stage, ...] = ()
+    epochs: int = 10
+    batch_size: int = 100
+    loss: str = "squared_hinge"
+    batch_norm_momentum: float = 0.1
+    batch_norm_eps: float = 1e-4
+    precision: str = "float32"
+    preset: str = "quick"
+    seed: int = 0
+
+    def __post_init__(self):
+        for name, allowed in _ALLOWED.items():
+            if getattr(self, name) not in allowed:
+                choices = ", ".join(allowed)
+                raise ValueError(f"{name} must be one of {choices}; got {getattr(self, name)!r}")
+        for name in _POSITIVE:
+            if not _finite(getattr(self, name)) or getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be above 0, got {getattr(self, name)!r}")
+        for name in _NOT_NEGATIVE:
+            if not _finite(getattr(self, name)) or getattr(self, name) < 0:
+                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)!r}")
+        for name in ("alpha", "gamma", "batch_norm_momentum"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be in (0, 1], got {getattr(self, name)!r}")
+        for name, value in (("momentum", self.momentum), *(("betas", b) for b in self.betas)):
+            if not 0 <= value < 1:
+                raise ValueError(f"{name} must be in [0, 1), got {value!r}")
+        if self.view == "filter" and not self.binary_weights:
+            raise ValueError("view 'filter' needs binary_weights=True: a float twin has no such view")
+        if self.stages and sum(stage.epochs for stage in self.stages) != self.epochs:
+            raise ValueError(f"stages must add up to epochs={self.epochs}, got {self.stages!r}")
+
+    @property
+    def bits(self) -> str:
+        """Bits of weights and activations in the field's notation, such as `"1W/32A"`."""
+        weights = 1 if self.binary_weights else 32
+        return f"{weights}W/{1 if self.activation == 'sign' else 32}A"
+
+    def plan(self) -> tuple["RunConfig", ...]:
+        """The stages as configurations of their own; the run itself where it has none."""
+        if not self.stages:
+            return (self,)
+        return tuple(
+            dataclasses.replace(self, stages=(), epochs=stage.epochs, **dict(stage.changes))
+            for stage in self.stages
+        )
+
+    def differences(self, other: "RunConfig | None" = None) -> dict[str, object]:
+        """Fields in which this configuration differs from `other` (default: from the defaults)."""
+        other = other or RunConfig()
+        names = sorted(field.name for field in dataclasses.fields(self))
+        return {n: getattr(self, n) for n in names if getattr(self, n) != getattr(other, n)}
+
+    def key(self) -> str:
+        """Twelve hex digits that name this configuration, whatever its seed.
+
+        The hash is over the fields that differ from their defaults, sorted, and `SCHEMA`; so a new
+        field with a default leaves the key of every recorded run as it was.
+        """
+        fields = {name: value for name, value in self.differences().items() if name != "seed"}
+        return digest({"schema": SCHEMA, **plain(fields)})[:12]
+
+    def to_dict(self) -> dict[str, object]:
+        """The fields that differ from their defaults, in JSON's types, with the seed always."""
+        return plain({**self.differences(), "seed": self.seed})
+
+    @classmethod
+    def from_dict(cls, fields: dict[str, object]) -> "RunConfig":
+        """The configuration that `to_dict` wrote.
+
+        Raises:
+            ValueError: naming a field that does not exist.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        for name in fields:
+            if name not in known:
+                raise ValueError(f"{name!r} is no field of RunConfig; allowed: {sorted(known)}")
+        fields = dict(fields)
+        if "betas" in fields:
+            fields["betas"] = tuple(fields["betas"])
+        if "stages" in fields:
+            fields["stages"] = tuple(
+                Stage(epochs=s["epochs"], changes=tuple((n, v) for n, v in s["changes"]))
+                for s in fields["stages"]
+            )
+        return cls(**fields)
+
+
+def digest(value: object) -> str:
+    """sha256, in hex, of a value as JSON with sorted keys and no spaces."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def plain(value: object) -> object:
+    """A value in JSON's own types: dataclasses become dicts, tuples lists."""
+    if dataclasses.is_dataclass(value):
+        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+    if isinstance(value, dict):
+        return {name: plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -1,0 +1,141 @@
+"""Optimizers as linear filters on gradients: coefficients, poles, responses (numpy and scipy only).
+
+A causal linear filter maps gradients x_i to a state y_i by
+
+    a_0 y_i = b_0 x_i + … + b_M x_{i-M} - a_1 y_{i-1} - … - a_N y_{i-N},
+
+written `(b, a)` as in `scipy.signal`. The weight is -sign(y_i). A positive factor on y changes no
+sign; that is why the outer learning rate of a binary network drops out (paper B, Eq 8).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import signal
+
+ON_CIRCLE = 1e-7
+"""How near to the unit circle a pole counts as on it, and two poles on it as one; roots of
+polynomials are known to about the square root of the machine's precision."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """The coefficients of one causal linear filter: `b` on the inputs, `a` on the outputs."""
+
+    b: tuple[float, ...]
+    a: tuple[float, ...]
+
+    @property
+    def poles(self) -> np.ndarray:
+        """The roots of the denominator a_0 z^N + … + a_N."""
+        return np.roots(self.a)
+
+
+def ema(alpha: float) -> Filter:
+    """Exponential moving average y_i = (1-alpha) y_{i-1} + alpha x_i. Paper B, Eq 15."""
+    return Filter((alpha,), (1.0, alpha - 1.0))
+
+
+def cascade(*rates: float) -> Filter:
+    """Moving averages one after another; two rates (alpha, gamma) are paper B's Eq 16.
+
+    b = prod(rates); a = coefficients of prod(1 - (1 - rate) z^-1).
+    """
+    a = np.ones(1)
+    for rate in rates:
+        a = np.convolve(a, (1.0, rate - 1.0))
+    return Filter((float(np.prod(rates)),), tuple(map(float, a)))
+
+
+def torch_sgd(lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> Filter:
+    """`torch.optim.SGD` without dampening, as a filter from gradients to -w (zero start).
+
+    buf_i = momentum buf_{i-1} + x_i + weight_decay w_{i-1}; w_i = w_{i-1} - lr buf_i, hence
+    b = (lr), a = (1, -(1 + momentum - lr weight_decay), momentum).
+    """
+    return Filter((lr,), (1.0, -(1.0 + momentum - lr * weight_decay), momentum))
+
+
+def latent_to_filter(lr: float, weight_decay: float, w0=0.0) -> tuple[float, object]:
+    """The filter view of latent SGD: (alpha, initial_state) = (lr weight_decay, -weight_decay w0).
+
+    gamma is the same in both views. Paper B, Eq 6-9, and the start that it leaves out.
+
+    Raises:
+        ValueError: if alpha is not in (0, 1].
+    """
+    alpha = lr * weight_decay
+    if not 0 < alpha <= 1:
+        raise ValueError(f"lr * weight_decay must be in (0, 1], got {lr!r} * {weight_decay!r}")
+    return alpha, -weight_decay * w0
+
+
+def torch_to_cascade(lr: float, momentum: float, weight_decay: float) -> tuple[float, float]:
+    """The (alpha, gamma) at which the cascade is torch's SGD, alpha the smaller one.
+
+    alpha + gamma = 1 - momentum + lr weight_decay and alpha gamma = lr weight_decay: the two rates
+    are the roots of a quadratic, real while lr weight_decay <= (1 - sqrt(momentum))^2.
+
+    Raises:
+        ValueError: beyond that limit, where the poles are complex and no cascade is the same filter.
+    """
+    product, total = lr * weight_decay, 1 - momentum + lr * weight_decay
+    limit = (1 - momentum**0.5) ** 2
+    if product > limit:
+        raise ValueError(
+            f"lr * weight_decay must be at most (1 - sqrt(momentum))^2 = {limit:.6g} "
+            f"for real poles, got {product:.6g}"
+        )
+    # The larger root first, then the smaller from the product: the difference would lose its digits.
+    gamma = (total + max(total**2 - 4 * product, 0.0) ** 0.5) / 2
+    return product / gamma, gamma
+
+
+def require_stable(filter: Filter) -> None:
+    """Refuse a filter whose state would grow without bound.
+
+    Raises:
+        ValueError: if a pole lies outside the unit circle, or two poles at one place on it. A simple
+            pole on it (at 1: a running sum, no decay) is allowed.
+    """
+    poles = filter.poles
+    outside = poles[np.abs(poles) > 1 + ON_CIRCLE]
+    if outside.size:
+        raise ValueError(f"a must have no pole outside the unit circle, got {_listed(outside)}")
+    on = poles[np.abs(np.abs(poles) - 1) <= ON_CIRCLE]
+    for k, pole in enumerate(on):
+        if np.any(np.abs(on[k + 1 :] - pole) <= ON_CIRCLE):
+            raise ValueError(f"a must have no multiple pole on the unit circle, got {_listed(on)}")
+
+
+def response(filter: Filter, frequencies) -> np.ndarray:
+    """|H| at `frequencies` in cycles a step (0 to 0.5)."""
+    return np.abs(signal.freqz(filter.b, filter.a, worN=np.asarray(frequencies), fs=1.0)[1])
+
+
+def time_constant(filter: Filter) -> float:
+    """Steps in which the slowest mode falls to 1/e: -1 / ln max|pole|; infinite for a running sum."""
+    slowest = np.abs(filter.poles).max(initial=0.0)
+    if slowest >= 1 - ON_CIRCLE:
+        return float("inf")
+    return 0.0 if slowest == 0 else float(-1 / np.log(slowest))
+
+
+def noise_gain(filter: Filter) -> float:
+    """Output variance for white noise of variance 1: the sum of the squared impulse response.
+
+    Solved exactly as the discrete Lyapunov equation of the state-space form.
+    """
+    width = max(len(filter.a), len(filter.b))
+    b, a = (np.pad(c, (0, width - len(c))) for c in (filter.b, filter.a))
+    if width == 1:
+        return float((b[0] / a[0]) ** 2)
+    from scipy.linalg import solve_discrete_lyapunov
+
+    state, entry, exit, direct = signal.tf2ss(b, a)
+    spread = solve_discrete_lyapunov(state, entry @ entry.T)
+    return float((exit @ spread @ exit.T + direct**2).item())
+
+
+def _listed(poles: np.ndarray) -> str:
+    return ", ".join(f"{pole:.6g}" for pole in poles)

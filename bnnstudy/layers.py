@@ -1,0 +1,238 @@
+"""Layers with binary weights or activations, and the split of a model's parameters into two kinds.
+
+The layers take torch's own arguments, then three more. Arithmetic is *simulated*: weights are ±1 but
+stored and multiplied in floating point, as in all training of binary networks.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bnnstudy import binarize
+
+
+class _BinaryWeight:
+    """What the binary layers share: a weight that is binarised on the way, or ±1 already."""
+
+    binary_parameters = ("weight",)
+
+    def _set_up(self, surrogate: str, scaling: str | None, weights: str) -> None:
+        if weights not in ("latent", "binary"):
+            raise ValueError(f"weights must be one of latent, binary; got {weights!r}")
+        if scaling not in (None, "mean"):
+            raise ValueError(f"scaling must be None or 'mean', got {scaling!r}")
+        self.surrogate, self.scaling, self.weights = surrogate, scaling, weights
+        self._binarize = binarize.surrogate(surrogate)
+        if weights == "binary":
+            if scaling is not None:
+                raise ValueError(f"scaling must be None with weights='binary', got {scaling!r}")
+            if surrogate not in ("clip", "identity"):
+                raise ValueError(
+                    f"surrogate has no meaning with weights='binary' (no mask), got {surrogate!r}"
+                )
+            with torch.no_grad():
+                self.weight.copy_(binarize.sign(self.weight))
+
+    def effective_weight(self) -> Tensor:
+        """What the layer multiplies with: ±1, times the scale of each output where there is one."""
+        if self.weights == "binary":
+            return self.weight
+        weight = self._binarize(self.weight)
+        if self.scaling is None:
+            return weight
+        others = tuple(range(1, weight.dim()))
+        return weight * self.weight.detach().abs().mean(dim=others, keepdim=True)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{super().extra_repr()}, surrogate={self.surrogate!r}, scaling={self.scaling!r}, "
+            f"weights={self.weights!r}"
+        )
+
+
+class BinaryLinear(_BinaryWeight, nn.Linear):
+    """A linear layer whose weights are ±1: y = x sign(w)^T s + b.
+
+    Args:
+        in_features, out_features, bias, device, dtype: as in `torch.nn.Linear`.
+        surrogate: the gradient that stands in for that of the sign (`bnnstudy.binarize`).
+        scaling: None, or `"mean"`: s_c = mean |w| over output c's weights, without a gradient of its
+            own (Rastegari et al. 2016; Liu et al. 2018). None means s = 1.
+        weights: `"latent"`: the parameter is real and binarised on the way; `"binary"`: the parameter
+            itself is ±1 and used as it is (the filter view), without scaling or mask.
+
+    Shapes: input (..., in_features), output (..., out_features).
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device=None,
+        dtype=None,
+        *,
+        surrogate: str = "clip",
+        scaling: str | None = None,
+        weights: str = "latent",
+    ):
+        super().__init__(in_features, out_features, bias, device, dtype)
+        self._set_up(surrogate, scaling, weights)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear(input, self.effective_weight(), self.bias)
+
+
+class BinaryConv2d(_BinaryWeight, nn.Conv2d):
+    """A 2-d convolution whose weights are ±1; see `BinaryLinear` for the last three arguments.
+
+    Args:
+        in_channels … dtype: as in `torch.nn.Conv2d`.
+        surrogate, scaling, weights: as in `BinaryLinear`; with scaling one factor an output channel.
+
+    Shapes: input (N, C, H, W), output (N, out_channels, H', W').
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size,
+        stride=1,
+        padding=0,
+        dilation=1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device=None,
+        dtype=None,
+        *,
+        surrogate: str = "clip",
+        scaling: str | None = None,
+        weights: str = "latent",
+    ):
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+        )
+        self._set_up(surrogate, scaling, weights)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self._conv_forward(input, self.effective_weight(), self.bias)
+
+
+class BinaryActivation(nn.Module):
+    """The sign as an activation, elementwise, with a surrogate gradient by name.
+
+    Args:
+        surrogate: one of `bnnstudy.binarize.SURROGATES`.
+
+    Raises:
+        ValueError: if there is no surrogate of that name.
+    """
+
+    def __init__(self, surrogate: str = "clip"):
+        super().__init__()
+        self.surrogate = surrogate
+        self._binarize = binarize.surrogate(surrogate)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self._binarize(input)
+
+    def extra_repr(self) -> str:
+        return f"surrogate={self.surrogate!r}"
+
+
+class RSign(nn.Module):
+    """Sign with a learned threshold for each channel: y = sign(x - a_c), surrogate `"approx"`.
+
+    Args:
+        channels: number of channels, the second dimension of the input.
+        surrogate: as in `BinaryActivation`.
+
+    Source: Liu et al. 2020 (ReActNet), section 3.2.
+    """
+
+    def __init__(self, channels: int, surrogate: str = "approx"):
+        super().__init__()
+        self.threshold = nn.Parameter(torch.zeros(channels))
+        self._binarize = binarize.surrogate(surrogate)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self._binarize(input - _per_channel(self.threshold, input))
+
+
+class RPReLU(nn.Module):
+    """PReLU with learned shifts: y = f(x - g_c) + z_c, f(u) = u for u > 0, else b_c u.
+
+    Args:
+        channels: number of channels, the second dimension of the input.
+        slope: the slope b_c at the start.
+
+    Source: Liu et al. 2020 (ReActNet), section 3.2.
+    """
+
+    def __init__(self, channels: int, slope: float = 0.25):
+        super().__init__()
+        self.shift_in = nn.Parameter(torch.zeros(channels))
+        self.shift_out = nn.Parameter(torch.zeros(channels))
+        self.slope = nn.Parameter(torch.full((channels,), slope))
+
+    def forward(self, input: Tensor) -> Tensor:
+        moved = input - _per_channel(self.shift_in, input)
+        return F.prelu(moved, self.slope) + _per_channel(self.shift_out, input)
+
+
+def _per_channel(values: Tensor, input: Tensor) -> Tensor:
+    return values.view(1, -1, *(1,) * (input.dim() - 2))
+
+
+def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """The model's parameters as two lists: (binary, real). Total and exclusive.
+
+    A parameter is binary if the layer that owns it says so (its `binary_parameters`); all others are
+    real. Each parameter stands in exactly one of the lists, once, in the model's order.
+
+    Raises:
+        TypeError: if `model` is no `torch.nn.Module`.
+        ValueError: if it has no parameters, if one parameter is claimed as binary by one layer and
+            used as real by another, or if a ±1 weight is not ±1.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    binary, real = {}, {}
+    for path, module in model.named_modules():
+        own = getattr(module, "binary_parameters", ())
+        for name, parameter in module.named_parameters(recurse=False):
+            kind = binary if name in own else real
+            kind[id(parameter)] = parameter
+            if name in own and getattr(module, "weights", None) == "binary":
+                _require_signs(parameter, f"{path}.{name}".lstrip("."))
+    if not binary and not real:
+        raise ValueError("model has no parameters to split")
+    shared = binary.keys() & real.keys()
+    if shared:
+        names = [name for name, parameter in model.named_parameters() if id(parameter) in shared]
+        raise ValueError(f"parameters {names} are shared by a binary and a real layer")
+    return list(binary.values()), list(real.values())
+
+
+def _require_signs(parameter: Tensor, name: str) -> None:
+    wrong = int((parameter.detach().abs() != 1).sum())
+    if wrong:
+        raise ValueError(f"{name} must be ±1 (weights='binary'); {wrong} of its values are not")

@@ -1,0 +1,103 @@
+"""What is measured of a binary network: accuracy, flips, saturation. Tensors in, numbers out."""
+
+import torch
+from torch import Tensor
+
+from bnnstudy.binarize import sign
+
+
+def accuracy(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Share of rows of `outputs` (N, classes) whose largest value stands at `labels` (N)."""
+    return (outputs.argmax(1) == labels).double().mean()
+
+
+def flips(before: Tensor, after: Tensor) -> Tensor:
+    """Number of weights whose sign differs between two tensors of one shape (no host sync)."""
+    return (torch.signbit(before) != torch.signbit(after)).sum()
+
+
+def flip_ratio(before: list[Tensor], after: list[Tensor]) -> float:
+    """FF ratio: the share of all binary weights that changed sign in one update.
+
+    FF = sum |sign(w_{i+1}) - sign(w_i)| / 2 / N. Liu et al. 2021 (AdamBNN); paper B, section 3.
+
+    Raises:
+        ValueError: if the lists are empty or do not match.
+    """
+    if not before or [b.shape for b in before] != [a.shape for a in after]:
+        raise ValueError("before and after must be lists of tensors of the same shapes, not empty")
+    changed = sum(int(flips(b, a)) for b, a in zip(before, after, strict=True))
+    return changed / sum(b.numel() for b in before)
+
+
+def correlation_to_start(start: list[Tensor], end: list[Tensor]) -> float:
+    """C2I: mean product of final and initial signs, 1 (nothing changed) to -1; 0 is chance."""
+    return 1 - 2 * flip_ratio(start, end)
+
+
+def saturation(weights: list[Tensor]) -> float:
+    """Share of latent weights with |w| >= 1, where `clip` passes a gradient at most on the edge."""
+    beyond = sum(int((w.detach().abs() >= 1).sum()) for w in weights)
+    return beyond / sum(w.numel() for w in weights)
+
+
+def dead(weights: list[Tensor]) -> float:
+    """Share of latent weights with |w| > 1: with the surrogate `clip` no gradient reaches them."""
+    beyond = sum(int((w.detach().abs() > 1).sum()) for w in weights)
+    return beyond / sum(w.numel() for w in weights)
+
+
+def not_binary(weights: list[Tensor]) -> int:
+    """Number of values that are neither 1 nor -1."""
+    return sum(int((w.detach() != sign(w)).sum()) for w in weights)
+
+
+class FlipRatio:
+    """Observes the flip ratio of a training run, by layer, at about `points` log-spaced steps.
+
+    Args:
+        weights: the observed weights by layer name.
+        steps: length of the run in steps.
+        points: how many steps to look at, at most.
+    """
+
+    def __init__(self, weights: dict[str, Tensor], steps: int, points: int = 50):
+        self._weights = weights
+        self._at = log_spaced(steps, points)
+        self._steps: list[int] = []
+        self._counts: list[Tensor] = []
+        self._before: list[Tensor] = []
+
+    def before(self, step: int) -> None:
+        """To be called before step number `step` (from 1)."""
+        if step in self._at:
+            self._before = [w.detach().clone() for w in self._weights.values()]
+
+    def after(self, step: int) -> None:
+        """To be called after it."""
+        if step in self._at:
+            pairs = zip(self._before, self._weights.values(), strict=True)
+            self._counts.append(torch.stack([flips(b, w.detach()) for b, w in pairs]))
+            self._steps.append(step)
+
+    def report(self) -> dict:
+        """Steps, FF ratio over all weights, and by layer (in four digits, to keep records small)."""
+        if not self._counts:
+            return {"steps": [], "all": [], "layers": {}}
+        counts = torch.stack(self._counts).double().cpu()
+        sizes = torch.tensor([w.numel() for w in self._weights.values()], dtype=torch.float64)
+        layers = (counts / sizes).T.tolist()
+        return {
+            "steps": self._steps,
+            "all": _short((counts.sum(1) / sizes.sum()).tolist()),
+            "layers": {n: _short(v) for n, v in zip(self._weights, layers, strict=True)},
+        }
+
+
+def log_spaced(steps: int, points: int) -> frozenset[int]:
+    """At most `points` whole numbers from 1 to `steps`, both included, evenly spaced in logarithm."""
+    return frozenset(round(steps ** (k / (points - 1))) for k in range(points))
+
+
+def _short(values: list[float]) -> list[float]:
+    return [float(f"{value:.4g}") for value in values]

@@ -1,0 +1,178 @@
+"""The filter view: a weight is ±1, and a filtered gradient decides its sign. No latent weight."""
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from bnnstudy import binarize, filters
+
+MAX_ORDER = 8
+"""Highest order of a `LinearFilter`, which keeps one buffer of a weight's size for each order."""
+
+
+class FilterOptimizer(Optimizer):
+    """Two moving averages in cascade on the gradient; the weight is minus the sign of the result.
+
+        m_i = (1 - gamma) m_{i-1} + gamma grad_i,   m_{-1} = 0
+        g_i = (1 - alpha) g_{i-1} + alpha m_i,      weight: -sign(g_i)
+
+    It is latent SGD with alpha = lr * weight_decay (`bnnstudy.filters.latent_to_filter`). The state is
+    kept as -g, so that the weight is its sign without one more pass. A state of exactly 0 carries the
+    sign of its weight, so a weight whose gradient has always been 0 stays as it was drawn.
+
+    `alpha` follows any torch scheduler: the group's `lr` starts at 1 and the rate in force is
+    alpha * lr, which may reach 0.
+
+    Args:
+        params: parameters whose values are all ±1, or groups of them.
+        alpha: weight of the new value in the outer average, in (0, 1].
+        gamma: the same in the inner average, in (0, 1]; 1 leaves a first-order filter.
+        initial_state: g_{-1}, one tensor a parameter in order; None means 0. Latent weights that start
+            at w0 correspond to -weight_decay * w0.
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
+
+    Source: Quist et al. 2023, Eq 11-13.
+    """
+
+    def __init__(self, params, alpha: float, gamma: float = 0.1, initial_state=None):
+        if not 0 < alpha <= 1:
+            raise ValueError(f"alpha must be in (0, 1], got {alpha!r}")
+        if not 0 < gamma <= 1:
+            raise ValueError(f"gamma must be in (0, 1], got {gamma!r}")
+        super().__init__(params, {"lr": 1.0, "alpha": alpha, "gamma": gamma})
+        weights = _signed_weights(self)
+        if initial_state is None:
+            starts = [torch.zeros_like(w) for w in weights]
+        else:
+            starts = [-start for start in initial_state]
+        if [s.shape for s in starts] != [w.shape for w in weights]:
+            raise ValueError("initial_state must be one tensor a parameter, each of its shape")
+        for w, start in zip(weights, starts, strict=True):
+            self._start(w, start.detach().to(w))
+
+    def _start(self, w: Tensor, descent: Tensor) -> None:
+        # Where the state is 0 its sign bit carries the weight's sign.
+        descent = torch.where(descent == 0, torch.copysign(descent, w.detach()), descent)
+        wrong = int((torch.signbit(descent) != torch.signbit(w)).sum())
+        if wrong:
+            raise ValueError(
+                "initial_state must have the opposite sign of the weights (weight = -sign(state)); "
+                f"{wrong} of {w.numel()} values do not"
+            )
+        self.state[w]["momentum"] = torch.zeros_like(descent)
+        self.state[w]["descent"] = descent
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        """One update of all parameters that have a gradient; returns the closure's loss, if any."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            weights = [p for p in group["params"] if p.grad is not None]
+            if not weights:
+                continue
+            momenta = [self.state[w]["momentum"] for w in weights]
+            descents = [self.state[w]["descent"] for w in weights]
+            alpha = group["alpha"] * group["lr"]
+            torch._foreach_lerp_(momenta, [w.grad for w in weights], group["gamma"])
+            torch._foreach_mul_(descents, 1 - alpha)
+            torch._foreach_add_(descents, momenta, alpha=-alpha)
+            for w, descent in zip(weights, descents, strict=True):
+                torch.copysign(_one(w), descent, out=w)
+        return loss
+
+    def filtered(self, weight: Tensor) -> Tensor:
+        """g, the filtered gradient of one parameter."""
+        return -self.state[weight]["descent"]
+
+
+class LinearFilter(Optimizer):
+    """Any causal linear filter of order up to 8 on the gradient; the weight is minus its sign.
+
+        a_0 y_i = sum_k b_k grad_{i-k} - sum_{k>0} a_k y_{i-k},   weight: -sign(y_i)
+
+    Transposed direct form II, zero start. Where y is exactly 0 the weight stays as it is. The
+    coefficients do not follow a schedule: with moving ones this form is another filter than the
+    cascade.
+
+    Args:
+        params: parameters whose values are all ±1, or groups of them.
+        b, a: coefficients as in `scipy.signal.lfilter`; a_0 not 0.
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed: an order above 8, a pole
+            outside the unit circle or a multiple one on it; a simple one on it is allowed.
+
+    Source: Quist et al. 2023, Eq 14.
+    """
+
+    def __init__(self, params, b, a):
+        b, a = [float(c) for c in b], [float(c) for c in a]
+        if not b or not any(b):
+            raise ValueError(f"b must have a coefficient that is not 0, got {b!r}")
+        if not a or a[0] == 0:
+            raise ValueError(f"a must start with a coefficient that is not 0, got {a!r}")
+        if not all(map(_is_finite, b + a)):
+            raise ValueError(f"b and a must be finite, got {b!r} and {a!r}")
+        order = max(len(a), len(b)) - 1
+        if order > MAX_ORDER:
+            raise ValueError(f"the filter's order must be at most {MAX_ORDER}, got {order}")
+        b = [c / a[0] for c in b] + [0.0] * (order + 1 - len(b))
+        a = [c / a[0] for c in a] + [0.0] * (order + 1 - len(a))
+        filters.require_stable(filters.Filter(tuple(b), tuple(a)))
+        super().__init__(params, {"b": b, "a": a})
+        for w in _signed_weights(self):
+            self.state[w]["delays"] = [torch.zeros_like(w.detach()) for _ in range(order)]
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        """One update of all parameters that have a gradient; returns the closure's loss, if any."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            weights = [p for p in group["params"] if p.grad is not None]
+            if not weights:
+                continue
+            b, a = group["b"], group["a"]
+            inputs = [w.grad for w in weights]
+            delays = list(zip(*(self.state[w]["delays"] for w in weights), strict=True))
+            outputs = torch._foreach_mul(inputs, b[0])
+            if delays:
+                torch._foreach_add_(outputs, delays[0])
+            for k, delay in enumerate(delays, start=1):
+                if k < len(delays):
+                    torch._foreach_copy_(delay, delays[k])
+                else:
+                    torch._foreach_zero_(delay)
+                torch._foreach_add_(delay, inputs, alpha=b[k])
+                torch._foreach_add_(delay, outputs, alpha=-a[k])
+            # sign(w - 2 sign(y)): w where y is 0, else -sign(y).
+            torch._foreach_sign_(outputs)
+            torch._foreach_add_(weights, outputs, alpha=-2)
+            torch._foreach_sign_(weights)
+        return loss
+
+
+def _signed_weights(optimizer: Optimizer) -> list[Tensor]:
+    weights = [p for group in optimizer.param_groups for p in group["params"]]
+    for w in weights:
+        wrong = int((w.detach() != binarize.sign(w)).sum())
+        if wrong:
+            raise ValueError(
+                f"params must be ±1 (layers with weights='binary'); {wrong} of {w.numel()} are not"
+            )
+    return weights
+
+
+def _one(like: Tensor) -> Tensor:
+    return torch.ones((), dtype=like.dtype, device=like.device)
+
+
+def _is_finite(value: float) -> bool:
+    return value - value == 0

@@ -1,0 +1,58 @@
+"""The latent view: real weights w; the network is sign(w)."""
+
+import torch
+from torch.optim import Optimizer
+
+
+class LatentSGD(Optimizer):
+    """SGD with damped momentum and decoupled weight decay, on latent weights.
+
+        m_i = (1 - gamma) m_{i-1} + gamma grad_i,          m_{-1} = 0
+        w_i = w_{i-1} - lr (m_i + weight_decay w_{i-1}),   network: sign(w_i)
+
+    Not `torch.optim.SGD`, whose momentum is undamped and whose decay passes through the momentum
+    (`bnnstudy.filters.torch_to_cascade` says where the two meet). Any scheduler may drive `lr`. A
+    latent weight of exactly ±0 is a weight of no magnitude: it keeps its sign until a gradient comes.
+
+    Args:
+        params: parameters or groups, as for any torch optimizer.
+        lr: epsilon in the paper, above 0 (a scheduler may bring it to 0).
+        gamma: weight of the new gradient, in (0, 1]; 1 is no momentum.
+        weight_decay: lambda, 0 or more.
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
+
+    Source: Quist et al. 2023, Eq 1-5.
+    """
+
+    def __init__(self, params, lr: float, gamma: float = 0.1, weight_decay: float = 0.0):
+        if not 0 < lr < float("inf"):
+            raise ValueError(f"lr must be above 0 and finite, got {lr!r}")
+        if not 0 < gamma <= 1:
+            raise ValueError(f"gamma must be in (0, 1], got {gamma!r}")
+        if not 0 <= weight_decay < float("inf"):
+            raise ValueError(f"weight_decay must be 0 or more and finite, got {weight_decay!r}")
+        super().__init__(params, {"lr": lr, "gamma": gamma, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        """One update of all parameters that have a gradient; returns the closure's loss, if any."""
+        loss = None
+        if closure is not None:
+            with torch.enable_grad():
+                loss = closure()
+        for group in self.param_groups:
+            weights = [p for p in group["params"] if p.grad is not None]
+            if not weights:
+                continue
+            for w in weights:
+                if not self.state[w]:
+                    self.state[w]["momentum"] = torch.zeros_like(w)
+            momenta = [self.state[w]["momentum"] for w in weights]
+            lr, decay = group["lr"], group["weight_decay"]
+            torch._foreach_lerp_(momenta, [w.grad for w in weights], group["gamma"])
+            if decay:
+                torch._foreach_mul_(weights, 1 - lr * decay)
+            torch._foreach_add_(weights, momenta, alpha=-lr)
+        return loss

@@ -1,0 +1,89 @@
+"""Each optimizer once more, slow, in the papers' own symbols: the twins that tests and chapters use.
+
+A twin takes one gradient a call and returns theta, the binary weights. Nothing is in place, nothing
+is fused, and nothing is shared with the optimizers but `sign`.
+
+Symbols: epsilon learning rate, lambda_ weight decay, w latent weight, m momentum, g filtered
+gradient, theta binary weight.
+"""
+
+import torch
+from torch import Tensor
+
+from bnnstudy.binarize import sign
+
+
+class LatentSGDTwin:
+    """Eq 1-5 of paper B. `epsilon` may be given anew at each step (a schedule)."""
+
+    def __init__(self, w0: Tensor, epsilon: float, gamma: float, lambda_: float):
+        self.w = w0.clone()
+        self.m = torch.zeros_like(w0)
+        self.epsilon, self.gamma, self.lambda_ = epsilon, gamma, lambda_
+
+    def step(self, gradient: Tensor, epsilon: float | None = None) -> Tensor:
+        epsilon = self.epsilon if epsilon is None else epsilon
+        self.m = (1 - self.gamma) * self.m + self.gamma * gradient  # Eq 2
+        self.w = self.w - epsilon * (self.m + self.lambda_ * self.w)  # Eq 3
+        return sign(self.w)  # Eq 4
+
+
+class FilterTwin:
+    """Eq 11-13 of paper B: the cascade. Where g is 0 the weight stays."""
+
+    def __init__(self, theta0: Tensor, alpha: float, gamma: float, g0: Tensor | None = None):
+        self.theta = theta0.clone()
+        self.m = torch.zeros_like(theta0)
+        self.g = torch.zeros_like(theta0) if g0 is None else g0.clone()
+        self.alpha, self.gamma = alpha, gamma
+
+    def step(self, gradient: Tensor, alpha: float | None = None) -> Tensor:
+        alpha = self.alpha if alpha is None else alpha
+        self.m = (1 - self.gamma) * self.m + self.gamma * gradient  # Eq 11
+        self.g = (1 - alpha) * self.g + alpha * self.m  # Eq 12
+        self.theta = torch.where(self.g == 0, self.theta, -sign(self.g))  # Eq 13
+        return self.theta
+
+
+class DirectFormTwin:
+    """Eq 17 of paper B: the same filter written with its last two outputs.
+
+    Moving rates may be given at each step; then this is *not* the cascade any more.
+    """
+
+    def __init__(self, theta0: Tensor, alpha: float, gamma: float):
+        self.theta = theta0.clone()
+        self.g1 = torch.zeros_like(theta0)  # g_{i-1}
+        self.g2 = torch.zeros_like(theta0)  # g_{i-2}
+        self.alpha, self.gamma = alpha, gamma
+
+    def step(self, gradient: Tensor, alpha: float | None = None) -> Tensor:
+        alpha = self.alpha if alpha is None else alpha
+        gamma = self.gamma
+        g = (
+            alpha * gamma * gradient
+            - (alpha + gamma - 2) * self.g1
+            - (alpha - 1) * (gamma - 1) * self.g2
+        )
+        self.g1, self.g2 = g, self.g1
+        self.theta = torch.where(g == 0, self.theta, -sign(g))
+        return self.theta
+
+
+class LinearFilterTwin:
+    """Eq 14 of paper B, read off as it stands: all earlier inputs and outputs are kept."""
+
+    def __init__(self, theta0: Tensor, b, a):
+        self.theta = theta0.clone()
+        self.b, self.a = list(b), list(a)
+        self.inputs: list[Tensor] = []
+        self.outputs: list[Tensor] = []
+
+    def step(self, gradient: Tensor) -> Tensor:
+        self.inputs.insert(0, gradient)
+        y = sum(b_k * x for b_k, x in zip(self.b, self.inputs, strict=False))
+        y = y - sum(a_k * x for a_k, x in zip(self.a[1:], self.outputs, strict=False))
+        y = y / self.a[0]
+        self.outputs.insert(0, y)
+        self.theta = torch.where(y == 0, self.theta, -sign(y))
+        return self.theta

@@ -1,0 +1,221 @@
+"""Records: one run is one small JSON file, written at once or not at all.
+
+A record lies at `<results>/<study>/<preset>/<key>-s<seed>.json` and holds `schema`, `study`, `arm`,
+`preset`, `config`, `result`, `provenance` and `digest`, the hash of all the others but provenance. Two
+records are the same if their `config` and `result` are. What a tuning chose lies beside them, as
+`<key>-tuned.json`.
+"""
+
+import functools
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import tempfile
+from importlib import metadata
+from pathlib import Path
+
+from bnnstudy import config as configuration
+from bnnstudy.config import RunConfig
+
+PACKAGE = Path(__file__).resolve().parent
+DEFAULT_RESULTS = PACKAGE.parent / "book" / "results"
+"""`book/results` beside the package: found from the package's own place, not from where one works."""
+
+SCHEMA = 1
+_PARTS = ("schema", "study", "arm", "preset", "config", "result")
+_CHOICE_PARTS = ("schema", "study", "arm", "preset", "field", "chosen", "at_edge", "trials")
+_LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "joblib")
+
+
+class RecordError(ValueError):
+    """A record that cannot be used: cut short, edited, or of another schema. Names the file."""
+
+
+def folder(results, study: str, preset: str) -> Path:
+    """Where the records of a study at a preset lie."""
+    return Path(results) / study / preset
+
+
+def path(results, study: str, config: RunConfig, *, trial: bool = False) -> Path:
+    """The file of one run; runs made for tuning (`trial`) lie one folder deeper."""
+    place = folder(results, study, config.preset)
+    return (place / "trials" if trial else place) / f"{config.key()}-s{config.seed}.json"
+
+
+def make(study: str, arm: str, config: RunConfig, result: dict, provenance: dict) -> dict:
+    """A record, complete with its digest."""
+    record = {
+        "schema": SCHEMA,
+        "study": study,
+        "arm": arm,
+        "preset": config.preset,
+        "config": config.to_dict(),
+        "result": result,
+        "provenance": provenance,
+    }
+    return {**record, "digest": _digest(record, _PARTS)}
+
+
+def save(record: dict, file: Path) -> Path:
+    """Write a record atomically: at any moment `file` is either absent, the old one or the new one.
+
+    Raises:
+        OSError: if the folder cannot be written; nothing is left behind.
+    """
+    return _write(record, file)
+
+
+def load(file: Path) -> dict:
+    """Read one record.
+
+    Raises:
+        RecordError: naming the file, if it is cut short, edited by hand or of another schema.
+    """
+    record = _read(file, _PARTS)
+    config = RunConfig.from_dict(record["config"])
+    if Path(file).name != f"{config.key()}-s{config.seed}.json":
+        raise RecordError(f"{file} does not bear the name of its configuration, {config.key()}")
+    return record
+
+
+def load_seeds(results, study: str, config: RunConfig) -> list[dict]:
+    """The usable records of one configuration, whatever its seed, by seed.
+
+    Raises:
+        RecordError: naming the first file that cannot be used.
+    """
+    files = path(results, study, config).parent.glob(f"{config.key()}-s*.json")
+    found = [record for record in map(load, files) if is_current(record)]
+    return sorted(found, key=lambda record: record["config"]["seed"])
+
+
+def save_choice(choice: dict, file: Path) -> Path:
+    """Write what a tuning chose, with its digest, atomically."""
+    complete = {"schema": SCHEMA, **choice}
+    return _write({**complete, "digest": _digest(complete, _CHOICE_PARTS)}, file)
+
+
+def load_choice(file: Path) -> dict:
+    """Read what a tuning chose.
+
+    Raises:
+        RecordError: as `load`.
+    """
+    return _read(file, _CHOICE_PARTS)
+
+
+def is_current(record: dict) -> bool:
+    """Whether a record may be used with the present code: `quick` ones only if the code is the same."""
+    if record["preset"] != "quick":
+        return True
+    return record["provenance"].get("source") == source_fingerprint()
+
+
+def finished(results, study: str, config: RunConfig, *, trial: bool = False) -> dict | None:
+    """The record of this very run if there is one to use, else None."""
+    file = path(results, study, config, trial=trial)
+    if not file.exists():
+        return None
+    record = load(file)
+    return record if is_current(record) else None
+
+
+def provenance(*, device: str, seconds: float, precision: str, data: str) -> dict:
+    """Where a result comes from: versions, device, seconds, precision, commit, source and data."""
+    versions = {"python": platform.python_version()}
+    for name in _LIBRARIES:
+        versions[name] = metadata.version(name) if _installed(name) else None
+    return {
+        "versions": versions,
+        "device": device,
+        "seconds": round(seconds, 3),
+        "precision": precision,
+        "commit": commit(),
+        "source": source_fingerprint(),
+        "data": data,
+    }
+
+
+@functools.cache
+def source_fingerprint() -> str:
+    """sha256 (16 hex digits) over the names and texts of all Python files of the package."""
+    digest = hashlib.sha256()
+    for file in sorted(PACKAGE.rglob("*.py")):
+        digest.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+@functools.cache
+def commit() -> str | None:
+    """The commit of the working copy, `-dirty` if the package differs from it; else BNNSTUDY_COMMIT."""
+    git = ["git", "-C", str(PACKAGE.parent)]
+    try:
+        head = subprocess.run(
+            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10
+        )
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "--", "bnnstudy"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return os.environ.get("BNNSTUDY_COMMIT") or None
+    return head.stdout.strip() + ("-dirty" if changed.stdout.strip() else "")
+
+
+def _write(record: dict, file: Path) -> Path:
+    # To a temporary file beside it, then renamed into place.
+    file = Path(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "w") as stream:
+            stream.write(_text(record))
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, file)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return file
+
+
+def _text(record: dict) -> str:
+    # One part a line: small, and still readable as a difference.
+    lines = [
+        f"{json.dumps(part)}: {json.dumps(value, allow_nan=False)}" for part, value in record.items()
+    ]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _read(file: Path, parts: tuple[str, ...]) -> dict:
+    try:
+        record = json.loads(Path(file).read_text())
+    except ValueError as error:  # not JSON, or not even text
+        raise RecordError(f"{file} is no complete record ({error}); delete it to run again") from error
+    needed = (*parts, "provenance", "digest")
+    missing = [part for part in needed if not isinstance(record, dict) or part not in record]
+    if missing:
+        raise RecordError(f"{file} lacks {', '.join(missing)}; delete it to run again")
+    if record["schema"] != SCHEMA:
+        raise RecordError(f"{file} has schema {record['schema']!r}, this version reads {SCHEMA}")
+    if record["digest"] != _digest(record, parts):
+        raise RecordError(f"{file} was changed after it was written; delete it to run again")
+    return record
+
+
+def _digest(record: dict, parts: tuple[str, ...]) -> str:
+    return configuration.digest({part: record[part] for part in parts})[:16]
+
+
+def _installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True

@@ -1,0 +1,117 @@
+"""What is binary in a binary network, and what the surrogate gradient does. Groundwork, our claims."""
+
+import torch
+
+from bnnstudy import data, metrics, training
+from bnnstudy.claims import Claim, Contrast
+from bnnstudy.config import RunConfig
+from bnnstudy.layers import BinaryConv2d, BinaryLinear
+from bnnstudy.study import Arm, Study
+
+
+class WeightCheck:
+    """Observes whether what the layers multiply with is ±1, and whether the parameters are."""
+
+    name = "weights"
+
+    def __init__(self, layers: list[torch.nn.Module]):
+        self._layers = layers
+
+    def before(self, step: int) -> None:
+        """Nothing to do before a step."""
+
+    def after(self, step: int) -> None:
+        """Nothing to do after a step: the check is at the end."""
+
+    def report(self) -> dict:
+        """Of all binary weights after training: effective ones and stored ones that are not ±1."""
+        stored = [layer.weight for layer in self._layers]
+        effective = [layer.effective_weight() for layer in self._layers]
+        size = sum(w.numel() for w in stored)
+        return {
+            "effective": {"differing": metrics.not_binary(effective), "compared": size},
+            "stored": {"differing": metrics.not_binary(stored), "compared": size},
+        }
+
+
+def binary_layers_of(model: torch.nn.Module) -> list[torch.nn.Module]:
+    """The layers of a model that have binary weights."""
+    return [layer for layer in model.modules() if isinstance(layer, BinaryLinear | BinaryConv2d)]
+
+
+def fit_and_check(config: RunConfig, dataset: data.Dataset, *, device: str = "cpu") -> dict:
+    """`training.fit`, then a look at every binary weight."""
+    return training.fit(
+        config,
+        dataset,
+        device=device,
+        observers=[lambda stage, model, steps: WeightCheck(binary_layers_of(model))],
+    )
+
+
+CLAIMS = (
+    Claim(
+        id="layers-effective",
+        paper="ours",
+        source="chapter 1",
+        text="After training, every weight that a binary layer multiplies with is 1 or -1.",
+        contrast=Contrast(
+            kind="exact",
+            metric="weights.effective",
+            arm="clip",
+            unit="weights that are not ±1",
+            scale=1.0,
+        ),
+    ),
+    Claim(
+        id="layers-mask",
+        paper="ours",
+        source="chapter 1",
+        text="With sign activations, a surrogate that masks (clip) ends at a better test accuracy than "
+        "one that passes every gradient (identity).",
+        contrast=Contrast(
+            kind="difference",
+            metric="test_accuracy",
+            arm="clip",
+            control="identity",
+            margin=0.5,
+        ),
+    ),
+    Claim(
+        id="layers-approx",
+        paper="ours",
+        source="chapter 1",
+        text="ApproxSign and the plain clip, as surrogates of the activations, end alike.",
+        contrast=Contrast(
+            kind="equivalence",
+            metric="test_accuracy",
+            arm="approx",
+            control="clip",
+            margin=1.0,
+        ),
+    ),
+)
+
+
+def _arms(preset: str, **sizes) -> tuple[Arm, ...]:
+    base = {"preset": preset, "activation": "sign", "clamp": True, "lr": 1e-2, **sizes}
+    return tuple(
+        Arm(
+            name=name,
+            config=RunConfig(activation_surrogate=name, **base),
+            measure=fit_and_check,
+        )
+        for name in ("identity", "clip", "approx", "ede")
+    )
+
+
+STUDY = Study(
+    name="binary_layers",
+    title="What is binary here",
+    claims=CLAIMS,
+    arms={
+        "quick": _arms("quick", batch_size=50, epochs=15),
+        "desk": _arms("desk", dataset="mnist", train_size=15_000, width=256, epochs=8),
+    },
+    seeds={"quick": 5, "desk": 8},
+)

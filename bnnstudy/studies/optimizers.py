@@ -1,0 +1,216 @@
+"""Which optimizer for a network with binary weights? Paper A, section 3.1, Table 2 and Appendix A.
+
+The paper gives one rate to all parameters. The control gives batch norm, all that is real in these
+networks, an optimizer of its own (Adam at a fixed rate), so that only the binary weights see the named
+one.
+"""
+
+from dataclasses import replace
+
+from bnnstudy.claims import Claim, Contrast, Side
+from bnnstudy.config import RunConfig
+from bnnstudy.study import Arm, Study, Tuned
+from bnnstudy.tricks import batch_norm_on_adam, binary_activations, float_twin
+
+OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")
+CONTROL = ", BN on Adam"
+
+BINARY, BINARY_BOTH, FLOAT = "1W/32A", "1W/1A", "32W/32A"
+
+
+def _around(middle: float) -> tuple[float, ...]:
+    # In six digits, as a search extends a grid.
+    return tuple(float(f"{middle * factor:.6g}") for factor in (10**-0.5, 1.0, 10**0.5))
+
+
+MIDDLES = {
+    BINARY: {"sgd": 10**0.5, "momentum": 1.0, "nesterov": 1.0, "adagrad": 0.1, "adadelta": 10.0,
+             "rmsprop": 0.01, "adam": 0.01},
+    FLOAT: {"sgd": 1.0, "momentum": 10**-0.5, "nesterov": 10**-0.5, "adagrad": 0.1, "adadelta": 10.0,
+            "rmsprop": 10**-2.5, "adam": 10**-2.5},
+    CONTROL: {"sgd": 100.0, "momentum": 10**1.5, "nesterov": 10**1.5, "adam": 0.01},
+}  # fmt: skip
+"""Where the search for a rate begins, in steps of sqrt(10); it goes on until the best is inside."""
+
+
+def _difference(id, source, text, arm: Side, control: Side, *, paper="A", value=None, **contrast):
+    contrast = {"kind": "difference", "metric": "test_accuracy", "margin": 0.2, **contrast}
+    return Claim(
+        id=id,
+        paper=paper,
+        source=source,
+        text=text,
+        paper_value=value,
+        contrast=Contrast(arm=arm, control=control, **contrast),
+    )
+
+
+def _gap(bits: str, suffix: str = "") -> tuple[str, str]:
+    return f"{bits} adam{suffix}", f"{bits} sgd{suffix}"
+
+
+CLAIMS = (
+    _difference(
+        "optimizers-sgd",
+        "section 3.1, Table 2",
+        "Plain SGD ends at a lower accuracy than Adam when weights are binary.",
+        *_gap(BINARY),
+        value="test error 4.48 (SGD) and 1.19 (Adam) on MNIST; 17.98 and 10.30 on CIFAR-10",
+        margin=0.5,
+    ),
+    _difference(
+        "optimizers-momentum",
+        "section 3.1, Table 2",
+        "Momentum, with its rate tuned, ends better than plain SGD.",
+        f"{BINARY} momentum",
+        f"{BINARY} sgd",
+        value="test error 1.87 and 4.48 on MNIST; 12.41 and 17.98 on CIFAR-10",
+    ),
+    _difference(
+        "optimizers-nesterov",
+        "Table 2",
+        "Nesterov's momentum ends like plain momentum.",
+        f"{BINARY} nesterov",
+        f"{BINARY} momentum",
+        value="test error 1.86 and 1.87 on MNIST; 12.42 and 12.41 on CIFAR-10",
+        kind="equivalence",
+        margin=0.3,
+    ),
+    _difference(
+        "optimizers-second-moment",
+        "section 3.1, Table 2",
+        "Second-moment scaling is crucial: Adam ends better than momentum.",
+        f"{BINARY} adam",
+        f"{BINARY} momentum",
+        value="test error 1.19 and 1.87 on MNIST; 10.30 and 12.41 on CIFAR-10",
+    ),
+    _difference(
+        "optimizers-adaptive",
+        "Table 2",
+        "RMSProp ends almost as well as Adam.",
+        f"{BINARY} rmsprop",
+        f"{BINARY} adam",
+        value="test error 1.21 and 1.19 on MNIST; 10.33 and 10.30 on CIFAR-10",
+        kind="equivalence",
+        margin=0.3,
+    ),
+    _difference(
+        "optimizers-best",
+        "Table 2",
+        "Adam is the best of the seven; AdaGrad, the weakest of the adaptive ones, is behind it.",
+        f"{BINARY} adam",
+        f"{BINARY} adagrad",
+        value="test error 1.19 and 1.28 on MNIST; 10.30 and 10.87 on CIFAR-10",
+        margin=0.0,
+    ),
+    _difference(
+        "optimizers-faster",
+        "section 3.1",
+        "Adaptive optimizers are faster as well: after the first epoch Adam is ahead of SGD.",
+        *_gap(BINARY),
+        metric="curves.validation_accuracy.0",
+        margin=1.0,
+    ),
+    _difference(
+        "optimizers-epochs",
+        "section 3.1",
+        "With momentum a binary network needs more epochs than its float twin.",
+        f"{BINARY} momentum",
+        f"{FLOAT} momentum",
+        metric="best_epoch",
+        unit="epochs",
+        scale=1.0,
+        margin=0.5,
+    ),
+    _difference(
+        "optimizers-spread",
+        "section 3.1, Appendix A",
+        "The optimizers lie further apart for binary weights than for the float twin.",
+        _gap(BINARY),
+        _gap(FLOAT),
+        margin=0.3,
+    ),
+    _difference(
+        "optimizers-binary-activations",
+        "chapter 3",
+        "With binary activations too, SGD ends below Adam.",
+        *_gap(BINARY_BOTH),
+        paper="ours",
+        margin=0.5,
+    ),
+    _difference(
+        "optimizers-rate-conflict",
+        "chapter 3",
+        "Much of SGD's gap is a conflict of rates: with batch norm on its own optimizer it shrinks.",
+        _gap(BINARY),
+        _gap(BINARY, CONTROL),
+        paper="ours",
+        margin=0.1,
+    ),
+    _difference(
+        "optimizers-rate-conflict-binary-activations",
+        "chapter 3",
+        "The same with binary activations.",
+        _gap(BINARY_BOTH),
+        _gap(BINARY_BOTH, CONTROL),
+        paper="ours",
+        margin=0.1,
+    ),
+    _difference(
+        "optimizers-level",
+        "chapter 3",
+        "With batch norm on its own optimizer, plain SGD ends level with Adam.",
+        *_gap(BINARY, CONTROL),
+        paper="ours",
+        kind="equivalence",
+        margin=0.3,
+    ),
+)
+
+
+def _arms(preset: str, optimizers: tuple[str, ...], tuned: dict, **sizes) -> tuple[Arm, ...]:
+    binary = RunConfig(
+        preset=preset,
+        surrogate="clip",
+        clamp=True,
+        schedule="exponential",
+        batch_norm_momentum=0.15,
+        **sizes,
+    )
+    both = binary_activations(binary)
+    networks = {
+        BINARY: (binary, BINARY),
+        FLOAT: (float_twin(binary), FLOAT),
+        BINARY_BOTH: (both, BINARY),
+        f"{FLOAT} hardtanh": (float_twin(both), FLOAT),
+    }
+    arms = []
+    for network, (config, rates) in networks.items():
+        for name in optimizers:
+            if "hardtanh" in network and name not in ("sgd", "momentum", "adam"):
+                continue
+            named = replace(config, optimizer=name)
+            arms.append(_arm(f"{network} {name}", named, MIDDLES[rates][name], tuned))
+            if network in (BINARY, BINARY_BOTH) and name in MIDDLES[CONTROL]:
+                apart = batch_norm_on_adam(named)
+                arms.append(_arm(f"{network} {name}{CONTROL}", apart, MIDDLES[CONTROL][name], tuned))
+    return tuple(arms)
+
+
+def _arm(name: str, config: RunConfig, middle: float, tuned: dict) -> Arm:
+    return Arm(name=name, config=config, tuned=Tuned(field="lr", grid=_around(middle), **tuned))
+
+
+STUDY = Study(
+    name="optimizers",
+    title="Which optimizer for binary weights?",
+    claims=CLAIMS,
+    arms={
+        "quick": _arms("quick", ("sgd", "momentum", "adam"), {}, batch_size=50, epochs=8),
+        "desk": _arms(
+            "desk", OPTIMIZERS, {"seeds": 2}, dataset="mnist", train_size=20_000, width=256, epochs=10
+        ),
+        "paper": _arms("paper", OPTIMIZERS, {}, dataset="mnist", width=2048, epochs=250),
+    },
+    seeds={"quick": 8, "desk": 8, "paper": 5},
+)

@@ -1,0 +1,166 @@
+"""Latent SGD and the filter are one optimizer. Paper B, section 3 (Eq 1-17) and Figure 7."""
+
+from dataclasses import replace
+
+from bnnstudy import data, training
+from bnnstudy.claims import Claim, Contrast
+from bnnstudy.config import RunConfig
+from bnnstudy.shadows import Shadows
+from bnnstudy.study import Arm, Study
+from bnnstudy.tricks import zero_start
+
+
+def fit_with_shadows(config: RunConfig, dataset: data.Dataset, *, device: str = "cpu") -> dict:
+    """`training.fit`, with the other forms of the optimizer on the same gradients."""
+
+    def make(stage: RunConfig, model, steps: int) -> Shadows:
+        weights = training.observed_weights(model)
+        return Shadows(
+            stage, weights, steps, lambda i: training.schedule_factor(stage.schedule, i, steps)
+        )
+
+    return training.fit(config, dataset, device=device, observers=[make])
+
+
+def _exact(id: str, paper: str, source: str, text: str, arm: str, shadow: str, **more) -> Claim:
+    metric = f"shadows.{shadow}"
+    contrast = Contrast(kind="exact", metric=metric, arm=arm, unit="signs that differ", scale=1.0)
+    return Claim(id=id, paper=paper, source=source, text=text, contrast=contrast, **more)
+
+
+CLAIMS = (
+    _exact(
+        "views-filter",
+        "B",
+        "Eq 1-13",
+        "Latent SGD with damped momentum and decoupled decay, from a zero start, moves every sign as "
+        "the cascade of two moving averages does, with alpha = lr x weight decay.",
+        "constant",
+        "filter",
+    ),
+    _exact(
+        "views-direct-form",
+        "B",
+        "Eq 16-17",
+        "The cascade is the second-order filter of Eq 17: same signs at a constant rate.",
+        "constant",
+        "direct_form",
+    ),
+    _exact(
+        "views-swap",
+        "B",
+        "section 3.1",
+        "At a constant rate alpha and gamma can be swapped without changing a sign.",
+        "constant",
+        "swapped",
+    ),
+    Claim(
+        id="views-training",
+        paper="B",
+        source="Figure 7",
+        text="Trained side by side with matching numbers, the two views reach the same accuracy.",
+        paper_value="curves overlap",
+        contrast=Contrast(
+            kind="equivalence",
+            metric="last.test_accuracy",
+            arm="filter, cosine",
+            control="cosine",
+            margin=0.5,
+        ),
+    ),
+    _exact(
+        "views-schedule",
+        "ours",
+        "Eq 3 with a schedule",
+        "The two views also agree in every sign under any schedule, with alpha following the rate.",
+        "cosine",
+        "filter",
+    ),
+    _exact(
+        "views-start",
+        "ours",
+        "Eq 7 with w0",
+        "They agree from any start if the filter's state starts at -weight decay x w0.",
+        "start",
+        "filter",
+    ),
+    _exact(
+        "views-linear-filter",
+        "ours",
+        "Eq 14, 16",
+        "`LinearFilter` with the cascade's coefficients moves every sign alike.",
+        "constant",
+        "linear_filter",
+    ),
+    _exact(
+        "views-lfilter",
+        "ours",
+        "Eq 16",
+        "So does `scipy.signal.lfilter`, which knows nothing of training.",
+        "constant",
+        "lfilter",
+    ),
+    _exact(
+        "views-torch-sgd",
+        "ours",
+        "section 3",
+        "torch's own SGD (undamped momentum mu, coupled decay) is the same cascade at "
+        "alpha + gamma = 1 - mu + lr wd, alpha gamma = lr wd.",
+        "constant",
+        "torch_sgd",
+    ),
+    _exact(
+        "views-complex-poles",
+        "ours",
+        "section 3",
+        "Beyond lr wd = (1 - sqrt(mu))^2 torch's SGD is still a linear filter, with complex poles.",
+        "constant",
+        "complex_poles",
+    ),
+)
+
+
+def _arms(preset: str, **sizes) -> tuple[Arm, ...]:
+    # Magnitude plays no part: no mask on the weights, no scaling, no clamp.
+    base = zero_start(
+        RunConfig(
+            preset=preset,
+            activation="sign",
+            activation_surrogate="approx",
+            surrogate="identity",
+            optimizer="latent_sgd",
+            lr=1.0,
+            weight_decay=1e-2,
+            gamma=0.1,
+            real_optimizer="adam",
+            real_lr=3e-3,
+            loss="cross_entropy",
+            precision="float64",
+            **sizes,
+        )
+    )
+    cosine = replace(base, schedule="cosine")
+    as_filter = replace(
+        cosine, view="filter", optimizer="filter", alpha=base.lr * base.weight_decay, lr=1e-3,
+        weight_decay=0.0, surrogate="clip",
+    )  # fmt: skip
+    shadowed = {
+        "constant": base,
+        "cosine": cosine,
+        "start": replace(base, init_scale=1.0),
+        "float32": replace(base, precision="float32"),
+    }
+    arms = [Arm(name=n, config=c, measure=fit_with_shadows) for n, c in shadowed.items()]
+    return (*arms, Arm(name="filter, cosine", config=as_filter))
+
+
+STUDY = Study(
+    name="two_views",
+    title="Two views of one optimizer",
+    claims=CLAIMS,
+    arms={
+        "quick": _arms("quick", width=64, batch_size=50, epochs=22),
+        "desk": _arms("desk", dataset="mnist", width=256, epochs=2),
+    },
+    seeds={"quick": 3, "desk": 5},
+)

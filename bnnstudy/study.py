@@ -1,0 +1,66 @@
+"""What a study is made of: arms, what is tuned in them, and the claims that they decide. All values."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from bnnstudy.claims import Claim
+from bnnstudy.config import RunConfig
+
+Measure = Callable[..., dict]
+"""(config, dataset, device=…) -> result."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tuned:
+    """A field of an arm's configuration that validation accuracy settles.
+
+    The grid is tried; while its best value stands at an end, that end is extended by `factor`, at most
+    `max_extensions` times. Ties go to the smaller value.
+    """
+
+    field: str
+    grid: tuple[float, ...]
+    factor: float = 10**0.5
+    max_extensions: int = 4
+    seeds: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arm:
+    """One setting of a study, run with several seeds.
+
+    Attributes:
+        name: how claims and figures call it, unique in its study.
+        config: the configuration; its seed is set by the sweep.
+        tuned: a field that is settled before the final runs, if any.
+        measure: what a run does; None means `bnnstudy.training.fit`.
+    """
+
+    name: str
+    config: RunConfig
+    tuned: Tuned | None = None
+    measure: Measure | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """One finding: its question, the claims that it decides, and its arms for each preset.
+
+    A study that is not built yet has claims and no arms.
+    """
+
+    name: str
+    title: str
+    claims: tuple[Claim, ...]
+    arms: Mapping[str, tuple[Arm, ...]] = field(default_factory=dict)
+    seeds: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self):
+        for preset, arms in self.arms.items():
+            names = [arm.name for arm in arms]
+            if len(set(names)) != len(names):
+                raise ValueError(f"arms of study {self.name!r} must have distinct names")
+            if len({arm.config.key() for arm in arms}) != len(arms):
+                raise ValueError(f"arms of study {self.name!r} must have distinct configurations")
+            if any(arm.config.preset != preset for arm in arms):
+                raise ValueError(f"arms of study {self.name!r} must bear their preset, {preset!r}")

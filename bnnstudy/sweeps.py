@@ -1,0 +1,257 @@
+"""Many runs: what is recorded is not run again, rates are tuned, seeds are paired.
+
+Each run is recorded as soon as it ends, by the process that made it; a kill loses the runs in progress
+and nothing else. Two sweeps may work on one folder side by side: at worst they do a run twice, with
+the same result.
+"""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from joblib import Parallel, cpu_count, delayed
+from tqdm import tqdm
+
+from bnnstudy import config as configuration
+from bnnstudy import data, records, training
+from bnnstudy.config import RunConfig
+from bnnstudy.study import Arm, Study
+
+TUNING_SEED = 1000
+"""First seed of the runs that settle a tuned field; final runs count from 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a sweep works: what does not change a result."""
+
+    results: Path = records.DEFAULT_RESULTS
+    data: Path | None = None
+    device: str = "cpu"
+    workers: int | None = None
+    progress: bool = True
+
+
+def run(study: Study, preset: str, seeds: int | None = None, place: Place | None = None) -> list[dict]:
+    """Run what is missing of a study at a preset; returns the records of its arms and seeds.
+
+    Args:
+        seeds: number of final seeds (0 to seeds - 1); None means the preset's own.
+
+    Raises:
+        ValueError: if the study has no arms at this preset, or a tuned or final run fails on bad input.
+        RecordError: if a record in the way cannot be used; it names the file.
+    """
+    if preset not in study.arms:
+        ready = ", ".join(study.arms) or "none yet"
+        raise ValueError(f"study {study.name!r} has no preset {preset!r}; allowed: {ready}")
+    if seeds is not None and seeds < 1:
+        raise ValueError(f"seeds must be 1 or more, got {seeds!r}")
+    place = place or Place()
+    count = study.seeds[preset] if seeds is None else seeds
+    arms = tune(study, study.arms[preset], place)
+    jobs = [
+        _Job(study.name, arm, replace(arm.config, seed=seed), False)
+        for arm in arms
+        for seed in range(count)
+    ]
+    return _run_all(jobs, place, f"{study.name} {preset}")
+
+
+def tune(study: Study, arms: tuple[Arm, ...], place: Place) -> tuple[Arm, ...]:
+    """The arms with their tuned fields settled; each choice is recorded beside the runs.
+
+    All arms are searched at once, round by round: first their grids, then what extends them.
+    """
+    settled = {arm.name: _recorded_choice(study, arm, place) for arm in arms if arm.tuned}
+    searches = {arm.name: _Search(study, arm) for arm in arms if arm.tuned and not settled[arm.name]}
+    while open_searches := [search for search in searches.values() if search.pending()]:
+        jobs = [job for search in open_searches for job in search.pending()]
+        for record in _run_all(jobs, place, f"{study.name} tuning"):
+            searches[record["arm"]].tell(record)
+    for name, search in searches.items():
+        settled[name] = search.choice()
+        records.save_choice(settled[name], _choice_file(study, search.arm, place))
+    return tuple(_settle(arm, settled[arm.name]) if arm.tuned else arm for arm in arms)
+
+
+def recorded(study: Study, preset: str, results: Path = records.DEFAULT_RESULTS) -> list[dict]:
+    """The usable records of a study's present arms at a preset, by arm and seed; runs nothing.
+
+    What other configurations left in the folder is not looked at.
+
+    Raises:
+        RecordError: naming a record that cannot be used.
+    """
+    place = Place(results=Path(results))
+    found = []
+    for arm in study.arms.get(preset, ()):
+        if arm.tuned:
+            choice = _recorded_choice(study, arm, place)
+            if not choice:
+                continue
+            arm = _settle(arm, choice)
+        found += records.load_seeds(place.results, study.name, arm.config)
+    return found
+
+
+def choices(study: Study, preset: str, results: Path = records.DEFAULT_RESULTS) -> list[dict]:
+    """What the tunings of a study's present arms chose at a preset; runs nothing."""
+    place = Place(results=Path(results))
+    tuned = [arm for arm in study.arms.get(preset, ()) if arm.tuned]
+    return [c for c in (_recorded_choice(study, arm, place) for arm in tuned) if c]
+
+
+def _settle(arm: Arm, choice: dict) -> Arm:
+    return replace(arm, config=replace(arm.config, **{arm.tuned.field: choice["chosen"]}))
+
+
+class _Search:
+    """The search for one arm's tuned value: what was tried, what is to try."""
+
+    def __init__(self, study: Study, arm: Arm):
+        self.study, self.arm = study, arm
+        self.grid = sorted(arm.tuned.grid)
+        self.trials: dict[float, dict[int, float]] = {}
+        self.provenance: dict = {}
+        self.extensions = 0
+
+    def pending(self) -> list["_Job"]:
+        seeds = range(TUNING_SEED, TUNING_SEED + self.arm.tuned.seeds)
+        configs = [
+            replace(self.arm.config, **{self.arm.tuned.field: value}, seed=seed)
+            for value in self.grid
+            for seed in seeds
+            if seed not in self.trials.get(value, {})
+        ]
+        return [_Job(self.study.name, self.arm, config, True) for config in configs]
+
+    def tell(self, record: dict) -> None:
+        config = RunConfig.from_dict(record["config"])
+        value = getattr(config, self.arm.tuned.field)
+        accuracy = record["result"]["validation_accuracy"]
+        self.trials.setdefault(value, {})[config.seed] = accuracy
+        self.provenance = record["provenance"]
+        if not self.pending():
+            self._extend()
+
+    def _extend(self) -> None:
+        if self.extensions == self.arm.tuned.max_extensions:
+            return
+        best, factor = self.best(), self.arm.tuned.factor
+        if best == self.grid[-1]:
+            self.grid.append(_rounded(best * factor))
+        elif best == self.grid[0]:
+            self.grid.insert(0, _rounded(best / factor))
+        else:
+            return
+        self.extensions += 1
+
+    def best(self) -> float:
+        means = {v: sum(self.trials[v].values()) / len(self.trials[v]) for v in self.grid}
+        return min(self.grid, key=lambda value: (-means[value], value))
+
+    def choice(self) -> dict:
+        best = self.best()
+        return {
+            "study": self.study.name,
+            "arm": self.arm.name,
+            "preset": self.arm.config.preset,
+            "field": self.arm.tuned.field,
+            "chosen": best,
+            "at_edge": best in (self.grid[0], self.grid[-1]),
+            "trials": [
+                {"value": value, "seed": seed, "validation_accuracy": accuracy}
+                for value in self.grid
+                for seed, accuracy in self.trials[value].items()
+            ],
+            "provenance": self.provenance,
+        }
+
+
+@dataclass(frozen=True)
+class _Job:
+    study: str
+    arm: Arm
+    config: RunConfig
+    trial: bool
+
+
+def _run_all(jobs: list[_Job], place: Place, label: str) -> list[dict]:
+    """The records of all jobs, in their order; those that are missing are run."""
+    found = {k: _finished(job, place) for k, job in enumerate(jobs)}
+    missing = [k for k, record in found.items() if record is None]
+    if missing:
+        _require_writable(place.results)
+    # quiet where the error stream is no terminal
+    bar = tqdm(total=len(missing), desc=label, unit="run", disable=None if place.progress else True)
+    with bar:
+        for k, record in _dispatch([(k, jobs[k]) for k in missing], place):
+            found[k] = record
+            bar.update()
+    return [found[k] for k in range(len(jobs))]
+
+
+def _dispatch(jobs: list[tuple[int, _Job]], place: Place) -> Iterator[tuple[int, dict]]:
+    workers = place.workers or (cpu_count() if place.device == "cpu" else 1)
+    if workers == 1 or len(jobs) < 2:
+        yield from (_work(k, job, place) for k, job in jobs)
+        return
+    parallel = Parallel(n_jobs=min(workers, len(jobs)), return_as="generator_unordered")
+    yield from parallel(delayed(_work)(k, job, place) for k, job in jobs)
+
+
+def _work(k: int, job: _Job, place: Place) -> tuple[int, dict]:
+    config = job.config
+    start = time.perf_counter()
+    dataset = data.load(config.dataset, place.data, train_size=config.train_size, device=place.device)
+    measure = job.arm.measure or training.fit
+    result = measure(config, dataset, device=place.device)
+    origin = records.provenance(
+        device=_device_name(place.device),
+        seconds=time.perf_counter() - start,
+        precision=config.precision,
+        data=dataset.fingerprint,
+    )
+    record = records.make(job.study, job.arm.name, config, result, origin)
+    records.save(record, records.path(place.results, job.study, config, trial=job.trial))
+    return k, record
+
+
+def _finished(job: _Job, place: Place) -> dict | None:
+    return records.finished(place.results, job.study, job.config, trial=job.trial)
+
+
+def _choice_file(study: Study, arm: Arm, place: Place) -> Path:
+    question = {"config": arm.config.to_dict(), "tuned": configuration.plain(arm.tuned)}
+    key = configuration.digest(question)[:12]
+    return records.folder(place.results, study.name, arm.config.preset) / f"{key}-tuned.json"
+
+
+def _recorded_choice(study: Study, arm: Arm, place: Place) -> dict | None:
+    file = _choice_file(study, arm, place)
+    choice = records.load_choice(file) if file.exists() else None
+    return choice if choice and records.is_current(choice) else None
+
+
+def _require_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"results must be a folder that can be made: {error}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(f"results must be a folder that can be written, got {str(folder)!r}")
+
+
+def _rounded(value: float) -> float:
+    # Six digits, so that a grid in steps of sqrt(10) meets its own powers of ten again.
+    return float(f"{value:.6g}")
+
+
+def _device_name(device: str) -> str:
+    if torch.device(device).type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return "cpu"
