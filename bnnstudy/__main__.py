@@ -19,7 +19,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit status: 0, or 2 for bad input."""
+    """Run the command line; returns the exit status: 0, 1 for a lost worker, 2 for bad input."""
     options = _parser().parse_args(arguments)
     try:
         return options.command(options)
@@ -72,7 +72,11 @@ def _run(options) -> int:
         data=options.data,
         **({"results": options.results} if options.results else {}),
     )
-    records = sweeps.run(study, options.preset, options.seeds, place)
+    try:
+        records = sweeps.run(study, options.preset, options.seeds, place)
+    except sweeps.WorkerLost as error:
+        _fail(str(error))
+        return 1
     print(f"{study.name} {options.preset}: {len(records)} runs under {place.results / study.name}")
     for claim in study.claims:
         print(decide(claim, records).line())

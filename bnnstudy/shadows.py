@@ -44,11 +44,14 @@ class Shadows:
     ):
         if config.optimizer != "latent_sgd":
             raise ValueError(f"shadows need optimizer 'latent_sgd', got {config.optimizer!r}")
-        self._weights, self._factor, self._steps = list(weights.values()), factor, steps
+        self._weights, self._factor = list(weights.values()), factor
         start = _flat(self._weights)
         self._shadows = make_shadows(config, start)
         self._pair = _complex_pair(config, start)
-        self._differing: dict[str, list[Tensor]] = {n: [] for n in (*self._shadows, "complex_poles")}
+        # One table, made at once: a small tensor kept from each step would pin the heap between the
+        # large ones and keep it growing.
+        self._names = [*self._shadows, "complex_poles"]
+        self._differing = torch.zeros((len(self._names), steps), dtype=torch.int64, device=start.device)
 
     def before(self, step: int) -> None:
         """Nothing to do before a step."""
@@ -58,15 +61,16 @@ class Shadows:
         gradient = _flat([w.grad for w in self._weights])
         theirs = sign(_flat(self._weights))
         factor = self._factor(step - 1)
-        for name, shadow in self._shadows.items():
-            self._differing[name].append((shadow(gradient, factor) != theirs).sum())
+        for k, shadow in enumerate(self._shadows.values()):
+            self._differing[k, step - 1] = (shadow(gradient, factor) != theirs).sum()
         left, right = (shadow(gradient, factor) for shadow in self._pair)
-        self._differing["complex_poles"].append((left != right).sum())
+        self._differing[-1, step - 1] = (left != right).sum()
 
     def report(self) -> dict:
         """For each shadow: how many signs differ of how many compared, from which step, and when."""
         size = sum(w.numel() for w in self._weights)
-        return {name: _counted(counts, size) for name, counts in self._differing.items()}
+        counts = self._differing.cpu().tolist()
+        return {name: _counted(row, size) for name, row in zip(self._names, counts, strict=True)}
 
 
 def make_shadows(config: RunConfig, w0: Tensor) -> dict[str, Shadow]:
@@ -167,8 +171,7 @@ def _flat(tensors: list[Tensor]) -> Tensor:
     return torch.cat([t.detach().reshape(-1) for t in tensors])
 
 
-def _counted(counts: list[Tensor], size: int) -> dict:
-    by_step = torch.stack(counts).cpu().tolist()
+def _counted(by_step: list[int], size: int) -> dict:
     shown = sorted(log_spaced(len(by_step), 30))
     first = next((k for k, count in enumerate(by_step, start=1) if count), None)
     return {

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 from joblib import Parallel, cpu_count, delayed
+from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
 
 from bnnstudy import config as configuration
@@ -22,6 +23,10 @@ from bnnstudy.study import Arm, Study
 
 TUNING_SEED = 1000
 """First seed of the runs that settle a tuned field; final runs count from 0."""
+
+
+class WorkerLost(RuntimeError):
+    """A worker process was killed from outside. Nothing that had finished is lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,7 +206,13 @@ def _dispatch(jobs: list[tuple[int, _Job]], place: Place) -> Iterator[tuple[int,
         yield from (_work(k, job, place) for k, job in jobs)
         return
     parallel = Parallel(n_jobs=min(workers, len(jobs)), return_as="generator_unordered")
-    yield from parallel(delayed(_work)(k, job, place) for k, job in jobs)
+    try:
+        yield from parallel(delayed(_work)(k, job, place) for k, job in jobs)
+    except TerminatedWorkerError as error:
+        raise WorkerLost(
+            "a worker process was killed, perhaps for want of memory (fewer --workers may help); "
+            "what had finished is recorded, run again to go on"
+        ) from error
 
 
 def _work(k: int, job: _Job, place: Place) -> tuple[int, dict]:

@@ -1,0 +1,145 @@
+"""Markdown tables and sentences computed from records, so that no number is typed by hand."""
+
+from collections.abc import Iterable, Mapping
+
+from bnnstudy.claims import Verdict, decide_each, holm
+from bnnstudy.config import PRESETS, RunConfig
+from bnnstudy.models import LayerSummary
+from bnnstudy.study import Arm, Study
+
+MARKS = {
+    "reproduced": "✓",
+    "supported": "✓",
+    "not reproduced": "✗",
+    "refuted": "✗",
+    "inconclusive": "?",
+    "not run": "–",
+}
+"""One sign for each word of a verdict."""
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table."""
+    lines = [_row(head)]
+    lines.append("|" + " --- |" * (lines[0].count("|") - 1))
+    return "\n".join([*lines, *map(_row, rows)])
+
+
+def verdicts(study: Study, records: Iterable[Mapping]) -> str:
+    """The claims of one study: what is claimed, the paper's number, ours at each preset."""
+    records = list(records)
+    rows = []
+    for claim in study.claims:
+        ours = decide_each(claim, records) or [Verdict(claim=claim, verdict="not run")]
+        measured = "<br>".join(
+            f"**{v.verdict}** ({v.preset}): {v.measured()}" if v.preset else v.verdict for v in ours
+        )
+        source = f"{claim.text} {_source(claim)}"
+        rows.append((source, claim.paper_value or "–", measured))
+    return table(("Claim", "Paper's number", "Ours"), rows)
+
+
+def scoreboard(found: Iterable[Verdict]) -> str:
+    """Every claim with its verdict; `*` marks those that hold after Holm's correction."""
+    found = list(found)
+    held = holm(found)
+    rows = []
+    for verdict in found:
+        claim = verdict.claim
+        star = " *" if claim.id in held else ""
+        measured = f"{verdict.measured()} ({verdict.preset}){star}" if verdict.preset else "–"
+        mark = f"{MARKS[verdict.verdict]} {verdict.verdict}"
+        rows.append((f"`{claim.id}`", f"{claim.text} {_source(claim)}", mark, measured))
+    return table(("Id", "Claim", "Verdict", "Effect and 95 % interval"), rows)
+
+
+def tally(found: Iterable[Verdict]) -> str:
+    """How many claims of each paper got which verdict."""
+    names = {"A": "Paper A", "B": "Paper B", "ours": "Our own"}
+    words = ("reproduced", "not reproduced", "supported", "refuted", "inconclusive", "not run")
+    found = list(found)
+    rows = []
+    for paper, name in names.items():
+        counts = [sum(v.claim.paper == paper and v.verdict == word for v in found) for word in words]
+        rows.append((name, *(count or "–" for count in counts), sum(counts)))
+    return table(("Claims", *words, "all"), rows)
+
+
+def provenance(records: Iterable[Mapping]) -> str:
+    """Where runs come from: one row for each study, preset, device and version of torch."""
+    groups: dict[tuple, list[Mapping]] = {}
+    for record in records:
+        versions = record["provenance"]["versions"]
+        key = (record["study"], record["preset"], record["provenance"]["device"], versions["torch"])
+        groups.setdefault(key, []).append(record)
+    rows = []
+    for (study, preset, device, torch), runs in sorted(
+        groups.items(), key=lambda item: (item[0][0], PRESETS.index(item[0][1]))
+    ):
+        data = ", ".join(sorted({RunConfig.from_dict(r["config"]).dataset for r in runs}))
+        seeds = len({r["config"]["seed"] for r in runs})
+        minutes = sum(r["provenance"]["seconds"] for r in runs) / 60
+        commits = ", ".join(sorted({(r["provenance"]["commit"] or "none")[:8] for r in runs}))
+        if preset == "quick":
+            commits = "this build"
+        rows.append((study, preset, data, len(runs), seeds, f"{minutes:.1f}", device, torch, commits))
+    head = ("Study", "Preset", "Data", "Runs", "Seeds", "Minutes", "Device", "torch", "Commit")
+    return table(head, rows)
+
+
+def caption(records: Iterable[Mapping]) -> str:
+    """One line for a figure: preset, data, n, device."""
+    parts = []
+    for preset in PRESETS:
+        runs = [record for record in records if record["preset"] == preset]
+        if not runs:
+            continue
+        data = ", ".join(sorted({RunConfig.from_dict(r["config"]).dataset for r in runs}))
+        devices = ", ".join(sorted({r["provenance"]["device"] for r in runs}))
+        seeds = len({r["config"]["seed"] for r in runs})
+        parts.append(f"{preset}: {data}, n = {seeds} seeds, {devices}")
+    return "; ".join(parts) or "nothing recorded"
+
+
+def differences(arms: Iterable[Arm], baseline: RunConfig) -> str:
+    """Each arm as what it changes of a baseline."""
+    rows = []
+    for arm in arms:
+        changed = {n: v for n, v in arm.config.differences(baseline).items() if n != "seed"}
+        if arm.tuned:
+            grid = ", ".join(f"{value:.3g}" for value in arm.tuned.grid)
+            changed[arm.tuned.field] = f"tuned from {grid}"
+        rows.append((arm.name, ", ".join(f"`{n}` = {v}" for n, v in changed.items()) or "baseline"))
+    return table(("Arm", "Differs in"), rows)
+
+
+def tuned(choices: Iterable[Mapping]) -> str:
+    """What the searches for a rate chose, and between what."""
+    rows = []
+    for choice in choices:
+        values = sorted({trial["value"] for trial in choice["trials"]})
+        edge = "yes" if choice["at_edge"] else "no"
+        rows.append(
+            (choice["arm"], f"{choice['chosen']:.3g}", f"{values[0]:.3g} to {values[-1]:.3g}", edge)
+        )
+    return table(("Arm", "Rate", "Tried", "At an edge"), rows)
+
+
+def layers(rows: Iterable[LayerSummary]) -> str:
+    """A model's summary: bits, multiply-accumulates by precision, memory, with the totals."""
+    rows = list(rows)
+    numbers = ("binary_weights", "real_weights", "binary_macs", "mixed_macs", "real_macs", "memory")
+    body = [(r.name, r.kind, *(f"{getattr(r, n):,.0f}" for n in numbers)) for r in rows]
+    totals = (f"**{sum(getattr(r, n) for r in rows):,.0f}**" for n in numbers)
+    head = ("Layer", "Kind", "1-bit weights", "32-bit weights", "1x1-bit MACs", "1x32-bit MACs",
+            "32x32-bit MACs", "Bytes")  # fmt: skip
+    return table(head, [*body, ("**all**", "", *totals)])
+
+
+def _source(claim) -> str:
+    where = "ours" if claim.paper == "ours" else f"paper {claim.paper}"
+    return f"({where}, {claim.source})"
+
+
+def _row(cells: Iterable[object]) -> str:
+    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"
