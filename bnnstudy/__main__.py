@@ -40,7 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--seeds", type=_count, metavar="N", help="final seeds (default: the preset's)")
     run.add_argument("--device", default="auto", choices=DEVICES)
     run.add_argument("--workers", type=_count, metavar="N", help="processes (default: one a core)")
-    run.add_argument("--data", type=_folder, metavar="DIR", help="where data is (or BNNSTUDY_DATA)")
+    run.add_argument("--data", type=Path, metavar="DIR", help="where data is (or BNNSTUDY_DATA)")
     run.set_defaults(command=_run)
     report = commands.add_parser("report", help="the verdict of each claim", allow_abbrev=False)
     report.add_argument("--json", action="store_true", help="one object for each claim")
@@ -60,17 +60,14 @@ def _list(options) -> int:
 
 
 def _run(options) -> int:
-    from bnnstudy import sweeps, training
+    from bnnstudy import sweeps
     from bnnstudy.studies import STUDIES
 
     if options.study not in STUDIES:
         raise ValueError(f"STUDY must be one of {', '.join(STUDIES)}; got {options.study!r}")
     study = STUDIES[options.study]
-    place = sweeps.Place(
-        device=training.device_of(options.device),
-        workers=options.workers,
-        data=options.data,
-        **({"results": options.results} if options.results else {}),
+    place = sweeps.Place.of(
+        device=options.device, workers=options.workers, results=options.results, data=options.data
     )
     try:
         records = sweeps.run(study, options.preset, options.seeds, place)
@@ -104,12 +101,6 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, got {text!r}")
     return int(text)
-
-
-def _folder(text: str) -> Path:
-    if not Path(text).is_dir():
-        raise argparse.ArgumentTypeError(f"must be a folder, got {text!r}")
-    return Path(text)
 
 
 def _fail(message: str) -> int:

@@ -39,6 +39,22 @@ class Place:
     workers: int | None = None
     progress: bool = True
 
+    @classmethod
+    def of(cls, *, device="auto", workers=None, results=None, data=None) -> "Place":
+        """A place as people name it: a device by name, folders as text, None for the default.
+
+        Raises:
+            ValueError: if the device is not there, or `data` is no folder.
+        """
+        if data is not None and not Path(data).is_dir():
+            raise ValueError(f"data must be a folder, got {str(data)!r}")
+        return cls(
+            results=records.DEFAULT_RESULTS if results is None else Path(results),
+            data=None if data is None else Path(data),
+            device=training.device_of(device),
+            workers=workers,
+        )
+
 
 def run(study: Study, preset: str, seeds: int | None = None, place: Place | None = None) -> list[dict]:
     """Run what is missing of a study at a preset; returns the records of its arms and seeds.

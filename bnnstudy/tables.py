@@ -39,18 +39,32 @@ def verdicts(study: Study, records: Iterable[Mapping]) -> str:
     return table(("Claim", "Paper's number", "Ours"), rows)
 
 
-def scoreboard(found: Iterable[Verdict]) -> str:
-    """Every claim with its verdict; `*` marks those that hold after Holm's correction."""
+def scoreboard(found: Iterable[Verdict], paper: str) -> str:
+    """The claims of one paper with their verdicts; `*` marks what holds after Holm's correction.
+
+    Args:
+        found: the verdicts of *all* claims, which are judged together.
+    """
     found = list(found)
     held = holm(found)
     rows = []
-    for verdict in found:
+    for verdict in (v for v in found if v.claim.paper == paper):
         claim = verdict.claim
-        star = " *" if claim.id in held else ""
+        star = r" \*" if claim.id in held else ""
         measured = f"{verdict.measured()} ({verdict.preset}){star}" if verdict.preset else "–"
         mark = f"{MARKS[verdict.verdict]} {verdict.verdict}"
-        rows.append((f"`{claim.id}`", f"{claim.text} {_source(claim)}", mark, measured))
-    return table(("Id", "Claim", "Verdict", "Effect and 95 % interval"), rows)
+        text = f"{claim.text} ({claim.source})"
+        rows.append((f"`{claim.id}`", text, claim.paper_value or "–", mark, measured))
+    return table(("Id", "Claim", "Paper's number", "Verdict", "Effect, 95 % interval"), rows)
+
+
+def findings(found: Iterable[Verdict]) -> str:
+    """Verdicts as a list of sentences; those that were not run are left out."""
+    return "\n".join(
+        f"- **{v.verdict.capitalize()}**: {v.claim.text} {v.measured()} ({v.preset})."
+        for v in found
+        if v.preset
+    )
 
 
 def tally(found: Iterable[Verdict]) -> str:
@@ -99,6 +113,34 @@ def caption(records: Iterable[Mapping]) -> str:
         seeds = len({r["config"]["seed"] for r in runs})
         parts.append(f"{preset}: {data}, n = {seeds} seeds, {devices}")
     return "; ".join(parts) or "nothing recorded"
+
+
+def shadows(records: Iterable[Mapping], preset: str) -> str:
+    """Signs that differ from latent SGD's: a row for each shadow, a column for each arm."""
+    runs = [r for r in records if r["preset"] == preset and "shadows" in r["result"]]
+    arms = list(dict.fromkeys(run["arm"] for run in runs))
+    names = list(dict.fromkeys(name for run in runs for name in run["result"]["shadows"]))
+    rows = []
+    for name in names:
+        cells = []
+        for arm in arms:
+            found = [r["result"]["shadows"][name] for r in runs if r["arm"] == arm]
+            differing = sum(counts["differing"] for counts in found)
+            first = min((c["first_step"] for c in found if c["first_step"]), default=None)
+            cells.append(f"{differing:,}" + (f" (from step {first})" if first else ""))
+        rows.append((f"`{name}`", *cells))
+    compared = {
+        arm: sum(r["result"]["shadows"][names[0]]["compared"] for r in runs if r["arm"] == arm)
+        for arm in arms
+    }
+    return table(("Shadow", *(f"{arm}, of {compared[arm]:,}" for arm in arms)), rows)
+
+
+def arms_in(study: Study, records: Iterable[Mapping]) -> list[str]:
+    """Names of the arms that have records, in the order in which the study lists them."""
+    names = [arm.name for preset in reversed(study.arms) for arm in study.arms[preset]]
+    there = {record["arm"] for record in records}
+    return [name for name in dict.fromkeys(names) if name in there]
 
 
 def differences(arms: Iterable[Arm], baseline: RunConfig) -> str:

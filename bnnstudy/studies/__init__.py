@@ -69,14 +69,15 @@ def verdicts(results=None) -> list[Verdict]:
     Raises:
         RecordError: naming a record that cannot be used.
     """
-    found = []
-    for study in STUDIES.values():
-        runs = recorded(study, results)
-        found += [decide(claim, runs) for claim in study.claims]
-    return found
+    return [v for study in STUDIES.values() for v in verdicts_of(study, recorded(study, results))]
+
+
+def verdicts_of(study: Study, runs: list[dict]) -> list[Verdict]:
+    """The verdict of each claim of one study, from its records."""
+    return [decide(claim, runs) for claim in study.claims]
 
 
 def recorded(study: Study, results=None) -> list[dict]:
-    """The records of a study's present arms at every preset."""
+    """The records of a study's present arms, at every preset."""
     place = records.DEFAULT_RESULTS if results is None else results
     return [run for preset in study.arms for run in sweeps.recorded(study, preset, place)]

@@ -1,0 +1,73 @@
+# make book   notebooks (preset quick), then the book in _build/html
+# make test   tests/, then the notebooks under nbval
+# make lint   ruff over code and notebooks
+# make clean  what was built; never what was recorded
+
+PYTHON ?= python3
+PRESET ?= quick
+DEVICE ?= auto
+SEEDS  ?=
+
+VENV := .venv
+PY   := $(VENV)/bin/python
+
+STUDIES := binary_layers two_views optimizers
+REPORTS := scoreboard how_it_was_run index
+STUDIES_DONE := $(STUDIES:%=book/executed/%.ipynb)
+REPORTS_DONE := $(REPORTS:%=book/executed/%.ipynb)
+
+PACKAGE := $(shell find bnnstudy -name '*.py')
+RECORDS := $(wildcard book/results/*/desk book/results/*/short book/results/*/paper)
+
+# One thread a process: runs go side by side instead. The kernel is the environment's own.
+export OMP_NUM_THREADS := 1
+export JUPYTER_PREFER_ENV_PATH := 1
+export PYTHONDONTWRITEBYTECODE := 1
+
+PARAMETERS := -p preset $(PRESET) -p device $(DEVICE) $(if $(SEEDS),-p seeds $(SEEDS))
+
+.PHONY: book test lint clean FORCE
+.DELETE_ON_ERROR:
+
+book: $(REPORTS_DONE)
+	$(VENV)/bin/jupyter-book build . -W -n --keep-going -q
+	@$(PY) book/check.py
+	@$(PY) -m bnnstudy report
+
+test: $(VENV)/.ok
+	$(PY) -m pytest tests
+	$(PY) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 600 notebooks
+
+lint: $(VENV)/.ok
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+clean:
+	rm -rf _build book/executed
+
+$(VENV)/.ok: requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(PY) -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+# Rewritten only when a parameter changes, so that another preset runs the notebooks anew.
+book/executed/.parameters: FORCE
+	@mkdir -p $(@D)
+	@echo '$(PARAMETERS)' | cmp -s - $@ || echo '$(PARAMETERS)' > $@
+
+# A study's notebook. It is moved into place only when all its cells ran.
+define EXECUTE
+	@echo "executing $<"
+	@$(PY) -m papermill --log-level WARNING --no-progress-bar -k python3 $(1) $< $(@:.ipynb=.part.ipynb) \
+		|| { echo "stopped; see $(@:.ipynb=.part.ipynb)" >&2; exit 1; }
+	@mv $(@:.ipynb=.part.ipynb) $@
+endef
+
+$(STUDIES_DONE): book/executed/%.ipynb: notebooks/%.ipynb $(PACKAGE) $(RECORDS) book/executed/.parameters $(VENV)/.ok
+	$(call EXECUTE,$(PARAMETERS))
+
+$(REPORTS_DONE): book/executed/%.ipynb: notebooks/%.ipynb $(STUDIES_DONE)
+	$(call EXECUTE,)
+
+FORCE:
