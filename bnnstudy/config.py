@@ -25,6 +25,7 @@ _ALLOWED = {
 }
 _POSITIVE = ("width", "depth", "epochs", "batch_size", "lr", "real_lr", "batch_norm_eps")
 _NOT_NEGATIVE = ("train_size", "weight_decay", "init_scale", "seed")
+_WHOLE = ("train_size", "width", "depth", "epochs", "batch_size", "seed")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,16 +113,21 @@ class RunConfig:
         for name in _NOT_NEGATIVE:
             if not _finite(getattr(self, name)) or getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)!r}")
+        for name in _WHOLE:
+            if not isinstance(getattr(self, name), int):
+                raise ValueError(f"{name} must be a whole number, got {getattr(self, name)!r}")
         for name in ("alpha", "gamma", "batch_norm_momentum"):
-            if not 0 < getattr(self, name) <= 1:
+            if not _finite(getattr(self, name)) or not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in (0, 1], got {getattr(self, name)!r}")
         for name, value in (("momentum", self.momentum), *(("betas", b) for b in self.betas)):
-            if not 0 <= value < 1:
+            if not _finite(value) or not 0 <= value < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {value!r}")
         if self.view == "filter" and not self.binary_weights:
             raise ValueError("view 'filter' needs binary_weights=True: a float twin has no such view")
         if self.stages and sum(stage.epochs for stage in self.stages) != self.epochs:
-            raise ValueError(f"stages must add up to epochs={self.epochs}, got {self.stages!r}")
+            raise ValueError(
+                f"stages must be as long as epochs={self.epochs} together, got {self.stages!r}"
+            )
 
     @property
     def bits(self) -> str:
@@ -140,7 +146,7 @@ class RunConfig:
 
     def differences(self, other: "RunConfig | None" = None) -> dict[str, object]:
         """Fields in which this configuration differs from `other` (default: from the defaults)."""
-        other = other or RunConfig()
+        other = other or type(self)()
         names = sorted(field.name for field in dataclasses.fields(self))
         return {n: getattr(self, n) for n in names if getattr(self, n) != getattr(other, n)}
 

@@ -155,18 +155,18 @@ _KEYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 def _read_npz(path: Path) -> list[np.ndarray]:
     try:
-        with np.load(path) as file:
+        # Opened here: numpy leaves a file open that turns out not to be an archive.
+        with path.open("rb") as stream, np.load(stream) as file:
             missing = [key for key in _KEYS if key not in file]
-            if missing:
-                raise ValueError(f"{path} must hold {', '.join(_KEYS)}; {', '.join(missing)} missing")
-            return [file[key] for key in _KEYS]
-    except ValueError:
-        raise
+            arrays = [file[key] for key in _KEYS if key not in missing]
     except Exception as error:  # zipfile, zlib, numpy: a damaged file fails in many ways
         raise ValueError(
             f"{path} cannot be read ({type(error).__name__}: {error}); "
             "it is damaged or cut short: replace it"
         ) from error
+    if missing:
+        raise ValueError(f"{path} must hold {', '.join(_KEYS)}; {', '.join(missing)} missing")
+    return arrays
 
 
 def _checked(arrays, source: _Source, origin: str) -> list[np.ndarray]:

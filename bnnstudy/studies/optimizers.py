@@ -108,6 +108,7 @@ CLAIMS = (
         "section 3.1",
         "Adaptive optimizers are faster as well: after the first epoch Adam is ahead of SGD.",
         *_gap(BINARY),
+        value="no number given",
         metric="curves.validation_accuracy.0",
         margin=1.0,
     ),
@@ -117,6 +118,7 @@ CLAIMS = (
         "With momentum a binary network needs more epochs than its float twin.",
         f"{BINARY} momentum",
         f"{FLOAT} momentum",
+        value="no number given",
         metric="best_epoch",
         unit="epochs",
         scale=1.0,
@@ -128,6 +130,7 @@ CLAIMS = (
         "The optimizers lie further apart for binary weights than for the float twin.",
         _gap(BINARY),
         _gap(FLOAT),
+        value="no number given",
         margin=0.3,
     ),
     _difference(

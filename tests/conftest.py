@@ -1,0 +1,36 @@
+"""What the tests share: one thread, no stray records, small real data."""
+
+import hypothesis
+import numpy as np
+import pytest
+import torch
+
+from bnnstudy import data
+
+# No deadline: these machines are shared, and no test may depend on time.
+hypothesis.settings.register_profile("bnnstudy", deadline=None, max_examples=50, derandomize=True)
+hypothesis.settings.load_profile("bnnstudy")
+
+torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def digits() -> data.Dataset:
+    return data.load("digits")
+
+
+@pytest.fixture
+def tiny_mnist(tmp_path, monkeypatch):
+    """A folder with a complete `mnist.npz` of 40 + 10 images, of the size then expected."""
+    monkeypatch.setitem(data.SOURCES, "mnist", data._Source((28, 28), 40, 10, "MNIST"))
+    data._arrays.cache_clear()
+    random = np.random.default_rng(0)
+    arrays = {
+        "train_images": random.integers(0, 256, (40, 28, 28), dtype=np.uint8),
+        "train_labels": random.integers(0, 10, 40, dtype=np.uint8),
+        "test_images": random.integers(0, 256, (10, 28, 28), dtype=np.uint8),
+        "test_labels": random.integers(0, 10, 10, dtype=np.uint8),
+    }
+    np.savez(tmp_path / "mnist.npz", **arrays)
+    yield tmp_path, arrays
+    data._arrays.cache_clear()

@@ -1,0 +1,95 @@
+"""The house keeps its shape: imports go down, files stay short, names say where things are."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bnnstudy
+
+PACKAGE = Path(bnnstudy.__file__).parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+LEVELS = {
+    "config": 0, "binarize": 0, "filters": 0, "data": 0,
+    "metrics": 1, "records": 1, "claims": 1, "layers": 1, "optim": 1,
+    "models": 2, "tricks": 2, "study": 2, "shadows": 2,
+    "training": 3, "sweeps": 4, "studies": 5, "tables": 6, "plotting": 6, "__main__": 7,
+}  # fmt: skip
+"""A module imports only from lower levels, except inside its own room."""
+
+
+def room(file: Path) -> str:
+    return file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(file: Path) -> set[str]:
+    """Rooms of the package that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "bnnstudy":
+            parts = node.module.split(".")
+            found |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}: imports are absolute"
+        elif isinstance(node, ast.Import):
+            found |= {a.name.split(".")[1] for a in node.names if a.name.startswith("bnnstudy.")}
+    return found
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_imports_go_strictly_downward(file):
+    own = room(file)
+    if own == "__init__":
+        return
+    assert own in LEVELS, f"{own} has no level: give it one"
+    for other in imported(file) - {own}:
+        assert LEVELS[other] < LEVELS[own], f"{own} imports {other}"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_files_are_short_and_functions_fit_a_screen(file):
+    text = file.read_text()
+    assert len(text.splitlines()) < 300
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            body = node.body
+            has_docstring = bool(ast.get_docstring(node))
+            first = body[min(has_docstring, len(body) - 1)].lineno
+            assert node.end_lineno - first < 50, f"{node.name} is too long"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_public_names_say_what_they_are(file):
+    tree = ast.parse(file.read_text())
+    assert ast.get_docstring(tree), "a module says what it is"
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+            assert ast.get_docstring(node), f"{node.name} has no docstring"
+
+
+def test_there_is_no_room_for_odds_and_ends():
+    assert not {file.stem for file in FILES} & {"utils", "util", "common", "core", "helpers", "misc"}
+
+
+@pytest.mark.parametrize("module", ["bnnstudy", "bnnstudy.config", "bnnstudy.filters"])
+def test_what_needs_no_torch_does_not_import_it(module):
+    code = f"import sys, {module}; raise SystemExit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_optional_libraries_wait_until_they_are_needed():
+    code = (
+        "import sys, bnnstudy.__main__, bnnstudy.studies;"
+        "raise SystemExit(sum(n in sys.modules for n in ('torchvision', 'matplotlib', 'IPython')))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_public_name_can_be_had():
+    for name in bnnstudy.__all__:
+        assert getattr(bnnstudy, name).__name__ == name
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = bnnstudy.nothing

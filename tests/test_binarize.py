@@ -1,0 +1,80 @@
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bnnstudy import binarize
+
+numbers = st.floats(-4, 4, allow_nan=False)
+points = st.lists(numbers, min_size=1, max_size=30).map(lambda x: [*x, 0.0, -0.0, 1.0, -1.0])
+
+CLOSED_FORMS = {
+    "identity": lambda x: 1.0,
+    "clip": lambda x: 1.0 if abs(x) <= 1 else 0.0,
+    "approx": lambda x: max(0.0, 2 - 2 * abs(x)),
+    "ede": lambda x: 1 - math.tanh(x) ** 2,
+}
+
+
+def test_every_surrogate_has_a_closed_form_here():
+    assert set(CLOSED_FORMS) == set(binarize.SURROGATES)
+
+
+@pytest.mark.parametrize("name", binarize.SURROGATES)
+@given(values=points)
+def test_forward_is_the_sign_and_backward_the_closed_form(name, values):
+    x = torch.tensor(values, dtype=torch.float64, requires_grad=True)
+    incoming = torch.linspace(-3, 3, len(values), dtype=torch.float64)
+    y = binarize.surrogate(name)(x)
+    y.backward(incoming)
+    expected = torch.tensor([CLOSED_FORMS[name](v) for v in values], dtype=torch.float64) * incoming
+    assert torch.equal(y, binarize.sign(x))
+    torch.testing.assert_close(x.grad, expected, rtol=1e-12, atol=1e-15)
+
+
+@given(values=points, t=st.floats(0.05, 10))
+def test_ede_follows_its_steepness(values, t):
+    x = torch.tensor(values, dtype=torch.float64, requires_grad=True)
+    binarize.ede(x, t).sum().backward()
+    k = max(1 / t, 1)
+    expected = [k * t * (1 - math.tanh(t * v) ** 2) for v in values]
+    torch.testing.assert_close(
+        x.grad, torch.tensor(expected, dtype=torch.float64), rtol=1e-9, atol=1e-12
+    )
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_sign_at_its_boundaries(dtype):
+    x = torch.tensor([0.0, -0.0, 1.0, -1.0, 1e-40, -1e-40], dtype=dtype)
+    assert binarize.sign(x).tolist() == [1, -1, 1, -1, 1, -1]
+    assert binarize.sign(x).dtype == dtype
+
+
+@given(values=points)
+def test_the_sign_is_never_zero_and_odd(values):
+    x = torch.tensor(values)
+    assert set(binarize.sign(x).tolist()) <= {1.0, -1.0}
+    assert torch.equal(binarize.sign(-x), -binarize.sign(x))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_clip_passes_at_one_and_not_at_the_next_number(dtype):
+    one = torch.ones((), dtype=dtype)
+    beyond = torch.nextafter(one, torch.tensor(2.0, dtype=dtype))
+    x = torch.stack([one, -one, beyond, -beyond]).requires_grad_()
+    binarize.clip(x).sum().backward()
+    assert x.grad.tolist() == [1, 1, 0, 0]
+
+
+def test_multiplying_by_zero_keeps_the_sign():
+    x = torch.randn(1000, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(binarize.sign(0.0 * x), binarize.sign(x))
+
+
+def test_an_unknown_surrogate_and_a_bad_steepness_are_refused():
+    with pytest.raises(ValueError, match=r"surrogate must be one of identity, .*'step'"):
+        binarize.surrogate("step")
+    with pytest.raises(ValueError, match="t must be above 0, got 0"):
+        binarize.ede(torch.ones(1), 0)

@@ -1,0 +1,85 @@
+"""The book's parts fit together, and its check sees what it is there to see."""
+
+import importlib.util
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bnnstudy import records
+
+ROOT = Path(records.PACKAGE).parent
+_spec = importlib.util.spec_from_file_location("check", ROOT / "book" / "check.py")
+check = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(check)
+
+TOC = {
+    "root": "book/a",
+    "parts": [{"chapters": [{"file": "book/b"}]}],
+    "chapters": [{"file": "book/c"}],
+}
+GOOD = f"<html><body><article>{'word ' * 50}</article></body></html>"
+
+
+@pytest.fixture
+def built(tmp_path):
+    (tmp_path / "_toc.yml").write_text(yaml.safe_dump(TOC))
+    pages = tmp_path / "_build" / "html" / "book"
+    pages.mkdir(parents=True)
+    for name in "abc":
+        (pages / f"{name}.html").write_text(GOOD)
+    return pages
+
+
+def test_a_whole_book_passes(built, capsys):
+    assert check.main(built.parents[2]) == 0
+    assert "3 pages" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        (lambda page: page.unlink(), "book/b: no page"),
+        (lambda page: page.write_text(""), "book/b: only 0 words"),
+        (lambda page: page.write_text(GOOD.replace("article", "nav")), "book/b: only 0 words"),
+        (
+            lambda page: page.write_text(GOOD + '<div class="output traceback">x</div>'),
+            "book/b: shows a traceback",
+        ),
+        (
+            lambda page: page.write_text(
+                GOOD.replace("word ", "Traceback (most recent call last) ", 1)
+            ),
+            "book/b: shows a traceback",
+        ),
+    ],
+)
+def test_a_page_that_is_missing_empty_or_broken_fails_it(built, spoil, says, capsys):
+    spoil(built / "b.html")
+    assert check.main(built.parents[2]) == 1
+    assert says in capsys.readouterr().err
+
+
+def test_the_table_of_contents_and_the_makefile_name_all_notebooks():
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    listed = {Path(p).name for p in check.pages(toc) if "/executed/" in p}
+    assert listed == {file.stem for file in (ROOT / "notebooks").glob("*.ipynb")}
+    for page in check.pages(toc):
+        assert "/executed/" in page or (ROOT / f"{page}.md").exists()
+    made = re.findall(r"^(?:STUDIES|REPORTS) := (.*)$", (ROOT / "Makefile").read_text(), re.M)
+    assert set(" ".join(made).split()) == listed
+
+
+def test_requirements_are_pinned_exactly():
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    pins = [line for line in lines if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pins)
+    assert "jupyter-book==1.0.4.post1" in pins
+
+
+def test_nothing_recorded_is_large():
+    # What git tracks: all presets but quick, and no trials.
+    files = [f for f in records.DEFAULT_RESULTS.glob("*/*/*.json") if f.parent.name != "quick"]
+    assert sum(file.stat().st_size for file in files) < 10e6
+    assert all(file.stat().st_size < 64e3 for file in files)

@@ -1,0 +1,208 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from bnnstudy.claims import Claim, Contrast, Verdict, decide, decide_each, holm, paired_interval
+
+
+def record(arm, seed, value, preset="desk", metric="test_accuracy"):
+    return {"arm": arm, "preset": preset, "config": {"seed": seed}, "result": {metric: value}}
+
+
+def runs(preset="desk", **arms):
+    return [record(a, seed, v, preset) for a, values in arms.items() for seed, v in enumerate(values)]
+
+
+def claim(paper="A", id="toy", **contrast):
+    contrast = {"kind": "difference", "metric": "test_accuracy", "arm": "a", "control": "b"} | contrast
+    return Claim(id=id, paper=paper, source="Table 0", text="a beats b", contrast=Contrast(**contrast))
+
+
+values = st.lists(st.floats(-10, 10), min_size=3, max_size=12)
+
+
+@given(values=values)
+def test_the_interval_is_students(values):
+    if len(set(values)) == 1:
+        values = [*values, values[0] + 1]
+    mean, low, high = paired_interval(values)
+    expected = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    np.testing.assert_allclose((mean, low, high), (np.mean(values), *expected), atol=1e-9)
+
+
+@given(differences=values, margin=st.floats(0, 5), direction=st.sampled_from([1, -1]))
+def test_a_difference_is_decided_by_its_interval_and_its_margin(differences, margin, direction):
+    control = [0.5] * len(differences)
+    arm = [0.5 + d / 100 for d in differences]
+    verdict = decide(claim(margin=margin, direction=direction), runs(a=arm, b=control))
+    low, high = sorted((direction * verdict.low, direction * verdict.high))
+    expected = "inconclusive"
+    if low > margin:
+        expected = "reproduced"
+    elif high < margin:
+        expected = "not reproduced"
+    assert verdict.verdict == expected
+    assert verdict.n == len(differences)
+    assert verdict.effect == pytest.approx(np.mean(differences), abs=1e-9)
+
+
+@given(differences=values, margin=st.floats(0, 5))
+def test_an_equivalence_needs_the_whole_interval_inside(differences, margin):
+    arm = [0.5 + d / 100 for d in differences]
+    verdict = decide(claim(kind="equivalence", margin=margin), runs(a=arm, b=[0.5] * len(arm)))
+    if max(abs(verdict.low), abs(verdict.high)) <= margin:
+        assert verdict.verdict == "reproduced"
+    elif verdict.low > margin or verdict.high < -margin:
+        assert verdict.verdict == "not reproduced"
+    else:
+        assert verdict.verdict == "inconclusive"
+
+
+def test_flipping_the_data_flips_the_verdict():
+    better, worse = [0.9, 0.91, 0.92], [0.8, 0.81, 0.82]
+    assert decide(claim(), runs(a=better, b=worse)).verdict == "reproduced"
+    assert decide(claim(), runs(a=worse, b=better)).verdict == "not reproduced"
+    assert decide(claim(direction=-1), runs(a=worse, b=better)).verdict == "reproduced"
+
+
+def test_our_own_claims_have_words_of_their_own():
+    better, worse = [0.9, 0.91, 0.92], [0.8, 0.81, 0.82]
+    assert decide(claim("ours"), runs(a=better, b=worse)).verdict == "supported"
+    assert decide(claim("ours"), runs(a=worse, b=better)).verdict == "refuted"
+
+
+def test_only_paired_seeds_count():
+    found = runs(a=[0.9, 0.91, 0.92]) + [record("b", seed, 0.8 + seed / 100) for seed in (1, 2, 7)]
+    verdict = decide(claim(), found)
+    assert verdict.n == 2
+    assert verdict.effect == pytest.approx(10.0)
+
+
+def test_one_seed_gives_an_effect_and_no_interval():
+    verdict = decide(claim(), runs(a=[0.9], b=[0.5]))
+    assert (verdict.verdict, verdict.low, verdict.high, verdict.n) == ("inconclusive", None, None, 1)
+    assert verdict.effect == pytest.approx(40)
+
+
+def test_what_lacks_an_arm_or_a_metric_is_not_run():
+    assert decide(claim(), runs(a=[0.9, 0.8])).verdict == "not run"
+    assert decide(claim(metric="speed"), runs(a=[0.9, 0.8], b=[0.1, 0.2])).verdict == "not run"
+    assert decide(claim(), []).verdict == "not run"
+
+
+def test_the_largest_preset_decides_and_the_others_stand_beside_it():
+    found = runs("quick", a=[0.9, 0.91], b=[0.8, 0.81]) + runs("desk", a=[0.5, 0.51], b=[0.8, 0.81])
+    assert [(v.preset, v.verdict) for v in decide_each(claim(), found)] == [
+        ("quick", "reproduced"),
+        ("desk", "not reproduced"),
+    ]
+    assert decide(claim(), found).preset == "desk"
+
+
+def test_a_pair_is_a_difference_of_its_own():
+    found = runs(a=[0.9, 0.92], b=[0.8, 0.81], c=[0.7, 0.72], d=[0.65, 0.66])
+    verdict = decide(claim(arm=("a", "b"), control=("c", "d")), found)
+    assert verdict.effect == pytest.approx(np.mean([10 - 5, 11 - 6]))
+
+
+def test_an_arm_may_stand_on_both_sides():
+    found = runs(a=[0.9, 0.92], b=[0.8, 0.81], c=[0.7, 0.72])
+    verdict = decide(claim(arm=("a", "c"), control=("b", "c")), found)
+    assert verdict.effect == pytest.approx(np.mean([10, 11]))
+
+
+@given(slope=st.floats(-3, 3), noise=st.floats(0, 0.1))
+def test_a_trend_is_a_least_squares_slope(slope, noise):
+    positions = {"x": 0.0, "y": 1.0, "z": 3.0}
+    random = np.random.default_rng(0)
+    table = {
+        arm: [slope * x + noise * random.standard_normal() for _ in range(4)]
+        for arm, x in positions.items()
+    }
+    contrast = {
+        "kind": "trend",
+        "arm": "",
+        "control": "",
+        "arms": tuple(positions.items()),
+        "scale": 1.0,
+    }
+    verdict = decide(claim(**contrast), runs(**table))
+    fits = [
+        np.polyfit(list(positions.values()), [table[a][s] for a in positions], 1)[0] for s in range(4)
+    ]
+    assert verdict.effect == pytest.approx(np.mean(fits), abs=1e-9)
+
+
+def test_an_exact_claim_counts_counterexamples():
+    def counted(*differing):
+        return [
+            record("a", seed, {"differing": d, "compared": 100}, metric="signs")
+            for seed, d in enumerate(differing)
+        ]
+
+    exact = claim(kind="exact", metric="signs")
+    good, bad = decide(exact, counted(0, 0)), decide(exact, counted(0, 3))
+    assert (good.verdict, good.effect, good.n, good.low) == ("reproduced", 0, 200, None)
+    assert (bad.verdict, bad.effect) == ("not reproduced", 3)
+
+
+def test_a_path_leads_into_lists():
+    found = [
+        {"arm": a, "preset": "desk", "config": {"seed": s}, "result": {"curves": {"loss": [v, v / 2]}}}
+        for a, v in (("a", 0.4), ("b", 0.2))
+        for s in (0, 1)
+    ]
+    assert decide(claim(metric="curves.loss.1"), found).effect == pytest.approx(10)
+    assert decide(claim(metric="curves.loss.2"), found).verdict == "not run"
+
+
+def test_holm_steps_down_and_stops_at_the_first_that_fails():
+    def verdict(name, p):
+        return Verdict(claim=claim(id=name), verdict="reproduced", p=p)
+
+    found = [verdict("a", 0.001), verdict("b", 0.03), verdict("c", 0.02), verdict("d", None)]
+    assert holm(found) == {"a", "c", "b"}  # 0.001 <= 0.05/3, 0.02 <= 0.05/2, 0.03 <= 0.05
+    assert holm([verdict("a", 0.02), verdict("b", 0.001), verdict("c", 0.03)]) == {"b", "a", "c"}
+    assert holm([verdict("a", 0.02), verdict("b", 0.026)]) == {"a", "b"}
+    assert holm([verdict("a", 0.026), verdict("b", 0.026)]) == set()
+
+
+@given(differences=st.lists(st.floats(1, 3), min_size=4, max_size=8), margin=st.floats(0, 0.5))
+def test_the_p_value_is_that_of_the_t_test_against_the_margin(differences, margin):
+    differences = [*differences, 1.5, 2.5]
+    arm = [0.5 + d / 100 for d in differences]
+    verdict = decide(claim(margin=margin), runs(a=arm, b=[0.5] * len(arm)))
+    if verdict.verdict == "reproduced":
+        assert verdict.p == pytest.approx(stats.ttest_1samp(differences, margin).pvalue, rel=1e-6)
+
+
+def test_a_report_line_and_its_object_say_the_same():
+    verdict = decide(claim(), runs(a=[0.9, 0.91, 0.92], b=[0.8, 0.81, 0.83]))
+    assert verdict.line().startswith("reproduced      toy: +9.67 [")
+    assert verdict.line().endswith("percentage points, n = 3 (desk)")
+    summary = verdict.summary()
+    assert list(summary) == [
+        "id", "paper", "source", "claim", "paper_value", "verdict", "preset", "n", "effect", "low",
+        "high", "unit",
+    ]  # fmt: skip
+    assert math.isclose(summary["effect"], 9.6667, rel_tol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kind": "guess"}, "kind must be one of difference"),
+        ({"direction": 0}, "direction must be 1 or -1, got 0"),
+        ({"margin": -1.0}, "margin must be 0 or more"),
+        ({"control": ""}, "needs an arm and a control"),
+        ({"kind": "trend"}, "needs three arms"),
+        ({"kind": "exact", "arm": ""}, "needs an arm"),
+    ],
+)
+def test_a_contrast_that_decides_nothing_is_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        claim(**change)

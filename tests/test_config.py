@@ -1,0 +1,125 @@
+import dataclasses
+
+import pytest
+
+from bnnstudy.config import RunConfig, Stage
+
+
+def _ten_configurations() -> list[RunConfig]:
+    return [
+        RunConfig(),
+        RunConfig(dataset="mnist", train_size=20_000),
+        RunConfig(model="cnn", width=32),
+        RunConfig(binary_weights=False, activation="hardtanh"),
+        RunConfig(activation="sign", activation_surrogate="approx", scaling="mean"),
+        RunConfig(optimizer="sgd", lr=3.16228, schedule="exponential", clamp=True),
+        RunConfig(optimizer="latent_sgd", weight_decay=1e-2, init_scale=0.0, precision="float64"),
+        RunConfig(view="filter", optimizer="filter", alpha=1e-2, real_optimizer="adam"),
+        RunConfig(betas=(0.0, 0.999), preset="desk", loss="cross_entropy"),
+        RunConfig(epochs=5, stages=(Stage(epochs=2), Stage(epochs=3, changes=(("lr", 0.1),)))),
+    ]
+
+
+KEYS = [
+    "67d6291b3014",
+    "2901c567a5fa",
+    "e9515679192f",
+    "246e7dc9a1d9",
+    "12a3692b15e5",
+    "601bc8d12b51",
+    "a980fa7e0d0b",
+    "f9e104ac36a1",
+    "edf31f0a8627",
+    "6c53ef3d9960",
+]
+
+
+def test_ten_keys_are_pinned():
+    # A change here orphans every record that exists. Add fields with defaults instead.
+    assert [config.key() for config in _ten_configurations()] == KEYS
+
+
+def test_a_new_field_with_a_default_changes_no_key():
+    Wider = dataclasses.make_dataclass(
+        "Wider", [("label_smoothing", float, 0.0)], bases=(RunConfig,), frozen=True, kw_only=True
+    )
+    # `differences` compares with the class's own defaults, so the new field does not show.
+    for config in _ten_configurations():
+        fields = {f.name: getattr(config, f.name) for f in dataclasses.fields(config)}
+        wider = Wider(**fields)
+        assert wider.key() == config.key()
+        assert Wider(**fields, label_smoothing=0.1).key() != config.key()
+
+
+def test_the_seed_is_in_no_key_and_every_other_field_is():
+    base = RunConfig()
+    assert RunConfig(seed=7).key() == base.key()
+    others = {
+        "dataset": "mnist", "train_size": 5, "model": "cnn", "width": 5, "depth": 5,
+        "binary_weights": False, "activation": "sign", "real_first": True, "real_last": True,
+        "surrogate": "identity", "activation_surrogate": "identity", "scaling": "mean", "clamp": True,
+        "init_scale": 0.5, "view": "filter", "optimizer": "sgd", "lr": 0.5, "momentum": 0.5,
+        "betas": (0.5, 0.5), "gamma": 0.5, "alpha": 0.5, "weight_decay": 0.5, "real_optimizer": "sgd",
+        "real_lr": 0.5, "schedule": "cosine", "stages": (Stage(epochs=10),), "epochs": 5,
+        "batch_size": 5, "loss": "cross_entropy", "batch_norm_momentum": 0.5, "batch_norm_eps": 0.5,
+        "precision": "float64", "preset": "desk",
+    }  # fmt: skip
+    assert set(others) == {f.name for f in dataclasses.fields(RunConfig)} - {"seed"}
+    keys = {dataclasses.replace(base, **{name: value}).key() for name, value in others.items()}
+    assert len(keys | {base.key()}) == len(others) + 1
+
+
+@pytest.mark.parametrize("config", _ten_configurations())
+def test_a_configuration_survives_its_dictionary(config):
+    assert RunConfig.from_dict(config.to_dict()) == config
+
+
+def test_differences_name_what_a_reader_wants_to_see():
+    config = RunConfig(lr=0.5, seed=3)
+    assert config.differences() == {"lr": 0.5, "seed": 3}
+    assert config.differences(RunConfig(lr=0.5)) == {"seed": 3}
+
+
+def test_stages_become_configurations_that_add_up():
+    config = RunConfig(epochs=5, stages=(Stage(epochs=2, changes=(("lr", 0.5),)), Stage(epochs=3)))
+    first, second = config.plan()
+    assert (first.epochs, first.lr, second.epochs, second.lr) == (2, 0.5, 3, 1e-3)
+    assert RunConfig().plan() == (RunConfig(),)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("lr", 0.0),
+        ("lr", float("nan")),
+        ("lr", float("inf")),
+        ("alpha", -0.1),
+        ("alpha", 0.0),
+        ("gamma", 1.5),
+        ("momentum", 1.0),
+        ("betas", (0.9, 1.0)),
+        ("epochs", 0),
+        ("width", -1),
+        ("width", 2.5),
+        ("epochs", True),
+        ("alpha", "0.1"),
+        ("lr", None),
+        ("train_size", -1),
+        ("weight_decay", -1e-4),
+        ("schedule", "stairs"),
+        ("precision", "bfloat16"),
+        ("loss", "mse"),
+        ("view", "both"),
+        ("preset", "big"),
+        ("batch_norm_momentum", 0.0),
+        ("stages", (Stage(epochs=3),)),
+    ],
+)
+def test_bad_values_are_refused_by_name(field, value):
+    with pytest.raises(ValueError, match=f"^{field} must be"):
+        RunConfig(**{field: value})
+
+
+def test_an_unknown_field_is_refused_by_name():
+    with pytest.raises(ValueError, match="'speed' is no field"):
+        RunConfig.from_dict({"speed": 3})

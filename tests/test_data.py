@@ -1,0 +1,130 @@
+import numpy as np
+import pytest
+import torch
+
+from bnnstudy import data
+
+
+def test_digits_are_split_once_and_for_all(digits):
+    assert [len(s) for s in (digits.train, digits.validation, digits.test)] == [1197, 200, 400]
+    assert digits.shape == (1, 8, 8)
+    assert digits.fingerprint == "2d7c94c01932ffc1"
+    rows = [s.images.flatten(1) for s in (digits.train, digits.validation, digits.test)]
+    together = torch.cat(rows)
+    # 1,797 images, of which scikit-learn holds no exact duplicate: no image is in two parts.
+    assert len(torch.unique(together, dim=0)) == len(together)
+
+
+def test_every_digit_is_in_every_part(digits):
+    for split in (digits.train, digits.validation, digits.test):
+        assert split.labels.unique().tolist() == list(range(10))
+
+
+def test_inputs_are_standardised_by_the_training_set(digits):
+    inputs = digits.inputs(digits.train.images, torch.float64)
+    assert inputs.mean().abs() < 1e-12
+    assert abs(inputs.std() - 1) < 1e-12
+    assert digits.train.images.dtype == torch.uint8  # the data itself is left as it is
+
+
+def test_the_validation_set_is_the_last_tenth_of_training(tiny_mnist):
+    root, arrays = tiny_mnist
+    loaded = data.load("mnist", root)
+    assert (len(loaded.train), len(loaded.validation), len(loaded.test)) == (36, 4, 10)
+    assert np.array_equal(loaded.validation.images[:, 0].numpy(), arrays["train_images"][36:])
+    assert np.array_equal(loaded.test.labels.numpy(), arrays["test_labels"])
+
+
+def test_a_smaller_training_set_takes_the_first_images_and_leaves_the_rest(tiny_mnist):
+    root, arrays = tiny_mnist
+    small, whole = data.load("mnist", root, train_size=5), data.load("mnist", root)
+    assert np.array_equal(small.train.images[:, 0].numpy(), arrays["train_images"][:5])
+    assert torch.equal(small.validation.images, whole.validation.images)
+    assert small.fingerprint == whole.fingerprint
+    with pytest.raises(ValueError, match="train_size must be at most 36 for mnist, got 37"):
+        data.load("mnist", root, train_size=37)
+
+
+def test_colour_images_become_channels_first(tmp_path, monkeypatch):
+    monkeypatch.setitem(data.SOURCES, "cifar10", data._Source((32, 32, 3), 20, 10, "CIFAR10"))
+    data._arrays.cache_clear()
+    images = np.random.default_rng(1).integers(0, 256, (30, 32, 32, 3), dtype=np.uint8)
+    labels = np.arange(30) % 10
+    np.savez(tmp_path / "cifar10.npz", train_images=images[:20], train_labels=labels[:20],
+             test_images=images[20:], test_labels=labels[20:])  # fmt: skip
+    loaded = data.load("cifar10", tmp_path)
+    data._arrays.cache_clear()
+    assert loaded.shape == (3, 32, 32)
+    assert torch.equal(loaded.test.images[3, 2], torch.from_numpy(images[23, :, :, 2]))
+
+
+def _broken(key, change):
+    return lambda arrays: arrays | {key: change(arrays[key])}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_broken("train_images", lambda x: x[:-1]), r"train_images must have shape \(40, 28, 28\)"),
+        (
+            _broken("train_images", lambda x: x[:, :14]),
+            r"train_images must have shape .* got \(40, 14, 28\)",
+        ),
+        (_broken("test_labels", lambda x: x[:0]), "test_labels is empty"),
+        (_broken("train_images", lambda x: x * np.float32("nan")), "train_images .* not finite"),
+        (
+            _broken("train_images", lambda x: x / np.float32(255)),
+            "train_images must be uint8 .* float32",
+        ),
+        (_broken("train_labels", lambda x: x + 5), "train_labels must be 0 to 9"),
+        (_broken("train_labels", lambda x: x.astype(float)), "train_labels must be integers"),
+        (lambda arrays: {k: v for k, v in arrays.items() if k != "test_images"}, "test_images missing"),
+    ],
+)
+def test_wrong_data_is_refused_by_file_and_by_what_is_wrong(tiny_mnist, change, message):
+    root, arrays = tiny_mnist
+    np.savez(root / "mnist.npz", **change(arrays))
+    with pytest.raises(ValueError, match=message) as caught:
+        data.load("mnist", root)
+    assert str(root / "mnist.npz") in str(caught.value)
+
+
+@pytest.mark.parametrize("keep", [0, 10, 1000, -1])
+def test_a_file_cut_short_is_refused(tiny_mnist, keep):
+    root, _ = tiny_mnist
+    file = root / "mnist.npz"
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.raises(ValueError, match=r"mnist\.npz cannot be read .* replace it"):
+        data.load("mnist", root)
+
+
+def test_data_that_is_nowhere_says_what_was_looked_for(tmp_path, monkeypatch):
+    from torchvision import datasets
+
+    def refuse(*arguments, **options):
+        raise RuntimeError("no network")
+
+    monkeypatch.setattr(datasets, "MNIST", refuse)
+    data._arrays.cache_clear()
+    with pytest.raises(FileNotFoundError, match=r"mnist\.npz.*no network.*--data or BNNSTUDY_DATA"):
+        data.load("mnist", tmp_path)
+
+
+def test_an_unknown_name_is_refused():
+    with pytest.raises(ValueError, match="dataset must be one of digits, mnist, cifar10; got 'svhn'"):
+        data.load("svhn")
+
+
+def test_the_root_is_an_environment_variable_or_a_cache(monkeypatch, tmp_path):
+    monkeypatch.setenv("BNNSTUDY_DATA", str(tmp_path))
+    assert data.default_root() == tmp_path
+    monkeypatch.delenv("BNNSTUDY_DATA")
+    assert data.default_root().parts[-2:] == (".cache", "bnnstudy")
+
+
+def test_the_real_mnist_is_read_where_it_is(request):
+    if not (data.default_root() / "mnist.npz").exists():
+        pytest.skip("no mnist.npz under BNNSTUDY_DATA")
+    mnist = data.load("mnist")
+    assert [len(s) for s in (mnist.train, mnist.validation, mnist.test)] == [54_000, 6_000, 10_000]
+    assert mnist.fingerprint == "152e1f0d077b104c"

@@ -1,0 +1,97 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from toy_study import STUDY
+
+from bnnstudy import __main__ as command_line
+from bnnstudy import studies
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["run", "nothing"], ["STUDY", "'nothing'", "two_views"]),
+        (["run", "clipping"], ["'clipping'", "'quick'", "none yet"]),
+        (["run", "two_views", "--preset", "big"], ["--preset", "'big'", "quick", "paper"]),
+        (["run", "two_views", "--seeds", "0"], ["--seeds", "'0'", "1 or more"]),
+        (["run", "two_views", "--seeds", "many"], ["--seeds", "'many'"]),
+        (["run", "two_views", "--workers", "-1"], ["--workers"]),
+        (["run", "two_views", "--device", "tpu"], ["--device", "'tpu'", "auto", "cpu", "cuda"]),
+        (["run", "two_views", "--data", "/nowhere"], ["data", "'/nowhere'", "folder"]),
+        (["run", "two_views", "--results", "/dev/null/x"], ["results", "/dev/null"]),
+        (["report", "--results", "/nowhere"], ["--results", "'/nowhere'", "folder"]),
+        (["report", "--jso"], ["--jso"]),
+        (["fly"], ["'fly'", "list", "run", "report"]),
+        (["run"], ["STUDY"]),
+        ([], ["COMMAND"]),
+    ],
+)
+def test_bad_input_gets_one_line_and_status_2(arguments, says, capsys):
+    try:
+        status = command_line.main(arguments)
+    except SystemExit as exit:
+        status = exit.code
+    output = capsys.readouterr()
+    assert status == 2
+    assert output.out == ""
+    assert output.err.count("\n") == 1
+    assert output.err.startswith("bnnstudy: ")
+    for word in says:
+        assert word in output.err
+
+
+def test_as_a_process_too(tmp_path):
+    command = [sys.executable, "-m", "bnnstudy", "run", "optimizers", "--preset", "huge"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "usage" not in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_list_shows_every_study(capsys):
+    assert command_line.main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(studies.STUDIES)
+
+
+def test_run_then_report(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(studies.STUDIES, "toy", STUDY)
+    arguments = ["run", "toy", "--seeds", "2", "--device", "cpu", "--workers", "1"]
+    assert command_line.main([*arguments, "--results", str(tmp_path)]) == 0
+    assert "4 runs" in capsys.readouterr().out
+    assert command_line.main(["report", "--results", str(tmp_path), "--json"]) == 0
+    report = {claim["id"]: claim for claim in json.loads(capsys.readouterr().out)}
+    assert set(report) == {claim.id for claim in studies.ledger()}
+    assert report["toy-adam"]["n"] == 2
+    assert report["toy-adam"]["preset"] == "quick"
+    assert report["toy-adam"]["low"] <= report["toy-adam"]["effect"] <= report["toy-adam"]["high"]
+    absent = report["imagenet-one-step"]
+    assert absent["verdict"] == "not run"
+    assert [absent[k] for k in ("preset", "n", "effect", "low", "high")] == [None] * 5
+    assert command_line.main(["report", "--results", str(tmp_path)]) == 0
+    assert "toy-adam" in capsys.readouterr().out
+
+
+def test_a_damaged_record_is_named_and_ends_in_one_line(monkeypatch, tmp_path, capsys):
+    monkeypatch.setitem(studies.STUDIES, "toy", STUDY)
+    arguments = ["run", "toy", "--seeds", "1", "--workers", "1", "--results", str(tmp_path)]
+    command_line.main(arguments)
+    victim = next((tmp_path / "toy" / "quick").glob("*-s0.json"))
+    victim.write_text("{")
+    capsys.readouterr()
+    for again in (arguments, ["report", "--results", str(tmp_path)]):
+        assert command_line.main(again) == 2
+        error = capsys.readouterr().err
+        assert victim.name in error
+        assert error.count("\n") == 1
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_cannot_be_written_is_refused_before_anything_runs(tmp_path, capsys):
+    tmp_path.chmod(0o500)
+    assert command_line.main(["run", "two_views", "--results", str(tmp_path / "x")]) == 2
+    assert "results" in capsys.readouterr().err

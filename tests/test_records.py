@@ -1,0 +1,165 @@
+import json
+import os
+
+import pytest
+
+from bnnstudy import records
+from bnnstudy.config import RunConfig
+
+CONFIG = RunConfig(lr=0.5, seed=3, preset="desk")
+RESULT = {"test_accuracy": 0.1 + 0.2, "curves": {"train_loss": [1 / 3, None]}, "diverged": True}
+
+
+def a_record(config=CONFIG):
+    origin = records.provenance(device="cpu", seconds=1.5, precision="float32", data="abc")
+    return records.make("toy", "arm", config, RESULT, origin)
+
+
+def saved(tmp_path, config=CONFIG):
+    file = records.path(tmp_path, "toy", config)
+    return records.save(a_record(config), file)
+
+
+def test_a_record_comes_back_as_it_was(tmp_path):
+    file = saved(tmp_path)
+    assert file == tmp_path / "toy" / "desk" / f"{CONFIG.key()}-s3.json"
+    record = records.load(file)
+    assert record["result"] == RESULT
+    assert RunConfig.from_dict(record["config"]) == CONFIG
+    assert set(record["provenance"]) == {
+        "versions", "device", "seconds", "precision", "commit", "source", "data",
+    }  # fmt: skip
+
+
+def test_seeds_of_one_configuration_are_found_in_order(tmp_path):
+    for seed in (10, 2, 0):
+        saved(tmp_path, RunConfig(lr=0.5, seed=seed, preset="desk"))
+    saved(tmp_path, RunConfig(lr=0.6, preset="desk"))
+    found = records.load_seeds(tmp_path, "toy", CONFIG)
+    assert [record["config"]["seed"] for record in found] == [0, 2, 10]
+
+
+@pytest.mark.parametrize("keep", [0, 1, 100, -2, -3])
+def test_a_record_cut_short_is_refused_by_name(tmp_path, keep):
+    file = saved(tmp_path)
+    file.write_text(file.read_text()[:keep])
+    with pytest.raises(records.RecordError, match=rf"{file.name} .*delete it to run again"):
+        records.load(file)
+
+
+@pytest.mark.parametrize("binary", [b"\xff\xfe\x00", b"[]", b"3"])
+def test_what_is_no_record_at_all_is_refused_by_name(tmp_path, binary):
+    file = saved(tmp_path)
+    file.write_bytes(binary)
+    with pytest.raises(records.RecordError, match=file.name):
+        records.load(file)
+
+
+def _edit(part, change):
+    def edit(record):
+        record[part] = change(record[part])
+        return record
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        _edit("result", lambda r: r | {"test_accuracy": 0.99}),
+        _edit("config", lambda c: c | {"lr": 0.7}),
+        _edit("arm", lambda a: "another"),
+        _edit("schema", lambda s: 2),
+    ],
+)
+def test_a_record_edited_by_hand_is_refused_by_name(tmp_path, edit):
+    file = saved(tmp_path)
+    file.write_text(json.dumps(edit(json.loads(file.read_text()))))
+    with pytest.raises(records.RecordError, match=file.name):
+        records.load_seeds(tmp_path, "toy", CONFIG)
+
+
+def test_a_record_under_another_name_is_refused(tmp_path):
+    file = saved(tmp_path)
+    other = file.with_name(f"{CONFIG.key()}-s4.json")
+    file.rename(other)
+    with pytest.raises(records.RecordError, match="does not bear the name"):
+        records.load(other)
+
+
+def test_a_failed_write_leaves_the_old_record_and_no_litter(tmp_path, monkeypatch):
+    file = saved(tmp_path)
+    before = file.read_text()
+
+    def fail(*arguments):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="disk full"):
+        records.save(a_record() | {"arm": "new"}, file)
+    assert file.read_text() == before
+    assert [f.name for f in file.parent.iterdir()] == [file.name]
+
+
+def test_a_number_that_is_not_finite_is_never_written(tmp_path):
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        records.make("toy", "arm", CONFIG, {"loss": float("nan")}, {})
+
+
+def test_quick_records_are_current_only_with_the_same_source(tmp_path, monkeypatch):
+    quick = RunConfig(seed=1)
+    saved(tmp_path, quick)
+    saved(tmp_path, CONFIG)
+    assert records.finished(tmp_path, "toy", quick)
+    monkeypatch.setattr(records, "source_fingerprint", lambda: "another source")
+    assert records.finished(tmp_path, "toy", quick) is None
+    assert records.load_seeds(tmp_path, "toy", quick) == []
+    assert records.finished(tmp_path, "toy", CONFIG)
+
+
+def test_the_source_fingerprint_follows_every_file_of_the_package(tmp_path, monkeypatch):
+    package = tmp_path / "package"
+    (package / "deep").mkdir(parents=True)
+    (package / "a.py").write_text("a = 1\n")
+    (package / "deep" / "b.py").write_text("b = 1\n")
+    monkeypatch.setattr(records, "PACKAGE", package)
+
+    def fingerprint():
+        records.source_fingerprint.cache_clear()
+        return records.source_fingerprint()
+
+    first = fingerprint()
+    (package / "deep" / "b.py").write_text("b = 2\n")
+    second = fingerprint()
+    (package / "deep" / "b.py").rename(package / "deep" / "c.py")
+    third = fingerprint()
+    records.source_fingerprint.cache_clear()
+    assert len({first, second, third}) == 3
+
+
+def test_the_commit_comes_from_git_else_the_environment_else_nowhere(tmp_path, monkeypatch):
+    monkeypatch.setattr(records, "PACKAGE", tmp_path / "bnnstudy")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    monkeypatch.setenv("BNNSTUDY_COMMIT", "abc123")
+    records.commit.cache_clear()
+    assert records.commit() == "abc123"
+    monkeypatch.delenv("BNNSTUDY_COMMIT")
+    records.commit.cache_clear()
+    assert records.commit() is None
+    records.commit.cache_clear()
+
+
+def test_the_default_folder_is_the_projects_own_wherever_one_works(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert records.DEFAULT_RESULTS.parts[-2:] == ("book", "results")
+    assert (records.DEFAULT_RESULTS.parent.parent / "bnnstudy").is_dir()
+
+
+def test_a_choice_comes_back_and_is_refused_when_edited(tmp_path):
+    choice = {"study": "toy", "arm": "a", "preset": "desk", "field": "lr", "chosen": 0.5}
+    choice |= {"at_edge": False, "trials": [], "provenance": {}}
+    file = records.save_choice(choice, tmp_path / "x-tuned.json")
+    assert records.load_choice(file)["chosen"] == 0.5
+    file.write_text(file.read_text().replace("0.5", "0.6"))
+    with pytest.raises(records.RecordError, match=r"x-tuned\.json was changed"):
+        records.load_choice(file)

@@ -1,0 +1,86 @@
+from collections import Counter
+
+import pytest
+
+from bnnstudy import studies
+from bnnstudy.claims import decide
+
+BUILT = [study for study in studies.STUDIES.values() if study.arms]
+
+
+def arms_named(contrast) -> set[str]:
+    sides = [contrast.arm, contrast.control, *(name for name, _ in contrast.arms)]
+    names = [name for side in sides for name in ((side,) if isinstance(side, str) else side)]
+    return {name for name in names if name}
+
+
+def test_ids_are_unique_and_every_claim_has_its_words():
+    ledger = studies.ledger()
+    assert max(Counter(claim.id for claim in ledger).values()) == 1
+    for claim in ledger:
+        assert claim.text.endswith("."), claim.id
+        assert claim.source, claim.id
+        assert claim.paper == "ours" or claim.paper_value or claim.contrast.kind == "exact", claim.id
+
+
+def test_the_ledger_holds_the_claims_of_both_papers():
+    counts = Counter(claim.paper for claim in studies.ledger())
+    assert counts["A"] >= 40
+    assert counts["B"] >= 24
+
+
+def test_every_table_and_figure_of_results_is_in_the_ledger():
+    # Paper A, Table 1 and paper B, Figure 1 hold no result.
+    sources = {
+        paper: " ".join(c.source for c in studies.ledger() if c.paper == paper) for paper in "AB"
+    }
+    for item in ("Table 2", "Table 3", "Table 4", "Table 5", "Appendix A", "Figure 2a", "Figure 2b",
+                 "Figure 2c", "Figure 3", "Figure 4", "Figure 5"):  # fmt: skip
+        assert item in sources["A"], item
+    for item in ("Table 2", "Table 3", "Figure 2", "Figure 3", "Figure 4", "Figure 5", "Figure 6",
+                 "Figure 7", "Figure 8", "Eq 1-13", "Eq 16-17"):  # fmt: skip
+        assert item in sources["B"], item
+
+
+@pytest.mark.parametrize("study", BUILT, ids=lambda study: study.name)
+def test_the_largest_preset_has_every_arm_that_a_claim_names(study):
+    for preset in ("desk", "paper"):
+        if preset in study.arms:
+            there = {arm.name for arm in study.arms[preset]}
+            for claim in study.claims:
+                assert arms_named(claim.contrast) <= there, (claim.id, preset)
+
+
+@pytest.mark.parametrize("study", studies.STUDIES.values(), ids=lambda study: study.name)
+def test_a_study_bears_the_name_of_its_file_and_decides_something(study):
+    assert hasattr(studies, study.name)
+    assert getattr(studies, study.name).STUDY is study
+    assert study.claims
+    assert set(study.seeds) == set(study.arms)
+
+
+def test_without_records_nothing_is_run(tmp_path):
+    verdicts = studies.verdicts(tmp_path)
+    assert {v.verdict for v in verdicts} == {"not run"}
+    assert len(verdicts) == len(studies.ledger())
+
+
+def test_desk_records_are_of_real_data_with_five_seeds_and_a_commit():
+    for name in ("two_views", "optimizers"):
+        study = studies.STUDIES[name]
+        found = [r for r in studies.recorded(study) if r["preset"] == "desk"]
+        by_arm = Counter(record["arm"] for record in found)
+        assert set(by_arm) == {arm.name for arm in study.arms["desk"]}, name
+        assert min(by_arm.values()) >= 5
+        for record in found:
+            assert record["config"]["dataset"] == "mnist"
+            assert record["provenance"]["data"] == "152e1f0d077b104c"
+            assert len(record["provenance"]["commit"]) == 40
+
+
+@pytest.mark.parametrize("study", BUILT, ids=lambda study: study.name)
+def test_every_claim_of_a_recorded_study_is_decided(study):
+    found = studies.recorded(study)
+    if any(record["preset"] == "desk" for record in found):
+        for claim in study.claims:
+            assert decide(claim, found).verdict != "not run", claim.id

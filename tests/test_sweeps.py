@@ -1,0 +1,200 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from toy_study import STUDY
+
+from bnnstudy import claims, records, sweeps, training
+from bnnstudy.config import RunConfig
+from bnnstudy.study import Arm, Study, Tuned
+
+SCRIPT = Path(__file__).with_name("toy_study.py")
+
+
+def place(folder, **changes):
+    return sweeps.Place(**{"results": Path(folder), "workers": 1, "progress": False, **changes})
+
+
+def contents(folder: Path) -> dict:
+    """What decides whether two folders hold the same records: config and result, or the choice."""
+    found = {}
+    for file in sorted(folder.rglob("*.json")):
+        record = json.loads(file.read_text())
+        kept = ("config", "result") if "config" in record else ("chosen", "at_edge", "trials")
+        found[str(file.relative_to(folder))] = {part: record[part] for part in kept}
+    return found
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("undisturbed")
+    sweeps.run(STUDY, "quick", place=place(folder))
+    return folder
+
+
+def test_a_sweep_records_every_run_and_every_choice(undisturbed):
+    files = list((undisturbed / "toy" / "quick").glob("*.json"))
+    assert sum("tuned" in file.name for file in files) == 1
+    assert len(files) == 1 + 2 * 4
+    assert not list(undisturbed.rglob("*.tmp"))
+
+
+def test_what_is_recorded_is_not_run_again(undisturbed, monkeypatch):
+    monkeypatch.setattr(training, "fit", None)  # any run would fail
+    found = sweeps.run(STUDY, "quick", place=place(undisturbed))
+    assert [(r["arm"], r["config"]["seed"]) for r in found] == [
+        (arm, seed) for arm in ("adam", "sgd") for seed in range(4)
+    ]
+
+
+def test_more_seeds_run_only_the_new_ones(undisturbed, monkeypatch):
+    ran = []
+    fit = training.fit
+    monkeypatch.setattr(training, "fit", lambda c, d, **k: ran.append(c.seed) or fit(c, d, **k))
+    sweeps.run(STUDY, "quick", 5, place(undisturbed))
+    assert ran == [4, 4]
+    for file in (undisturbed / "toy" / "quick").glob("*-s4.json"):
+        file.unlink()
+
+
+def test_workers_change_no_record(undisturbed, tmp_path):
+    sweeps.run(STUDY, "quick", place=place(tmp_path, workers=2))
+    assert contents(tmp_path) == contents(undisturbed)
+
+
+@pytest.mark.parametrize("after", [1, 7])
+def test_a_sweep_killed_half_way_and_run_again_gives_the_same_records(undisturbed, tmp_path, after):
+    command = [sys.executable, str(SCRIPT), str(tmp_path), "2"]
+    sweep = subprocess.Popen(command, start_new_session=True)
+    while len(list(tmp_path.rglob("*-s*.json"))) < after and sweep.poll() is None:
+        time.sleep(0.01)
+    os.killpg(sweep.pid, signal.SIGKILL)
+    sweep.wait()
+    left = len(contents(tmp_path))
+    assert after <= left < len(contents(undisturbed)), "killed too late to be a test"
+    subprocess.run(command, check=True)
+    assert contents(tmp_path) == contents(undisturbed)
+
+
+def test_two_sweeps_side_by_side_give_the_same_records(undisturbed, tmp_path):
+    command = [sys.executable, str(SCRIPT), str(tmp_path), "1"]
+    sweeps_ = [subprocess.Popen(command) for _ in range(2)]
+    assert [sweep.wait() for sweep in sweeps_] == [0, 0]
+    assert contents(tmp_path) == contents(undisturbed)
+
+
+def test_quick_records_of_other_code_are_replaced(undisturbed, tmp_path, monkeypatch):
+    sweeps.run(STUDY, "quick", place=place(tmp_path))
+    monkeypatch.setattr(records, "source_fingerprint", lambda: "another source")
+    assert sweeps.recorded(STUDY, "quick", tmp_path) == []
+    found = sweeps.run(STUDY, "quick", place=place(tmp_path))
+    assert {r["provenance"]["source"] for r in found} == {"another source"}
+
+
+def _peaked(peak: float):
+    def measure(config, dataset, *, device):
+        accuracy = 1 / (1 + abs(config.lr - peak))
+        return {"validation_accuracy": accuracy, "test_accuracy": -accuracy}
+
+    return measure
+
+
+def _tuned(tmp_path, peak, grid=(1.0, 2.0, 4.0), extensions=10):
+    arm = Arm(
+        name="a",
+        config=RunConfig(preset="desk"),
+        tuned=Tuned(field="lr", grid=grid, factor=2.0, max_extensions=extensions, seeds=3),
+        measure=_peaked(peak),
+    )
+    study = Study(name="peak", title="", claims=(), arms={"desk": (arm,)}, seeds={"desk": 1})
+    found = sweeps.run(study, "desk", place=place(tmp_path))
+    (choice,) = sweeps.choices(study, "desk", tmp_path)
+    return found, choice
+
+
+@pytest.mark.parametrize("peak", [0.1, 1.0, 2.0, 3.9, 60.0])
+def test_a_search_goes_on_until_its_best_is_inside(tmp_path, peak):
+    found, choice = _tuned(tmp_path, peak)
+    values = sorted({trial["value"] for trial in choice["trials"]})
+    best = min(values, key=lambda v: abs(v - peak))
+    assert choice["chosen"] == best == RunConfig.from_dict(found[0]["config"]).lr
+    assert values[0] < best < values[-1]
+    assert not choice["at_edge"]
+
+
+def test_a_search_that_runs_out_of_extensions_says_so(tmp_path):
+    _, choice = _tuned(tmp_path, peak=1e6, extensions=2)
+    assert choice["at_edge"]
+    assert choice["chosen"] == 16.0
+
+
+def test_tuning_sees_validation_alone_and_seeds_that_final_runs_do_not_use(tmp_path):
+    found, choice = _tuned(tmp_path, peak=2.0)
+    # `_peaked` gives test accuracies that are worst where validation is best.
+    assert choice["chosen"] == 2.0
+    assert {trial["seed"] for trial in choice["trials"]} == {1000, 1001, 1002}
+    assert [r["config"]["seed"] for r in found] == [0]
+
+
+def test_a_finished_run_survives_a_later_failure(tmp_path):
+    def fail_on_two(config, dataset, *, device):
+        if config.seed == 2:
+            raise ValueError("labels out of range")
+        return {"test_accuracy": 0.5}
+
+    arm = Arm(name="a", config=RunConfig(), measure=fail_on_two)
+    study = Study(name="failing", title="", claims=(), arms={"quick": (arm,)}, seeds={"quick": 4})
+    with pytest.raises(ValueError, match="labels out of range"):
+        sweeps.run(study, "quick", place=place(tmp_path))
+    assert len(sweeps.recorded(study, "quick", tmp_path)) == 2
+
+
+def test_a_damaged_record_stops_a_sweep_by_name(undisturbed, tmp_path):
+    sweeps.run(STUDY, "quick", place=place(tmp_path))
+    victim = next((tmp_path / "toy" / "quick").glob("*-s2.json"))
+    victim.write_text(victim.read_text()[:50])
+    with pytest.raises(records.RecordError, match=victim.name):
+        sweeps.run(STUDY, "quick", place=place(tmp_path))
+
+
+def test_records_of_other_configurations_are_not_looked_at(tmp_path):
+    sweeps.run(STUDY, "quick", 2, place(tmp_path))
+    arms = tuple(replace(arm, config=replace(arm.config, width=17)) for arm in STUDY.arms["quick"])
+    changed = replace(STUDY, arms={"quick": arms})
+    assert len(sweeps.recorded(STUDY, "quick", tmp_path)) == 4
+    assert sweeps.recorded(changed, "quick", tmp_path) == []
+
+
+def test_bad_requests_are_refused_by_name(tmp_path):
+    with pytest.raises(ValueError, match="study 'toy' has no preset 'paper'; allowed: quick"):
+        sweeps.run(STUDY, "paper", place=place(tmp_path))
+    with pytest.raises(ValueError, match="seeds must be 1 or more, got 0"):
+        sweeps.run(STUDY, "quick", 0, place(tmp_path))
+    file = tmp_path / "file"
+    file.touch()
+    with pytest.raises(ValueError, match="results must be a folder"):
+        sweeps.run(STUDY, "quick", place=place(file))
+    with pytest.raises(ValueError, match="data must be a folder, got '/nowhere'"):
+        sweeps.Place.of(data="/nowhere")
+
+
+def test_arms_must_be_told_apart():
+    arm = Arm(name="a", config=RunConfig())
+    for twin, message in (
+        (replace(arm, config=RunConfig(lr=1.0)), "distinct names"),
+        (replace(arm, name="b"), "distinct configurations"),
+        (replace(arm, name="b", config=RunConfig(preset="desk")), "bear their preset"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Study(name="x", title="", claims=(), arms={"quick": (arm, twin)})
+
+
+def test_the_toys_claim_is_decided_from_its_records(undisturbed):
+    verdict = claims.decide(STUDY.claims[0], sweeps.recorded(STUDY, "quick", undisturbed))
+    assert verdict.n == 4
