@@ -89,8 +89,8 @@ class Verdict:
 
     `effect`, `low` and `high` are in the contrast's unit, `low` and `high` None where there is no
     interval (kind `"exact"`, or fewer than two seeds). `n` is the number of seeds, for `"exact"` the
-    number of comparisons. `p` is the two-sided p-value of the effect against the margin that it passes,
-    None where it passes none.
+    number of comparisons. `p` is the two-sided p-value of the effect against the margin that it
+    passes; 1 where it passes none or the differences have no spread, None where there is no interval.
     """
 
     claim: Claim
@@ -165,7 +165,10 @@ def decide_each(claim: Claim, records: Iterable[Mapping]) -> list[Verdict]:
 
 
 def holm(verdicts: Iterable[Verdict], level: float = 1 - CONFIDENCE) -> set[str]:
-    """Ids of the claims whose verdict holds when all are judged together (Holm 1979)."""
+    """Ids of the claims whose verdict holds when all are judged together (Holm 1979).
+
+    All that have an interval are counted, the inconclusive ones too.
+    """
     tested = sorted((v for v in verdicts if v.p is not None), key=lambda v: v.p)
     held = set()
     for rank, verdict in enumerate(tested):
@@ -275,19 +278,16 @@ def _judge(contrast: Contrast, low: float, high: float) -> str:
     return "no" if high < contrast.margin else "inconclusive"
 
 
-def _p_value(contrast: Contrast, outcome: str, values: list[float], mean: float) -> float | None:
-    """Two-sided, against the margin that the verdict says is passed; None if inconclusive."""
+def _p_value(contrast: Contrast, outcome: str, values: list[float], mean: float) -> float:
     from scipy import stats
 
-    if outcome == "inconclusive":
-        return None
     error = _standard_error(values, mean)
+    if outcome == "inconclusive" or error == 0:
+        return 1.0
     if contrast.kind == "equivalence":
         distance = abs(abs(mean) - contrast.margin)
     else:
         distance = abs(contrast.direction * mean - contrast.margin)
-    if error == 0:
-        return 0.0
     return float(2 * stats.t.sf(distance / error, len(values) - 1))
 
 

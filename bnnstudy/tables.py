@@ -1,5 +1,6 @@
 """Markdown tables and sentences computed from records, so that no number is typed by hand."""
 
+import dataclasses
 from collections.abc import Iterable, Mapping
 
 from bnnstudy.claims import Verdict, decide_each, holm
@@ -102,7 +103,7 @@ def provenance(records: Iterable[Mapping]) -> str:
 
 
 def caption(records: Iterable[Mapping]) -> str:
-    """One line for a figure: preset, data, n, device."""
+    """One line for a figure: for each preset the data, the network's width, epochs, n and device."""
     parts = []
     for preset in PRESETS:
         runs = [record for record in records if record["preset"] == preset]
@@ -110,8 +111,14 @@ def caption(records: Iterable[Mapping]) -> str:
             continue
         data = ", ".join(sorted({RunConfig.from_dict(r["config"]).dataset for r in runs}))
         devices = ", ".join(sorted({r["provenance"]["device"] for r in runs}))
-        seeds = len({r["config"]["seed"] for r in runs})
-        parts.append(f"{preset}: {data}, n = {seeds} seeds, {devices}")
+        configs = [RunConfig.from_dict(run["config"]) for run in runs]
+        seeds = len({config.seed for config in configs})
+        sizes = {(c.train_size, c.width, c.epochs) for c in configs}
+        size = "; ".join(
+            f"{images or 'all'} training images, width {width}, {epochs} epochs"
+            for images, width, epochs in sorted(sizes)
+        )
+        parts.append(f"{preset}: {data}, {size}, n = {seeds} seeds, {devices}")
     return "; ".join(parts) or "nothing recorded"
 
 
@@ -153,6 +160,12 @@ def differences(arms: Iterable[Arm], baseline: RunConfig) -> str:
             changed[arm.tuned.field] = f"tuned from {grid}"
         rows.append((arm.name, ", ".join(f"`{n}` = {v}" for n, v in changed.items()) or "baseline"))
     return table(("Arm", "Differs in"), rows)
+
+
+def settings(config: RunConfig) -> str:
+    """All fields of a configuration, one a row; the seed is left out."""
+    fields = {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name != "seed"}
+    return table(("Field", "Value"), ((f"`{name}`", f"`{value!r}`") for name, value in fields.items()))
 
 
 def tuned(choices: Iterable[Mapping]) -> str:

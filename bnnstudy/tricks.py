@@ -34,12 +34,21 @@ def binary_activations(config: RunConfig) -> RunConfig:
 
 
 def batch_norm_on_adam(config: RunConfig, lr: float = 1e-2) -> RunConfig:
-    """The real parameters on Adam at a fixed rate, whatever drives the weights.
+    """The real parameters on Adam, at a rate that is not tuned, whatever drives the weights.
 
     The control that paper A lacks: with one rate for both, plain SGD has to serve latent weights, whose
     useful rates are high, and batch norm, whose useful rates are low.
     """
     return replace(config, real_optimizer="adam", real_lr=lr)
+
+
+def batch_norm_at_own_rate(config: RunConfig, lr: float = 3.0) -> RunConfig:
+    """The real parameters on plain SGD, at a rate that is not tuned, whatever drives the weights.
+
+    Beside `batch_norm_on_adam` it tells the rate from the kind of optimizer. The default is a rate at
+    which the float twin trains well.
+    """
+    return replace(config, real_optimizer="sgd", real_lr=lr)
 
 
 def zero_start(config: RunConfig) -> RunConfig:

@@ -180,6 +180,16 @@ def test_the_p_value_is_that_of_the_t_test_against_the_margin(differences, margi
         assert verdict.p == pytest.approx(stats.ttest_1samp(differences, margin).pvalue, rel=1e-6)
 
 
+def test_what_is_inconclusive_or_without_spread_counts_among_those_judged():
+    unclear = decide(claim(), runs(a=[0.9, 0.5, 0.7], b=[0.8, 0.6, 0.65]))
+    flat = decide(claim(kind="equivalence", margin=1.0), runs(a=[0.5] * 3, b=[0.5] * 3))
+    assert (unclear.verdict, unclear.p) == ("inconclusive", 1.0)
+    assert (flat.verdict, flat.p) == ("reproduced", 1.0)
+    near = Verdict(claim=claim(id="near"), verdict="reproduced", p=0.03)
+    assert holm([near]) == {"near"}
+    assert holm([near, unclear]) == set()
+
+
 def test_a_report_line_and_its_object_say_the_same():
     verdict = decide(claim(), runs(a=[0.9, 0.91, 0.92], b=[0.8, 0.81, 0.83]))
     assert verdict.line().startswith("reproduced      toy: +9.67 [")

@@ -42,6 +42,34 @@ def test_the_epoch_is_chosen_on_validation_alone(digits):
     assert result["last"]["test_accuracy"] == result["curves"]["test_accuracy"][-1]
 
 
+def test_a_better_test_epoch_does_not_change_the_choice(digits, monkeypatch):
+    # Validation and test accuracies by epoch, made to disagree.
+    accuracies = iter([0.5, 0.9, 0.8, 0.1, 0.7, 0.2])
+    monkeypatch.setattr(training, "evaluate", lambda *arguments: next(accuracies))
+    result = training.fit(replace(SMALL, epochs=3), digits)
+    assert (result["best_epoch"], result["validation_accuracy"], result["test_accuracy"]) == (
+        2,
+        0.8,
+        0.1,
+    )
+
+
+def test_the_seed_fixes_the_order_of_the_data_too(digits, monkeypatch):
+    seen = []
+
+    def remember(self, images, dtype):
+        seen.append(images.double().sum().item())
+        return images.to(dtype)
+
+    monkeypatch.setattr(training.data.Dataset, "inputs", remember)
+    orders = []
+    for seed in (0, 0, 1):
+        seen.clear()
+        training.fit(replace(SMALL, epochs=1, seed=seed), digits)
+        orders.append(seen[: 1197 // 100])
+    assert orders[0] == orders[1] != orders[2]
+
+
 def test_the_two_views_train_the_same_network_to_the_same_end(digits):
     base = tricks.zero_start(
         replace(SMALL, activation="sign", surrogate="identity", optimizer="latent_sgd", lr=1.0,
@@ -203,6 +231,7 @@ def test_every_trick_says_what_it_changes():
         "gradient_clipping": tricks.gradient_clipping(replace(base, surrogate="identity")),
         "binary_activations": tricks.binary_activations(base),
         "batch_norm_on_adam": tricks.batch_norm_on_adam(base),
+        "batch_norm_at_own_rate": tricks.batch_norm_at_own_rate(base),
         "zero_start": tricks.zero_start(base),
         "two_stages": tricks.two_stages(base, 4),
         "pretraining": tricks.pretraining(base, 4),
@@ -212,6 +241,7 @@ def test_every_trick_says_what_it_changes():
     assert changed["gradient_clipping"].surrogate == "clip"
     assert changed["binary_activations"].bits == "1W/1A"
     assert changed["batch_norm_on_adam"].differences() == {"real_optimizer": "adam", "real_lr": 1e-2}
+    assert changed["batch_norm_at_own_rate"].differences() == {"real_optimizer": "sgd", "real_lr": 3.0}
     assert changed["zero_start"].differences() == {"init_scale": 0.0}
     free, clipped = changed["two_stages"].plan()
     assert (free.surrogate, free.clamp, clipped.surrogate, clipped.clamp) == (
