@@ -29,7 +29,8 @@ class Contrast:
         arm, control: names of arms; a pair (x, y) stands for the difference x - y.
         arms: for a trend, (name, position) of each arm, at least three.
         direction: 1 if the claim says that the effect is positive, -1 if negative.
-        margin: the smallest effect that would matter, in `unit`.
+        margin: the smallest effect that would matter, in `unit`. A negative one (differences only)
+            says "no worse than that".
         scale: what the metric is multiplied with to be in `unit`.
     """
 
@@ -48,14 +49,16 @@ class Contrast:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}; got {self.kind!r}")
         if self.direction not in (1, -1):
             raise ValueError(f"direction must be 1 or -1, got {self.direction!r}")
-        if not self.margin >= 0:
-            raise ValueError(f"margin must be 0 or more, got {self.margin!r}")
+        if not (self.margin >= 0 or (self.kind == "difference" and math.isfinite(self.margin))):
+            raise ValueError(
+                f"margin must be 0 or more, or for a difference finite, got {self.margin!r}"
+            )
         if self.kind in ("difference", "equivalence") and not (self.arm and self.control):
             raise ValueError(f"a contrast of kind {self.kind!r} needs an arm and a control")
         if self.kind == "exact" and not self.arm:
             raise ValueError("a contrast of kind 'exact' needs an arm")
-        if self.kind == "trend" and len(self.arms) < 3:
-            raise ValueError("a contrast of kind 'trend' needs three arms or more")
+        if self.kind == "trend" and len({position for _, position in self.arms}) < 3:
+            raise ValueError("a contrast of kind 'trend' needs three arms or more, at three positions")
 
 
 @dataclass(frozen=True, kw_only=True)

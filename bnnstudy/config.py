@@ -25,6 +25,7 @@ _ALLOWED = {
 }
 _POSITIVE = ("width", "depth", "epochs", "batch_size", "lr", "real_lr", "batch_norm_eps")
 _NOT_NEGATIVE = ("train_size", "weight_decay", "init_scale", "seed")
+_ONCE = ("dataset", "train_size", "precision", "preset", "seed", "stages", "epochs")
 _WHOLE = ("train_size", "width", "depth", "epochs", "batch_size", "seed")
 
 
@@ -32,12 +33,26 @@ _WHOLE = ("train_size", "width", "depth", "epochs", "batch_size", "seed")
 class Stage:
     """A part of a run: `epochs` epochs with `changes` made to the run's configuration.
 
-    `changes` is a tuple of (field, value) pairs. The weights go on from the stage before; the
-    optimizers start afresh. A pre-training is a first stage with `binary_weights` False.
+    `changes` is a tuple of (field, value) pairs, `rate` multiplies the rates `lr` and `real_lr`. The
+    weights go on from the stage before; the optimizers start afresh. A pre-training is a first stage
+    with `binary_weights` False.
+
+    Raises:
+        ValueError: if `epochs` is no count, `rate` not above 0, or a change is of what a run has once.
     """
 
     epochs: int
     changes: tuple[tuple[str, object], ...] = ()
+    rate: float = 1.0
+
+    def __post_init__(self):
+        if not isinstance(self.epochs, int) or self.epochs < 1:
+            raise ValueError(f"epochs of a stage must be 1 or more, got {self.epochs!r}")
+        if not _finite(self.rate) or self.rate <= 0:
+            raise ValueError(f"rate of a stage must be above 0, got {self.rate!r}")
+        for name, _ in self.changes:
+            if name not in RunConfig.__dataclass_fields__ or name in _ONCE:
+                raise ValueError(f"changes of a stage cannot be of {name!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,15 +134,38 @@ class RunConfig:
         for name in ("alpha", "gamma", "batch_norm_momentum"):
             if not _finite(getattr(self, name)) or not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be in (0, 1], got {getattr(self, name)!r}")
+        if not isinstance(self.betas, tuple) or len(self.betas) != 2:
+            raise ValueError(f"betas must be a tuple of two numbers, got {self.betas!r}")
         for name, value in (("momentum", self.momentum), *(("betas", b) for b in self.betas)):
             if not _finite(value) or not 0 <= value < 1:
                 raise ValueError(f"{name} must be in [0, 1), got {value!r}")
-        if self.view == "filter" and not self.binary_weights:
-            raise ValueError("view 'filter' needs binary_weights=True: a float twin has no such view")
+        for name in ("binary_weights", "real_first", "real_last", "clamp"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
+        if self.scaling not in (None, "mean"):
+            raise ValueError(f"scaling must be None or 'mean', got {self.scaling!r}")
+        self._check_view()
+        if not all(isinstance(stage, Stage) for stage in self.stages):
+            raise ValueError(f"stages must be Stage objects, got {self.stages!r}")
         if self.stages and sum(stage.epochs for stage in self.stages) != self.epochs:
             raise ValueError(
                 f"stages must be as long as epochs={self.epochs} together, got {self.stages!r}"
             )
+
+    def _check_view(self) -> None:
+        if (self.view == "filter") != (self.optimizer == "filter"):
+            raise ValueError(
+                "view 'filter' and optimizer 'filter' must be used together, "
+                f"got view {self.view!r} and optimizer {self.optimizer!r}"
+            )
+        if self.view == "filter":
+            # Weights that are ±1 have no magnitude to mask, scale or clamp, and no float twin.
+            fixed = {"binary_weights": True, "scaling": None, "clamp": False, "surrogate": "clip"}
+            for name, value in fixed.items():
+                if getattr(self, name) != value:
+                    raise ValueError(
+                        f"{name} must be {value!r} with view 'filter', got {getattr(self, name)!r}"
+                    )
 
     @property
     def bits(self) -> str:
@@ -140,7 +178,16 @@ class RunConfig:
         if not self.stages:
             return (self,)
         return tuple(
-            dataclasses.replace(self, stages=(), epochs=stage.epochs, **dict(stage.changes))
+            dataclasses.replace(
+                self,
+                **{
+                    "lr": self.lr * stage.rate,
+                    "real_lr": self.real_lr * stage.rate,
+                    **dict(stage.changes),
+                    "stages": (),
+                    "epochs": stage.epochs,
+                },
+            )
             for stage in self.stages
         )
 
@@ -179,8 +226,12 @@ class RunConfig:
             fields["betas"] = tuple(fields["betas"])
         if "stages" in fields:
             fields["stages"] = tuple(
-                Stage(epochs=s["epochs"], changes=tuple((n, v) for n, v in s["changes"]))
-                for s in fields["stages"]
+                Stage(
+                    epochs=stage["epochs"],
+                    changes=tuple((name, value) for name, value in stage["changes"]),
+                    rate=stage["rate"],
+                )
+                for stage in fields["stages"]
             )
         return cls(**fields)
 

@@ -95,8 +95,8 @@ def load(name: str, root=None, *, train_size: int = 0, device="cpu") -> Dataset:
         raise ValueError(f"dataset must be one of {', '.join(NAMES)}; got {name!r}")
     arrays, fingerprint = _arrays(name, str(Path(root) if root else default_root()))
     train, validation, test = (_split(*pair) for pair in arrays)
-    if train_size > len(train):
-        raise ValueError(f"train_size must be at most {len(train)} for {name}, got {train_size}")
+    if not 0 <= train_size <= len(train):
+        raise ValueError(f"train_size must be 0 to {len(train)} for {name}, got {train_size}")
     if train_size:
         train = Split(train.images[:train_size], train.labels[:train_size])
     pixels = train.images.double()

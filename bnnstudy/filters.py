@@ -14,8 +14,10 @@ import numpy as np
 from scipy import signal
 
 ON_CIRCLE = 1e-7
-"""How near to the unit circle a pole counts as on it, and two poles on it as one; roots of
+"""How near to the unit circle a pole counts as on it, and two poles on it as one; double roots of
 polynomials are known to about the square root of the machine's precision."""
+
+_ROUNDING = 8 * np.finfo(float).eps
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,13 @@ class Filter:
 
 
 def ema(alpha: float) -> Filter:
-    """Exponential moving average y_i = (1-alpha) y_{i-1} + alpha x_i. Paper B, Eq 15."""
+    """Exponential moving average y_i = (1-alpha) y_{i-1} + alpha x_i. Paper B, Eq 15.
+
+    Raises:
+        ValueError: if alpha is not in (0, 1].
+    """
+    if not 0 < alpha <= 1:
+        raise ValueError(f"alpha must be in (0, 1], got {alpha!r}")
     return Filter((alpha,), (1.0, alpha - 1.0))
 
 
@@ -77,8 +85,13 @@ def torch_to_cascade(lr: float, momentum: float, weight_decay: float) -> tuple[f
     are the roots of a quadratic, real while lr weight_decay <= (1 - sqrt(momentum))^2.
 
     Raises:
-        ValueError: beyond that limit, where the poles are complex and no cascade is the same filter.
+        ValueError: beyond that limit, where the poles are complex and no cascade is the same filter; or
+            if the momentum is not in [0, 1), or rate or decay not above 0.
     """
+    if not 0 <= momentum < 1:
+        raise ValueError(f"momentum must be in [0, 1), got {momentum!r}")
+    if not (lr > 0 and weight_decay > 0):
+        raise ValueError(f"lr and weight_decay must be above 0, got {lr!r} and {weight_decay!r}")
     product, total = lr * weight_decay, 1 - momentum + lr * weight_decay
     limit = (1 - momentum**0.5) ** 2
     if product > limit:
@@ -94,10 +107,21 @@ def torch_to_cascade(lr: float, momentum: float, weight_decay: float) -> tuple[f
 def require_stable(filter: Filter) -> None:
     """Refuse a filter whose state would grow without bound.
 
+    Judged are the coefficients as they are stored, in direct form. Rounding moves the poles of a long
+    cascade of slow averages (eight at alpha = 0.01, say) across the circle: such a filter is unstable
+    in this form and is refused.
+
     Raises:
         ValueError: if a pole lies outside the unit circle, or two poles at one place on it. A simple
             pole on it (at 1: a running sum, no decay) is allowed.
     """
+    for point in (1.0, -1.0):
+        # Roots that lie close together are known badly; the polynomial and its slope are not.
+        powers = np.abs(filter.a)
+        slope = np.polyder(np.array(filter.a))
+        touches = abs(np.polyval(filter.a, point)) <= _ROUNDING * powers.sum()
+        if slope.size and touches and abs(np.polyval(slope, point)) <= _ROUNDING * np.abs(slope).sum():
+            raise ValueError(f"a must have no multiple pole on the unit circle, got one at {point:g}")
     poles = filter.poles
     outside = poles[np.abs(poles) > 1 + ON_CIRCLE]
     if outside.size:
@@ -116,7 +140,7 @@ def response(filter: Filter, frequencies) -> np.ndarray:
 def time_constant(filter: Filter) -> float:
     """Steps in which the slowest mode falls to 1/e: -1 / ln max|pole|; infinite for a running sum."""
     slowest = np.abs(filter.poles).max(initial=0.0)
-    if slowest >= 1 - ON_CIRCLE:
+    if slowest >= 1:
         return float("inf")
     return 0.0 if slowest == 0 else float(-1 / np.log(slowest))
 
@@ -124,8 +148,11 @@ def time_constant(filter: Filter) -> float:
 def noise_gain(filter: Filter) -> float:
     """Output variance for white noise of variance 1: the sum of the squared impulse response.
 
-    Solved exactly as the discrete Lyapunov equation of the state-space form.
+    Solved as the discrete Lyapunov equation of the state-space form; infinite where a pole lies on or
+    outside the unit circle.
     """
+    if np.abs(filter.poles).max(initial=0.0) >= 1 - ON_CIRCLE:
+        return float("inf")
     width = max(len(filter.a), len(filter.b))
     b, a = (np.pad(c, (0, width - len(c))) for c in (filter.b, filter.a))
     if width == 1:

@@ -96,7 +96,7 @@ class FlipRatio:
 
 def log_spaced(steps: int, points: int) -> frozenset[int]:
     """At most `points` whole numbers from 1 to `steps`, both included, evenly spaced in logarithm."""
-    return frozenset(round(steps ** (k / (points - 1))) for k in range(points))
+    return frozenset(round(steps ** (k / max(points - 1, 1))) for k in range(points))
 
 
 def _short(values: list[float]) -> list[float]:

@@ -195,18 +195,24 @@ def _text(record: dict) -> str:
 
 def _read(file: Path, parts: tuple[str, ...]) -> dict:
     try:
-        record = json.loads(Path(file).read_text())
-    except ValueError as error:  # not JSON, or not even text
+        record = json.loads(Path(file).read_text(), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:  # not JSON, or not even text
         raise RecordError(f"{file} is no complete record ({error}); delete it to run again") from error
     needed = (*parts, "provenance", "digest")
     missing = [part for part in needed if not isinstance(record, dict) or part not in record]
     if missing:
         raise RecordError(f"{file} lacks {', '.join(missing)}; delete it to run again")
+    if not isinstance(record["provenance"], dict):
+        raise RecordError(f"{file} has no provenance; delete it to run again")
     if record["schema"] != SCHEMA:
         raise RecordError(f"{file} has schema {record['schema']!r}, this version reads {SCHEMA}")
     if record["digest"] != _digest(record, parts):
         raise RecordError(f"{file} was changed after it was written; delete it to run again")
     return record
+
+
+def _refuse_constant(name: str):
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def _digest(record: dict, parts: tuple[str, ...]) -> str:

@@ -44,8 +44,10 @@ class Place:
         """A place as people name it: a device by name, folders as text, None for the default.
 
         Raises:
-            ValueError: if the device is not there, or `data` is no folder.
+            ValueError: if the device is not there, `data` is no folder or `workers` no count.
         """
+        if workers is not None and not (isinstance(workers, int) and workers >= 1):
+            raise ValueError(f"workers must be a whole number of 1 or more, got {workers!r}")
         if data is not None and not Path(data).is_dir():
             raise ValueError(f"data must be a folder, got {str(data)!r}")
         return cls(
@@ -69,8 +71,8 @@ def run(study: Study, preset: str, seeds: int | None = None, place: Place | None
     if preset not in study.arms:
         ready = ", ".join(study.arms) or "none yet"
         raise ValueError(f"study {study.name!r} has no preset {preset!r}; allowed: {ready}")
-    if seeds is not None and seeds < 1:
-        raise ValueError(f"seeds must be 1 or more, got {seeds!r}")
+    if seeds is not None and not (isinstance(seeds, int) and 1 <= seeds <= TUNING_SEED):
+        raise ValueError(f"seeds must be a whole number from 1 to {TUNING_SEED}, got {seeds!r}")
     place = place or Place()
     count = study.seeds[preset] if seeds is None else seeds
     arms = tune(study, study.arms[preset], place)
@@ -115,7 +117,8 @@ def recorded(study: Study, preset: str, results: Path = records.DEFAULT_RESULTS)
             if not choice:
                 continue
             arm = _settle(arm, choice)
-        found += records.load_seeds(place.results, study.name, arm.config)
+        runs = records.load_seeds(place.results, study.name, arm.config)
+        found += [{**run, "arm": arm.name} for run in runs]
     return found
 
 
@@ -213,7 +216,8 @@ def _run_all(jobs: list[_Job], place: Place, label: str) -> list[dict]:
         for k, record in _dispatch([(k, jobs[k]) for k in missing], place):
             found[k] = record
             bar.update()
-    return [found[k] for k in range(len(jobs))]
+    # An arm that was renamed finds its records by their configuration and calls them by its name.
+    return [{**found[k], "arm": job.arm.name} for k, job in enumerate(jobs)]
 
 
 def _dispatch(jobs: list[tuple[int, _Job]], place: Place) -> Iterator[tuple[int, dict]]:

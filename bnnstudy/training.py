@@ -60,17 +60,18 @@ def fit(
 
     Returns:
         `validation_accuracy` and `test_accuracy` (shares, 0 to 1) at `best_epoch` (from 1), the same
-        two under `last`, `curves` by epoch, `flip_ratio`, `saturation`, `diverged`.
+        two under `last`, `curves` by epoch, `flip_ratio`, `saturation`, `diverged`. A run of several
+        stages has the observers' reports of the last one, and under `stages` those of each.
 
     Raises:
         ValueError: if the configuration names something unknown or does not fit the data.
     """
     if dataset is None:
         dataset = data.load(config.dataset, root, train_size=config.train_size, device=device)
-    if len(dataset.train) < config.batch_size:
+    largest = max(stage.batch_size for stage in config.plan())
+    if len(dataset.train) < largest:
         raise ValueError(
-            f"batch_size must be at most the {len(dataset.train)} training images, "
-            f"got {config.batch_size}"
+            f"batch_size must be at most the {len(dataset.train)} training images, got {largest}"
         )
     with _one_thread(device):
         return _fit(config, dataset, torch.device(device), observers, progress)
@@ -78,14 +79,13 @@ def fit(
 
 def _fit(config, dataset, device, observers, progress) -> dict:
     order = torch.Generator().manual_seed(config.seed)
-    per_epoch = len(dataset.train) // config.batch_size
     curves = {"train_loss": [], "validation_accuracy": [], "test_accuracy": []}
-    reports: dict[str, dict] = {}
+    reports: list[dict[str, dict]] = []
     diverged, model = False, None
     bar = tqdm(total=config.epochs, unit="epoch", leave=False, disable=None if progress else True)
     for stage in config.plan():
         model = _next_model(stage, dataset, device, model)
-        steps = stage.epochs * per_epoch
+        steps = stage.epochs * (len(dataset.train) // stage.batch_size)
         watching = [make(stage, model, steps) for make in (_Flips, *observers)]
         step = _Step(stage, model, steps, watching)
         for _ in range(stage.epochs):
@@ -97,7 +97,7 @@ def _fit(config, dataset, device, observers, progress) -> dict:
             diverged = not math.isfinite(loss)
             if diverged:
                 break
-        reports |= {observer.name: observer.report() for observer in watching}
+        reports.append({observer.name: observer.report() for observer in watching})
         if diverged:
             break
     bar.close()
@@ -109,7 +109,8 @@ def _fit(config, dataset, device, observers, progress) -> dict:
         "curves": curves,
         "saturation": metrics.saturation(list(observed_weights(model).values())),
         "diverged": diverged,
-        **reports,
+        **reports[-1],
+        **({"stages": reports} if len(reports) > 1 else {}),
     }
 
 

@@ -62,10 +62,10 @@ def two_stages(config: RunConfig, first: int, rate: float = 0.1) -> RunConfig:
     Paper A, section 4 ("training faster"). The optimizer's state starts afresh with the second stage.
     """
     free = (("surrogate", "identity"), ("clamp", False))
-    clipped = (("surrogate", "clip"), ("clamp", True), ("lr", config.lr * rate))
+    clipped = (("surrogate", "clip"), ("clamp", True))
     stages = (
         Stage(epochs=first, changes=free),
-        Stage(epochs=config.epochs - first, changes=clipped),
+        Stage(epochs=config.epochs - first, changes=clipped, rate=rate),
     )
     return replace(config, stages=stages)
 

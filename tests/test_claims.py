@@ -180,6 +180,12 @@ def test_the_p_value_is_that_of_the_t_test_against_the_margin(differences, margi
         assert verdict.p == pytest.approx(stats.ttest_1samp(differences, margin).pvalue, rel=1e-6)
 
 
+def test_a_negative_margin_says_no_worse():
+    slightly_worse, much_worse = [0.798, 0.799, 0.797], [0.7, 0.71, 0.72]
+    assert decide(claim(margin=-1.0), runs(a=slightly_worse, b=[0.8] * 3)).verdict == "reproduced"
+    assert decide(claim(margin=-1.0), runs(a=much_worse, b=[0.8] * 3)).verdict == "not reproduced"
+
+
 def test_what_is_inconclusive_or_without_spread_counts_among_those_judged():
     unclear = decide(claim(), runs(a=[0.9, 0.5, 0.7], b=[0.8, 0.6, 0.65]))
     flat = decide(claim(kind="equivalence", margin=1.0), runs(a=[0.5] * 3, b=[0.5] * 3))
@@ -207,7 +213,8 @@ def test_a_report_line_and_its_object_say_the_same():
     [
         ({"kind": "guess"}, "kind must be one of difference"),
         ({"direction": 0}, "direction must be 1 or -1, got 0"),
-        ({"margin": -1.0}, "margin must be 0 or more"),
+        ({"kind": "equivalence", "margin": -1.0}, "margin must be 0 or more"),
+        ({"margin": float("nan")}, "margin must be 0 or more"),
         ({"control": ""}, "needs an arm and a control"),
         ({"kind": "trend"}, "needs three arms"),
         ({"kind": "exact", "arm": ""}, "needs an arm"),

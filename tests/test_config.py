@@ -30,7 +30,7 @@ KEYS = [
     "a980fa7e0d0b",
     "f9e104ac36a1",
     "edf31f0a8627",
-    "6c53ef3d9960",
+    "17ab487defee",
 ]
 
 
@@ -58,15 +58,16 @@ def test_the_seed_is_in_no_key_and_every_other_field_is():
         "dataset": "mnist", "train_size": 5, "model": "cnn", "width": 5, "depth": 5,
         "binary_weights": False, "activation": "sign", "real_first": True, "real_last": True,
         "surrogate": "identity", "activation_surrogate": "identity", "scaling": "mean", "clamp": True,
-        "init_scale": 0.5, "view": "filter", "optimizer": "sgd", "lr": 0.5, "momentum": 0.5,
+        "init_scale": 0.5, "optimizer": "sgd", "lr": 0.5, "momentum": 0.5,
         "betas": (0.5, 0.5), "gamma": 0.5, "alpha": 0.5, "weight_decay": 0.5, "real_optimizer": "sgd",
         "real_lr": 0.5, "schedule": "cosine", "stages": (Stage(epochs=10),), "epochs": 5,
         "batch_size": 5, "loss": "cross_entropy", "batch_norm_momentum": 0.5, "batch_norm_eps": 0.5,
         "precision": "float64", "preset": "desk",
     }  # fmt: skip
-    assert set(others) == {f.name for f in dataclasses.fields(RunConfig)} - {"seed"}
+    assert set(others) == {f.name for f in dataclasses.fields(RunConfig)} - {"seed", "view"}
     keys = {dataclasses.replace(base, **{name: value}).key() for name, value in others.items()}
-    assert len(keys | {base.key()}) == len(others) + 1
+    keys |= {RunConfig(view="filter", optimizer="filter").key(), base.key()}
+    assert len(keys) == len(others) + 2
 
 
 @pytest.mark.parametrize("config", _ten_configurations())
@@ -84,6 +85,8 @@ def test_stages_become_configurations_that_add_up():
     config = RunConfig(epochs=5, stages=(Stage(epochs=2, changes=(("lr", 0.5),)), Stage(epochs=3)))
     first, second = config.plan()
     assert (first.epochs, first.lr, second.epochs, second.lr) == (2, 0.5, 3, 1e-3)
+    _, slower = RunConfig(epochs=3, stages=(Stage(epochs=1), Stage(epochs=2, rate=0.1))).plan()
+    assert (slower.lr, slower.real_lr) == (pytest.approx(1e-4), pytest.approx(1e-4))
     assert RunConfig().plan() == (RunConfig(),)
 
 
@@ -113,11 +116,46 @@ def test_stages_become_configurations_that_add_up():
         ("preset", "big"),
         ("batch_norm_momentum", 0.0),
         ("stages", (Stage(epochs=3),)),
+        ("stages", (3,)),
+        ("betas", 0.9),
+        ("betas", [0.9, 0.999]),
+        ("betas", (0.9,)),
+        ("clamp", "no"),
+        ("scaling", "max"),
     ],
 )
 def test_bad_values_are_refused_by_name(field, value):
     with pytest.raises(ValueError, match=f"^{field} must be"):
         RunConfig(**{field: value})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"optimizer": "adam"}, "view 'filter' and optimizer 'filter' must be used together"),
+        ({"binary_weights": False}, "binary_weights must be True with view 'filter'"),
+        ({"scaling": "mean"}, "scaling must be None with view 'filter'"),
+        ({"clamp": True}, "clamp must be False with view 'filter'"),
+        ({"surrogate": "ede"}, "surrogate must be 'clip' with view 'filter'"),
+    ],
+)
+def test_the_filter_view_has_no_magnitude_to_touch(changes, message):
+    with pytest.raises(ValueError, match=message):
+        RunConfig(**{"view": "filter", "optimizer": "filter", **changes})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"epochs": 0}, "epochs of a stage must be 1 or more, got 0"),
+        ({"epochs": 1, "rate": 0.0}, "rate of a stage must be above 0"),
+        ({"epochs": 1, "changes": (("seed", 3),)}, "changes of a stage cannot be of 'seed'"),
+        ({"epochs": 1, "changes": (("speed", 3),)}, "changes of a stage cannot be of 'speed'"),
+    ],
+)
+def test_a_stage_changes_only_what_a_stage_can(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Stage(**arguments)
 
 
 def test_an_unknown_field_is_refused_by_name():

@@ -41,7 +41,7 @@ def test_a_smaller_training_set_takes_the_first_images_and_leaves_the_rest(tiny_
     assert np.array_equal(small.train.images[:, 0].numpy(), arrays["train_images"][:5])
     assert torch.equal(small.validation.images, whole.validation.images)
     assert small.fingerprint == whole.fingerprint
-    with pytest.raises(ValueError, match="train_size must be at most 36 for mnist, got 37"):
+    with pytest.raises(ValueError, match="train_size must be 0 to 36 for mnist, got 37"):
         data.load("mnist", root, train_size=37)
 
 

@@ -66,6 +66,29 @@ def test_an_average_has_gain_one_at_rest_and_a_known_memory(alpha):
     assert filters.time_constant(ema) == pytest.approx(-1 / np.log(1 - alpha))
 
 
+def test_a_filter_that_does_not_die_out_has_no_finite_noise_gain():
+    assert filters.noise_gain(filters.Filter((1.0,), (1.0, -1.0))) == float("inf")
+    assert filters.noise_gain(filters.torch_sgd(0.1, 0.9, 0.0)) == float("inf")
+
+
+def test_a_very_long_memory_is_still_finite():
+    assert filters.time_constant(filters.ema(1e-8)) == pytest.approx(1e8, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: filters.ema(5.0), r"alpha must be in \(0, 1\], got 5.0"),
+        (lambda: filters.torch_to_cascade(0.1, 1.5, 1e-4), r"momentum must be in \[0, 1\), got 1.5"),
+        (lambda: filters.torch_to_cascade(-0.1, 0.5, 1e-4), "lr and weight_decay must be above 0"),
+        (lambda: filters.torch_to_cascade(0.1, 0.9, 0.0), "lr and weight_decay must be above 0"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
 def test_a_running_sum_is_allowed_and_has_no_time_constant():
     running_sum = filters.Filter((1.0,), (1.0, -1.0))
     filters.require_stable(running_sum)
@@ -81,5 +104,13 @@ def test_poles_outside_the_circle_are_refused(poles):
 def test_multiple_poles_on_the_circle_are_refused_and_simple_ones_are_not():
     with pytest.raises(ValueError, match="no multiple pole on the unit circle"):
         filters.require_stable(filters.Filter((1.0,), tuple(np.poly([1, 1]))))
+    for others in ([0.99], [0.999, 0.998], [0.5, 0.4, 0.3], [0.99, 0.99]):
+        with pytest.raises(ValueError, match="multiple pole on the unit circle"):
+            filters.require_stable(filters.Filter((1.0,), tuple(np.poly([1, 1, *others]))))
+    with pytest.raises(ValueError, match="multiple pole on the unit circle"):
+        filters.require_stable(filters.Filter((1.0,), tuple(np.poly([-1, -1, 0.9]))))
+    for rates_ in ([1e-4, 1e-4], [1e-3] * 3, [1e-5, 0.1, 0.1], [1e-7, 0.5]):
+        filters.require_stable(filters.cascade(*rates_))
+    filters.require_stable(filters.Filter((1.0,), tuple(np.poly([1, 0.99999]))))
     filters.require_stable(filters.Filter((1.0,), tuple(np.poly([1, -1, 0.5]))))
     filters.require_stable(filters.Filter((1.0,), tuple(np.real(np.poly([1j, -1j])))))

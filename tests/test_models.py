@@ -8,6 +8,7 @@ from bnnstudy.config import RunConfig
 
 SHAPE = (1, 8, 8)
 SMALL = RunConfig(width=16, activation="sign")
+FILTER = {"view": "filter", "optimizer": "filter"}
 
 
 def built(**changes):
@@ -17,7 +18,7 @@ def built(**changes):
 @pytest.mark.parametrize("model", models.MODELS)
 def test_views_and_twin_start_from_one_draw(model):
     latent = split_parameters(built(model=model))[0]
-    binary = split_parameters(built(model=model, view="filter"))[0]
+    binary = split_parameters(built(model=model, **FILTER))[0]
     twin = [p for p in built(model=model, binary_weights=False).parameters() if p.dim() > 1]
     zero = split_parameters(built(model=model, init_scale=0.0))[0]
     for w, theta, real, z in zip(latent, binary, twin, zero, strict=True):
@@ -40,9 +41,7 @@ def test_a_seed_is_a_network_and_leaves_torchs_own_state(model):
 
 
 @pytest.mark.parametrize("model", models.MODELS)
-@pytest.mark.parametrize(
-    "changes", [{}, {"view": "filter"}, {"binary_weights": False}, {"real_first": True}]
-)
+@pytest.mark.parametrize("changes", [{}, FILTER, {"binary_weights": False}, {"real_first": True}])
 def test_all_parameters_get_gradients(model, changes):
     network = built(model=model, activation="hardtanh", **changes)
     network(torch.randn(12, *SHAPE)).square().sum().backward()

@@ -279,6 +279,67 @@ def test_a_torch_scheduler_drives_alpha_down_to_zero():
     assert signs(params) == frozen
 
 
+@pytest.mark.parametrize("name", ["latent", "filter", "linear"])
+def test_a_group_added_later_is_optimised_like_one_from_the_start(name):
+    values, make = _three()[name]
+    together, apart = parameters(values), parameters(values)
+    whole, grown = make(together), make(apart[:1])
+    grown.add_param_group({"params": apart[1:]})
+    for step in gradients(5):
+        apply(whole, together, step)
+        apply(grown, apart, step)
+        for p, q in zip(together, apart, strict=True):
+            assert torch.equal(p, q)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda p: LatentSGD([{"params": p, "lr": -1.0}], 0.1), "lr must be above 0"),
+        (lambda p: FilterOptimizer([{"params": p, "alpha": -1.0}], 0.1), "alpha must be in"),
+        (lambda p: LinearFilter([{"params": p, "a": [2, -5, 3]}], [1], [1, -0.9]), "no pole outside"),
+        (lambda p: LatentSGD(p, 2.0, 0.1, 0.6), "lr . weight_decay must be at most 1"),
+    ],
+)
+def test_the_numbers_of_a_group_are_checked_too(make, message):
+    with pytest.raises(ValueError, match=message):
+        make([nn.Parameter(torch.tensor([1.0, 1.0, -1.0]))])
+
+
+def test_each_group_has_its_own_filter():
+    theta = [sign(w) for w in starts(5, 1)]
+    params, alone = parameters(theta), parameters(theta[1:])
+    groups = [{"params": params[:1]}, {"params": params[1:], "b": [2, 1], "a": [2, -1, 0.4]}]
+    mixed = LinearFilter(groups, [0.1], [1, -0.9])
+    single = LinearFilter(alone, [2, 1], [2, -1, 0.4])
+    for step in gradients(5):
+        apply(mixed, params, step)
+        apply(single, alone, step[1:])
+        for p, q in zip(params[1:], alone, strict=True):
+            assert torch.equal(p, q)
+
+
+def test_a_filter_made_before_the_weights_are_loaded_keeps_what_is_loaded():
+    weight = nn.Parameter(torch.ones(4))
+    optimizer = FilterOptimizer([weight], 0.1)
+    with torch.no_grad():
+        weight.copy_(torch.tensor([1.0, -1.0, -1.0, 1.0]))
+    weight.grad = torch.zeros(4)
+    optimizer.step()
+    assert weight.tolist() == [1, -1, -1, 1]
+    assert optimizer.filtered(weight).abs().max() == 0
+
+
+def test_an_exact_cancellation_gives_one_in_both_views():
+    latent, binary = nn.Parameter(torch.tensor([-0.0])), nn.Parameter(torch.tensor([-1.0]))
+    sgd, averages = LatentSGD([latent], 0.5, 1.0, 1.0), FilterOptimizer([binary], 0.5, 1.0)
+    for gradient in (1.0, -0.5):
+        apply(sgd, [latent], [torch.tensor([gradient])])
+        apply(averages, [binary], [torch.tensor([gradient])])
+    assert latent.item() == averages.filtered(binary).item() == 0
+    assert sign(latent).item() == binary.item() == 1
+
+
 @pytest.mark.parametrize("kind", [FilterOptimizer, LinearFilter])
 def test_weights_that_are_not_signs_are_refused(kind):
     arguments = (0.1,) if kind is FilterOptimizer else ([0.1], [1, -0.9])

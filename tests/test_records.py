@@ -47,7 +47,7 @@ def test_a_record_cut_short_is_refused_by_name(tmp_path, keep):
         records.load(file)
 
 
-@pytest.mark.parametrize("binary", [b"\xff\xfe\x00", b"[]", b"3"])
+@pytest.mark.parametrize("binary", [b"\xff\xfe\x00", b"[]", b"3", b"[" * 100_000, b'{"schema": NaN}'])
 def test_what_is_no_record_at_all_is_refused_by_name(tmp_path, binary):
     file = saved(tmp_path)
     file.write_bytes(binary)
@@ -70,6 +70,7 @@ def _edit(part, change):
         _edit("config", lambda c: c | {"lr": 0.7}),
         _edit("arm", lambda a: "another"),
         _edit("schema", lambda s: 2),
+        _edit("provenance", lambda p: None),
     ],
 )
 def test_a_record_edited_by_hand_is_refused_by_name(tmp_path, edit):

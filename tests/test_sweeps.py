@@ -171,11 +171,24 @@ def test_records_of_other_configurations_are_not_looked_at(tmp_path):
     assert sweeps.recorded(changed, "quick", tmp_path) == []
 
 
+def test_a_renamed_arm_keeps_its_records(tmp_path):
+    sweeps.run(STUDY, "quick", 2, place(tmp_path))
+    arms = tuple(replace(arm, name=f"new {arm.name}") for arm in STUDY.arms["quick"])
+    renamed = replace(STUDY, arms={"quick": arms})
+    expected = ["new adam", "new adam", "new sgd", "new sgd"]
+    assert [r["arm"] for r in sweeps.recorded(renamed, "quick", tmp_path)] == expected
+    assert [r["arm"] for r in sweeps.run(renamed, "quick", 2, place(tmp_path))] == expected
+
+
 def test_bad_requests_are_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match="study 'toy' has no preset 'paper'; allowed: quick"):
         sweeps.run(STUDY, "paper", place=place(tmp_path))
-    with pytest.raises(ValueError, match="seeds must be 1 or more, got 0"):
-        sweeps.run(STUDY, "quick", 0, place(tmp_path))
+    for seeds in (0, -1, 1001, 2.5, "3", 10**20):
+        with pytest.raises(ValueError, match="seeds must be a whole number from 1 to 1000, got"):
+            sweeps.run(STUDY, "quick", seeds, place(tmp_path))
+    for workers in (0, -3, "x"):
+        with pytest.raises(ValueError, match="workers must be a whole number of 1 or more"):
+            sweeps.Place.of(workers=workers)
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(ValueError, match="results must be a folder"):

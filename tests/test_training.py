@@ -153,6 +153,9 @@ def test_stages_carry_the_weights_on(digits):
     _, end_of_first, start_of_second, _ = starts
     assert all(torch.equal(v, start_of_second[k]) for k, v in end_of_first.items())
     assert len(result["curves"]["train_loss"]) == 3
+    flips = [stage["flip_ratio"] for stage in result["stages"]]
+    assert [f["steps"][-1] for f in flips] == [2 * (1197 // 100), 1197 // 100]
+    assert result["flip_ratio"] == flips[-1]
 
 
 def test_a_stage_may_change_the_view(digits):
@@ -251,6 +254,8 @@ def test_every_trick_says_what_it_changes():
         True,
     )
     assert (free.epochs, clipped.epochs, clipped.lr) == (4, 6, pytest.approx(0.1 * base.lr))
+    tuned_later = replace(changed["two_stages"], lr=0.5).plan()
+    assert [stage.lr for stage in tuned_later] == [0.5, pytest.approx(0.05)]
     real, binary = changed["pretraining"].plan()
     assert (real.binary_weights, binary.binary_weights) == (False, True)
     names = {n for n, v in vars(tricks).items() if callable(v) and v.__module__ == tricks.__name__}

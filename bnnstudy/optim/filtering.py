@@ -1,5 +1,7 @@
 """The filter view: a weight is ±1, and a filtered gradient decides its sign. No latent weight."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
@@ -17,8 +19,9 @@ class FilterOptimizer(Optimizer):
         g_i = (1 - alpha) g_{i-1} + alpha m_i,      weight: -sign(g_i)
 
     It is latent SGD with alpha = lr * weight_decay (`bnnstudy.filters.latent_to_filter`). The state is
-    kept as -g, so that the weight is its sign without one more pass. A state of exactly 0 carries the
-    sign of its weight, so a weight whose gradient has always been 0 stays as it was drawn.
+    kept as -g, so that the weight is its sign without one more pass. A state that starts at 0 carries
+    the sign of its weight, so a weight whose gradient has always been 0 stays as it was drawn. One that
+    later cancels to exactly 0 gives 1, as `LatentSGD` does.
 
     `alpha` follows any torch scheduler: the group's `lr` starts at 1 and the rate in force is
     alpha * lr, which may reach 0.
@@ -37,20 +40,24 @@ class FilterOptimizer(Optimizer):
     """
 
     def __init__(self, params, alpha: float, gamma: float = 0.1, initial_state=None):
-        if not 0 < alpha <= 1:
-            raise ValueError(f"alpha must be in (0, 1], got {alpha!r}")
-        if not 0 < gamma <= 1:
-            raise ValueError(f"gamma must be in (0, 1], got {gamma!r}")
         super().__init__(params, {"lr": 1.0, "alpha": alpha, "gamma": gamma})
-        weights = _signed_weights(self)
         if initial_state is None:
-            starts = [torch.zeros_like(w) for w in weights]
-        else:
-            starts = [-start for start in initial_state]
-        if [s.shape for s in starts] != [w.shape for w in weights]:
+            return
+        weights = [p for group in self.param_groups for p in group["params"]]
+        states = list(initial_state)
+        if [s.shape for s in states] != [w.shape for w in weights]:
             raise ValueError("initial_state must be one tensor a parameter, each of its shape")
-        for w, start in zip(weights, starts, strict=True):
-            self._start(w, start.detach().to(w))
+        for w, state in zip(weights, states, strict=True):
+            self._start(w, -state.detach().to(w))
+
+    def add_param_group(self, param_group: dict) -> None:
+        """Add a group, its numbers and weights checked."""
+        super().add_param_group(param_group)
+        group = self.param_groups[-1]
+        for name in ("alpha", "gamma"):
+            if not 0 < group[name] <= 1:
+                raise ValueError(f"{name} must be in (0, 1], got {group[name]!r}")
+        _require_signs(group["params"])
 
     def _start(self, w: Tensor, descent: Tensor) -> None:
         # Where the state is 0 its sign bit carries the weight's sign.
@@ -75,6 +82,9 @@ class FilterOptimizer(Optimizer):
             weights = [p for p in group["params"] if p.grad is not None]
             if not weights:
                 continue
+            for w in weights:
+                if not self.state[w]:
+                    self._start(w, torch.zeros_like(w))
             momenta = [self.state[w]["momentum"] for w in weights]
             descents = [self.state[w]["descent"] for w in weights]
             alpha = group["alpha"] * group["lr"]
@@ -87,7 +97,8 @@ class FilterOptimizer(Optimizer):
 
     def filtered(self, weight: Tensor) -> Tensor:
         """g, the filtered gradient of one parameter."""
-        return -self.state[weight]["descent"]
+        state = self.state[weight]
+        return -state["descent"] if state else torch.zeros_like(weight)
 
 
 class LinearFilter(Optimizer):
@@ -111,22 +122,14 @@ class LinearFilter(Optimizer):
     """
 
     def __init__(self, params, b, a):
-        b, a = [float(c) for c in b], [float(c) for c in a]
-        if not b or not any(b):
-            raise ValueError(f"b must have a coefficient that is not 0, got {b!r}")
-        if not a or a[0] == 0:
-            raise ValueError(f"a must start with a coefficient that is not 0, got {a!r}")
-        if not all(map(_is_finite, b + a)):
-            raise ValueError(f"b and a must be finite, got {b!r} and {a!r}")
-        order = max(len(a), len(b)) - 1
-        if order > MAX_ORDER:
-            raise ValueError(f"the filter's order must be at most {MAX_ORDER}, got {order}")
-        b = [c / a[0] for c in b] + [0.0] * (order + 1 - len(b))
-        a = [c / a[0] for c in a] + [0.0] * (order + 1 - len(a))
-        filters.require_stable(filters.Filter(tuple(b), tuple(a)))
         super().__init__(params, {"b": b, "a": a})
-        for w in _signed_weights(self):
-            self.state[w]["delays"] = [torch.zeros_like(w.detach()) for _ in range(order)]
+
+    def add_param_group(self, param_group: dict) -> None:
+        """Add a group, its coefficients checked and divided by a_0, its weights checked."""
+        super().add_param_group(param_group)
+        group = self.param_groups[-1]
+        group["b"], group["a"] = _normalised(group["b"], group["a"])
+        _require_signs(group["params"])
 
     @torch.no_grad()
     def step(self, closure=None):
@@ -140,6 +143,9 @@ class LinearFilter(Optimizer):
             if not weights:
                 continue
             b, a = group["b"], group["a"]
+            for w in weights:
+                if "delays" not in self.state[w]:
+                    self.state[w]["delays"] = [torch.zeros_like(w) for _ in a[1:]]
             inputs = [w.grad for w in weights]
             delays = list(zip(*(self.state[w]["delays"] for w in weights), strict=True))
             outputs = torch._foreach_mul(inputs, b[0])
@@ -159,20 +165,31 @@ class LinearFilter(Optimizer):
         return loss
 
 
-def _signed_weights(optimizer: Optimizer) -> list[Tensor]:
-    weights = [p for group in optimizer.param_groups for p in group["params"]]
+def _normalised(b, a) -> tuple[list[float], list[float]]:
+    b, a = [float(c) for c in b], [float(c) for c in a]
+    if not b or not any(b):
+        raise ValueError(f"b must have a coefficient that is not 0, got {b!r}")
+    if not a or a[0] == 0:
+        raise ValueError(f"a must start with a coefficient that is not 0, got {a!r}")
+    if not all(map(math.isfinite, b + a)):
+        raise ValueError(f"b and a must be finite, got {b!r} and {a!r}")
+    order = max(len(a), len(b)) - 1
+    if order > MAX_ORDER:
+        raise ValueError(f"the filter's order must be at most {MAX_ORDER}, got {order}")
+    b = [c / a[0] for c in b] + [0.0] * (order + 1 - len(b))
+    a = [c / a[0] for c in a] + [0.0] * (order + 1 - len(a))
+    filters.require_stable(filters.Filter(tuple(b), tuple(a)))
+    return b, a
+
+
+def _require_signs(weights: list[Tensor]) -> None:
     for w in weights:
         wrong = int((w.detach() != binarize.sign(w)).sum())
         if wrong:
             raise ValueError(
                 f"params must be ±1 (layers with weights='binary'); {wrong} of {w.numel()} are not"
             )
-    return weights
 
 
 def _one(like: Tensor) -> Tensor:
     return torch.ones((), dtype=like.dtype, device=like.device)
-
-
-def _is_finite(value: float) -> bool:
-    return value - value == 0

@@ -13,12 +13,13 @@ class LatentSGD(Optimizer):
     Not `torch.optim.SGD`, whose momentum is undamped and whose decay passes through the momentum
     (`bnnstudy.filters.torch_to_cascade` says where the two meet). Any scheduler may drive `lr`. A
     latent weight of exactly ±0 is a weight of no magnitude: it keeps its sign until a gradient comes.
+    One that later cancels to exactly 0 becomes +0, so its sign is 1 (the paper draws one at random).
 
     Args:
         params: parameters or groups, as for any torch optimizer.
         lr: epsilon in the paper, above 0 (a scheduler may bring it to 0).
         gamma: weight of the new gradient, in (0, 1]; 1 is no momentum.
-        weight_decay: lambda, 0 or more.
+        weight_decay: lambda, 0 or more, with lr * weight_decay at most 1.
 
     Raises:
         ValueError: naming the argument, its value and what is allowed.
@@ -27,13 +28,21 @@ class LatentSGD(Optimizer):
     """
 
     def __init__(self, params, lr: float, gamma: float = 0.1, weight_decay: float = 0.0):
+        super().__init__(params, {"lr": lr, "gamma": gamma, "weight_decay": weight_decay})
+
+    def add_param_group(self, param_group: dict) -> None:
+        """Add a group, its numbers checked."""
+        super().add_param_group(param_group)
+        group = self.param_groups[-1]
+        lr, gamma, decay = group["lr"], group["gamma"], group["weight_decay"]
         if not 0 < lr < float("inf"):
             raise ValueError(f"lr must be above 0 and finite, got {lr!r}")
         if not 0 < gamma <= 1:
             raise ValueError(f"gamma must be in (0, 1], got {gamma!r}")
-        if not 0 <= weight_decay < float("inf"):
-            raise ValueError(f"weight_decay must be 0 or more and finite, got {weight_decay!r}")
-        super().__init__(params, {"lr": lr, "gamma": gamma, "weight_decay": weight_decay})
+        if not 0 <= decay < float("inf"):
+            raise ValueError(f"weight_decay must be 0 or more and finite, got {decay!r}")
+        if lr * decay > 1:
+            raise ValueError(f"lr * weight_decay must be at most 1, got {lr!r} * {decay!r}")
 
     @torch.no_grad()
     def step(self, closure=None):

@@ -38,7 +38,7 @@ CLAIMS = (
         source="audit of section 3.4",
         text=(
             "That is so because Adam divides a scaled gradient away; scaling the update, as "
-            "BinaryConnect does, is not without effect."
+            "BinaryConnect does, raises its accuracy."
         ),
         contrast=Contrast(
             kind="difference",

@@ -59,11 +59,12 @@ CLAIMS = (
             "without them needs no more trials than the filter."
         ),
         contrast=Contrast(
-            kind="equivalence",
+            kind="difference",
             metric="trials_to_target",
             arm="latent from zero",
             control="filter",
-            margin=3.0,
+            direction=-1,
+            margin=-3.0,
             unit="trials",
             scale=1.0,
         ),

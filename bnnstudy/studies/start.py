@@ -29,11 +29,12 @@ CLAIMS = (
         paper_value="curves coincide",
         contrast=Contrast(
             kind="equivalence",
-            metric="flip_ratio.mean",
+            metric="flip_ratio.log_mean",
             arm="rate 1000",
             control="rate 100",
-            margin=10.0,
-            unit="percent of the flip ratio",
+            margin=0.1,
+            unit="decades of the flip ratio",
+            scale=1.0,
         ),
     ),
     Claim(

@@ -31,11 +31,11 @@ CLAIMS = (
         text="Two stages end at no lower accuracy.",
         paper_value="no number given",
         contrast=Contrast(
-            kind="equivalence",
+            kind="difference",
             metric="test_accuracy",
             arm="two stages",
             control="one stage, same rates",
-            margin=0.3,
+            margin=-0.3,
         ),
     ),
 )
