@@ -22,7 +22,6 @@ RECORDS := $(wildcard book/results/*/desk book/results/*/short book/results/*/pa
 # One thread a process: runs go side by side instead. The kernel is the environment's own.
 export OMP_NUM_THREADS := 1
 export JUPYTER_PREFER_ENV_PATH := 1
-export PYTHONDONTWRITEBYTECODE := 1
 
 PARAMETERS := -p preset $(PRESET) -p device $(DEVICE) $(if $(SEEDS),-p seeds $(SEEDS))
 
