@@ -65,7 +65,7 @@ def accuracies(
     """A row for each arm: one dot a seed, the mean, its 95 % interval; one panel for each preset."""
     by_preset = _by_preset(records)
     with plt.rc_context(STYLE):
-        figure, axes = _panels(len(by_preset), width=4.8, height=0.8 + 0.27 * len(arms))
+        figure, axes = _panels(len(by_preset), width=4.0, height=0.8 + 0.23 * len(arms), sharey=True)
         for axis, (preset, runs) in zip(axes, by_preset.items(), strict=True):
             for row, arm in enumerate(arms):
                 values = [100 * run["result"][metric] for run in runs if run["arm"] == arm]
@@ -125,10 +125,9 @@ def _by_preset(records: Iterable[Mapping]) -> dict[str, list[Mapping]]:
     return {preset: runs for preset, runs in found.items() if runs}
 
 
-def _panels(count: int, width: float, height: float) -> tuple[Figure, list[Axes]]:
-    figure, axes = plt.subplots(
-        1, max(count, 1), figsize=(width * max(count, 1), height), squeeze=False
-    )
+def _panels(count: int, width: float, height: float, sharey: bool = False) -> tuple[Figure, list[Axes]]:
+    count = max(count, 1)
+    figure, axes = plt.subplots(1, count, figsize=(width * count, height), squeeze=False, sharey=sharey)
     return figure, list(axes[0])
 
 

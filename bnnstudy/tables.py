@@ -41,7 +41,9 @@ def verdicts(study: Study, records: Iterable[Mapping]) -> str:
 
 
 def scoreboard(found: Iterable[Verdict], paper: str) -> str:
-    """The claims of one paper with their verdicts; `*` marks what holds after Holm's correction.
+    """The claims of one paper with their verdicts, those that were run first.
+
+    `*` marks what holds after Holm's correction.
 
     Args:
         found: the verdicts of *all* claims, which are judged together.
@@ -49,14 +51,14 @@ def scoreboard(found: Iterable[Verdict], paper: str) -> str:
     found = list(found)
     held = holm(found)
     rows = []
-    for verdict in (v for v in found if v.claim.paper == paper):
+    for verdict in sorted((v for v in found if v.claim.paper == paper), key=lambda v: not v.preset):
         claim = verdict.claim
         star = r" \*" if claim.id in held else ""
         measured = f"{verdict.measured()} ({verdict.preset}){star}" if verdict.preset else "–"
         mark = f"{MARKS[verdict.verdict]} {verdict.verdict}"
-        text = f"{claim.text} ({claim.source})"
-        rows.append((f"`{claim.id}`", text, claim.paper_value or "–", mark, measured))
-    return table(("Id", "Claim", "Paper's number", "Verdict", "Effect, 95 % interval"), rows)
+        text = f"{claim.text} ({claim.source}; `{claim.id}`)"
+        rows.append((text, claim.paper_value or "–", mark, measured))
+    return table(("Claim", "Paper's number", "Verdict", "Effect, 95 % interval"), rows)
 
 
 def findings(found: Iterable[Verdict]) -> str:
@@ -66,6 +68,15 @@ def findings(found: Iterable[Verdict]) -> str:
         for v in found
         if v.preset
     )
+
+
+def tally_sentence(found: Iterable[Verdict]) -> str:
+    """How many claims there are, how many were run, and what came out, in one sentence."""
+    found = list(found)
+    run = [verdict for verdict in found if verdict.preset]
+    words = dict.fromkeys(verdict.verdict for verdict in run)
+    counts = ", ".join(f"{sum(v.verdict == word for v in run)} {word}" for word in words)
+    return f"Of {len(found)} claims {len(run)} were run: {counts or 'none yet'}."
 
 
 def tally(found: Iterable[Verdict]) -> str:

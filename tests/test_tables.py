@@ -1,0 +1,74 @@
+"""Tables say what the records say."""
+
+from bnnstudy import studies, tables
+from bnnstudy.claims import Claim, Contrast, Verdict
+from bnnstudy.config import RunConfig
+
+CLAIM = Claim(
+    id="toy",
+    paper="A",
+    source="Table 0",
+    text="a beats b.",
+    paper_value="1 | 2",
+    contrast=Contrast(kind="difference", metric="m", arm="a", control="b"),
+)
+DONE = Verdict(
+    claim=CLAIM, verdict="reproduced", preset="desk", n=5, effect=1.234, low=0.5, high=2.0, p=0.001
+)
+OPEN = Verdict(claim=CLAIM, verdict="not run")
+
+
+def cells(markdown: str) -> list[list[str]]:
+    lines = [line for line in markdown.splitlines() if not line.startswith("| ---")]
+    return [[c.strip() for c in line.strip("|").replace("\\|", "¦").split("|")] for line in lines]
+
+
+def test_a_table_has_as_many_cells_in_every_row_whatever_they_hold():
+    rows = cells(tables.table(("a", "b"), [("1 | 2", 3), ("", "x")]))
+    assert [len(row) for row in rows] == [2, 2, 2]
+
+
+def test_the_scoreboard_shows_effect_interval_n_preset_and_star():
+    rows = cells(tables.scoreboard([OPEN, DONE], "A"))
+    assert rows[1][2:] == ["✓ reproduced", r"+1.23 [+0.50, +2.00] percentage points, n = 5 (desk) \*"]
+    assert rows[2][2:] == ["– not run", "–"]
+    assert len(cells(tables.scoreboard([DONE], "B"))) == 1
+
+
+def test_tallies_add_up():
+    head, a, b, ours = cells(tables.tally([DONE, OPEN]))
+    assert a[0] == "Paper A"
+    assert a[head.index("reproduced")] == "1"
+    assert a[head.index("not run")] == "1"
+    assert [row[-1] for row in (a, b, ours)] == ["2", "0", "0"]
+    assert tables.tally_sentence([DONE, OPEN]) == "Of 2 claims 1 were run: 1 reproduced."
+    assert "none yet" in tables.tally_sentence([OPEN])
+
+
+def test_findings_leave_out_what_was_not_run():
+    assert tables.findings([OPEN]) == ""
+    assert tables.findings([DONE]).startswith("- **Reproduced**: a beats b. +1.23")
+
+
+def test_differences_name_the_changed_fields_and_what_is_tuned():
+    study = studies.STUDIES["optimizers"]
+    arms = {arm.name: arm for arm in study.arms["quick"]}
+    baseline = arms["1W/32A adam"].config
+    rows = dict(cells(tables.differences(arms.values(), baseline))[1:])
+    assert rows["1W/32A adam"].startswith("`lr` = tuned from")
+    assert "`activation` = sign" in rows["1W/1A adam"]
+    assert len(rows) == len(arms)
+
+
+def test_settings_name_every_field_but_the_seed():
+    names = {row[0].strip("`") for row in cells(tables.settings(RunConfig()))[1:]}
+    assert names == set(RunConfig.__dataclass_fields__) - {"seed"}
+
+
+def test_desk_provenance_is_complete():
+    found = [r for s in studies.STUDIES.values() for r in studies.recorded(s) if r["preset"] == "desk"]
+    rows = cells(tables.provenance(found))[1:]
+    assert sum(int(row[3]) for row in rows) == len(found)
+    assert all("none" not in row[-1] and row[2] == "mnist" for row in rows)
+    assert "mnist" in tables.caption(found)
+    assert tables.caption([]) == "nothing recorded"
