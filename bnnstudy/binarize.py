@@ -100,7 +100,7 @@ def clip(x: Tensor) -> Tensor:
 def approx(x: Tensor) -> Tensor:
     """ApproxSign: sign forward, the derivative of a piecewise parabola backward.
 
-    Forward sign(x); backward d/dx = max(0, 2 - 2|x|). Liu et al. 2018 (Bi-Real Net), section 3.3.
+    Forward sign(x); backward d/dx = max(0, 2 - 2|x|). Liu et al. 2018 (Bi-Real Net).
     """
     return _Approx.apply(x)
 
@@ -109,7 +109,7 @@ def ede(x: Tensor, t: float = 1.0) -> Tensor:
     """EDE: sign forward, the derivative of k tanh(t x) backward, with k = max(1/t, 1).
 
     Forward sign(x); backward d/dx = k t (1 - tanh(t x)^2). Small t is nearly the identity, large t
-    nearly the sign itself; IR-Net raises t to 10 during training. Qin et al. 2020, section 3.2.
+    nearly the sign itself; IR-Net raises t to 10 during training. Qin et al. 2020.
 
     Args:
         t: steepness, above 0.

@@ -165,7 +165,7 @@ class RSign(nn.Module):
         channels: number of channels, the second dimension of the input.
         surrogate: as in `BinaryActivation`.
 
-    Source: Liu et al. 2020 (ReActNet), section 3.2.
+    Source: Liu et al. 2020 (ReActNet).
     """
 
     def __init__(self, channels: int, surrogate: str = "approx"):
@@ -184,7 +184,7 @@ class RPReLU(nn.Module):
         channels: number of channels, the second dimension of the input.
         slope: the slope b_c at the start.
 
-    Source: Liu et al. 2020 (ReActNet), section 3.2.
+    Source: Liu et al. 2020 (ReActNet).
     """
 
     def __init__(self, channels: int, slope: float = 0.25):

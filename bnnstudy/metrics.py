@@ -19,7 +19,7 @@ def flips(before: Tensor, after: Tensor) -> Tensor:
 def flip_ratio(before: list[Tensor], after: list[Tensor]) -> float:
     """FF ratio: the share of all binary weights that changed sign in one update.
 
-    FF = sum |sign(w_{i+1}) - sign(w_i)| / 2 / N. Liu et al. 2021 (AdamBNN); paper B, section 3.
+    FF = sum |sign(w_{i+1}) - sign(w_i)| / 2 / N. Liu et al. 2021 (AdamBNN); paper B, Figures 3 to 7.
 
     Raises:
         ValueError: if the lists are empty or do not match.

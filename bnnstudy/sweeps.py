@@ -6,6 +6,7 @@ the same result.
 """
 
 import os
+import platform
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -285,4 +286,9 @@ def _rounded(value: float) -> float:
 def _device_name(device: str) -> str:
     if torch.device(device).type == "cuda":
         return torch.cuda.get_device_name(device)
-    return "cpu"
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
+    return f"cpu ({(models or [platform.processor() or platform.machine()])[0]})"

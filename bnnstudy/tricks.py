@@ -52,7 +52,7 @@ def batch_norm_at_own_rate(config: RunConfig, lr: float = 3.0) -> RunConfig:
 
 
 def zero_start(config: RunConfig) -> RunConfig:
-    """Latent weights of magnitude 0 with the sign that they drew. Paper B, section 4."""
+    """Latent weights of magnitude 0 with the sign that they drew. Paper B, Figure 4."""
     return replace(config, init_scale=0.0)
 
 

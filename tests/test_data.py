@@ -99,7 +99,7 @@ def test_a_file_cut_short_is_refused(tiny_mnist, keep):
 
 
 def test_data_that_is_nowhere_says_what_was_looked_for(tmp_path, monkeypatch):
-    from torchvision import datasets
+    datasets = pytest.importorskip("torchvision.datasets")
 
     def refuse(*arguments, **options):
         raise RuntimeError("no network")

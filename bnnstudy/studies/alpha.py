@@ -1,4 +1,4 @@
-"""How sensitive is training to alpha? Paper B, sections 3 and 4.1, Figure 5."""
+"""How sensitive is training to alpha? Paper B, Figure 5 and the text with Eq 9-13."""
 
 from bnnstudy.claims import Claim, Contrast
 from bnnstudy.study import Study
@@ -50,7 +50,7 @@ CLAIMS = (
     Claim(
         id="alpha-tiny",
         paper="B",
-        source="section 3",
+        source="text with Eq 9-13",
         text="alpha cannot be 0; 1e-20 behaves like any alpha that is small enough.",
         paper_value="same behaviour, no number given",
         contrast=Contrast(
@@ -64,7 +64,7 @@ CLAIMS = (
     Claim(
         id="alpha-bias",
         paper="B",
-        source="section 3",
+        source="text with Eq 9-13",
         text="Correcting the averages for their bias at the start hurts.",
         paper_value="no number given",
         contrast=Contrast(

@@ -1,4 +1,4 @@
-"""Should alpha decay? Paper B, section 4.1, Figure 6."""
+"""Should alpha decay? Paper B, Figure 6."""
 
 from bnnstudy.claims import Claim, Contrast
 from bnnstudy.study import Study

@@ -1,4 +1,4 @@
-"""What does the filter reach on CIFAR-10? Paper B, section 4.3, Table 2 (BiRealNet-20, 1W/1A)."""
+"""What does the filter reach on CIFAR-10? Paper B, Table 2 (BiRealNet-20, 1W/1A)."""
 
 from bnnstudy.claims import Claim, Contrast
 from bnnstudy.study import Study

@@ -1,4 +1,4 @@
-"""What does the second average add? Paper B, section 3.1, Figure 2."""
+"""What does the second average add? Paper B, Figure 2."""
 
 from bnnstudy.claims import Claim, Contrast
 from bnnstudy.study import Study

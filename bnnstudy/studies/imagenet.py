@@ -1,4 +1,4 @@
-"""What does the filter reach on ImageNet? Paper B, section 4.3, Table 3 (ReActNet-A)."""
+"""What does the filter reach on ImageNet? Paper B, Table 3 (ReActNet-A)."""
 
 from bnnstudy.claims import Claim, Contrast
 from bnnstudy.study import Study

@@ -1,4 +1,4 @@
-"""Does the learning rate matter? Paper B, section 4.1, Figure 4 (alpha constant)."""
+"""Does the learning rate matter? Paper B, Figure 4 (alpha constant)."""
 
 from bnnstudy.claims import Claim, Contrast
 from bnnstudy.study import Study

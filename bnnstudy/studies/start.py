@@ -1,4 +1,4 @@
-"""Are a larger rate and a smaller start the same? Paper B, section 3.2, Figure 3."""
+"""Are a larger rate and a smaller start the same? Paper B, Figure 3."""
 
 from bnnstudy.claims import Claim, Contrast
 from bnnstudy.study import Study

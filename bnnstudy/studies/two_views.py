@@ -1,4 +1,4 @@
-"""Latent SGD and the filter are one optimizer. Paper B, section 3 (Eq 1-17) and Figure 7."""
+"""Latent SGD and the filter are one optimizer. Paper B, Eq 1-17 and Figure 7."""
 
 from dataclasses import replace
 
@@ -49,7 +49,7 @@ CLAIMS = (
     _exact(
         "views-swap",
         "B",
-        "section 3.1",
+        "text with Eq 16-17",
         "At a constant rate alpha and gamma can be swapped without changing a sign.",
         "constant",
         "swapped",
@@ -104,7 +104,7 @@ CLAIMS = (
     _exact(
         "views-torch-sgd",
         "ours",
-        "section 3",
+        "chapter 2",
         "torch's own SGD (undamped momentum mu, coupled decay), at a constant rate from a zero start, "
         "is the same cascade at alpha + gamma = 1 - mu + lr wd, alpha gamma = lr wd.",
         "constant",
@@ -113,7 +113,7 @@ CLAIMS = (
     _exact(
         "views-complex-poles",
         "ours",
-        "section 3",
+        "chapter 2",
         "Beyond lr wd = (1 - sqrt(mu))^2 torch's SGD is still a linear filter, with complex poles "
         "(constant rate, zero start).",
         "constant",
