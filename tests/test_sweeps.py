@@ -1,9 +1,7 @@
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -68,17 +66,15 @@ def test_workers_change_no_record(undisturbed, tmp_path):
     assert contents(tmp_path) == contents(undisturbed)
 
 
-@pytest.mark.parametrize("after", [1, 7])
-def test_a_sweep_killed_half_way_and_run_again_gives_the_same_records(undisturbed, tmp_path, after):
-    command = [sys.executable, str(SCRIPT), str(tmp_path), "2"]
-    sweep = subprocess.Popen(command, start_new_session=True)
-    while len(list(tmp_path.rglob("*-s*.json"))) < after and sweep.poll() is None:
-        time.sleep(0.01)
-    os.killpg(sweep.pid, signal.SIGKILL)
-    sweep.wait()
-    left = len(contents(tmp_path))
-    assert after <= left < len(contents(undisturbed)), "killed too late to be a test"
-    subprocess.run(command, check=True)
+@pytest.mark.parametrize(("after", "workers"), [(1, "1"), (5, "2"), (12, "2")])
+def test_a_sweep_killed_half_way_and_run_again_gives_the_same_records(
+    undisturbed, tmp_path, after, workers
+):
+    command = [sys.executable, str(SCRIPT), str(tmp_path), workers]
+    killed = subprocess.run([*command, str(after)], start_new_session=True, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert after <= len(list(tmp_path.rglob("*-s*.json"))) < len(contents(undisturbed))
+    sweeps.run(STUDY, "quick", place=place(tmp_path))
     assert contents(tmp_path) == contents(undisturbed)
 
 

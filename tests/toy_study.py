@@ -1,12 +1,17 @@
 """A study small enough to be run, killed and run again in a test.
 
-As a script it runs the study: `python toy_study.py RESULTS WORKERS`.
+As a script it runs the study: `python toy_study.py RESULTS WORKERS [KILL_AFTER]`. With the last
+argument the first run that ends when so many are recorded kills its whole process group.
 """
 
+import functools
+import os
+import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
-from bnnstudy import sweeps
+from bnnstudy import sweeps, training
 from bnnstudy.claims import Claim, Contrast
 from bnnstudy.config import RunConfig
 from bnnstudy.study import Arm, Study, Tuned
@@ -38,6 +43,19 @@ STUDY = Study(
     seeds={"quick": 4},
 )
 
+
+def fit_or_kill(results: Path, kill_after: int, config, dataset, *, device):
+    result = training.fit(config, dataset, device=device)
+    if len(list(results.rglob("*-s*.json"))) >= kill_after:
+        os.killpg(0, signal.SIGKILL)
+    return result
+
+
 if __name__ == "__main__":
-    place = sweeps.Place(results=Path(sys.argv[1]), workers=int(sys.argv[2]), progress=False)
-    sweeps.run(STUDY, "quick", place=place)
+    results, workers = Path(sys.argv[1]), int(sys.argv[2])
+    study = STUDY
+    if len(sys.argv) > 3:
+        measure = functools.partial(fit_or_kill, results, int(sys.argv[3]))
+        arms = tuple(replace(arm, measure=measure) for arm in STUDY.arms["quick"])
+        study = replace(STUDY, arms={"quick": arms})
+    sweeps.run(study, "quick", place=sweeps.Place(results=results, workers=workers, progress=False))
