@@ -97,7 +97,7 @@ class FilterOptimizer(Optimizer):
 
     def filtered(self, weight: Tensor) -> Tensor:
         """g, the filtered gradient of one parameter."""
-        state = self.state[weight]
+        state = self.state.get(weight)
         return -state["descent"] if state else torch.zeros_like(weight)
 
 
