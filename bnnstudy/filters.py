@@ -115,12 +115,9 @@ def require_stable(filter: Filter) -> None:
         ValueError: if a pole lies outside the unit circle, or two poles at one place on it. A simple
             pole on it (at 1: a running sum, no decay) is allowed.
     """
+    # Roots that lie close together are known badly; the polynomial and its slope are not.
     for point in (1.0, -1.0):
-        # Roots that lie close together are known badly; the polynomial and its slope are not.
-        powers = np.abs(filter.a)
-        slope = np.polyder(np.array(filter.a))
-        touches = abs(np.polyval(filter.a, point)) <= _ROUNDING * powers.sum()
-        if slope.size and touches and abs(np.polyval(slope, point)) <= _ROUNDING * np.abs(slope).sum():
+        if _vanishes(filter.a, point) and _vanishes(np.polyder(np.array(filter.a)), point):
             raise ValueError(f"a must have no multiple pole on the unit circle, got one at {point:g}")
     poles = filter.poles
     outside = poles[np.abs(poles) > 1 + ON_CIRCLE]
@@ -162,6 +159,11 @@ def noise_gain(filter: Filter) -> float:
     state, entry, exit, direct = signal.tf2ss(b, a)
     spread = solve_discrete_lyapunov(state, entry @ entry.T)
     return float((exit @ spread @ exit.T + direct**2).item())
+
+
+def _vanishes(polynomial, point: float) -> bool:
+    size = np.abs(polynomial).sum()
+    return bool(size and abs(np.polyval(polynomial, point)) <= _ROUNDING * size)
 
 
 def _listed(poles: np.ndarray) -> str:

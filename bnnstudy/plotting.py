@@ -63,10 +63,9 @@ def accuracies(
     records: Iterable[Mapping], arms: Sequence[str], metric: str = "test_accuracy"
 ) -> Figure:
     """A row for each arm: one dot a seed, the mean, its 95 % interval; one panel for each preset."""
-    by_preset = _by_preset(records)
     with plt.rc_context(STYLE):
-        figure, axes = _panels(len(by_preset), width=4.0, height=0.8 + 0.23 * len(arms), sharey=True)
-        for axis, (preset, runs) in zip(axes, by_preset.items(), strict=True):
+        figure, panels = _panels(records, 4.0, 0.8 + 0.23 * len(arms), sharey=True)
+        for axis, preset, runs in panels:
             for row, arm in enumerate(arms):
                 values = [100 * run["result"][metric] for run in runs if run["arm"] == arm]
                 if values:
@@ -82,24 +81,23 @@ def curves(
     records: Iterable[Mapping], arms: Sequence[str], metric: str = "validation_accuracy"
 ) -> Figure:
     """A metric by epoch: seeds thin, their mean thick; one panel for each preset."""
-    by_preset = _by_preset(records)
     with plt.rc_context(STYLE):
-        figure, axes = _panels(len(by_preset), width=4.8, height=3.4)
-        for axis, (preset, runs) in zip(axes, by_preset.items(), strict=True):
+        figure, panels = _panels(records, 4.8, 3.4)
+        for axis, preset, runs in panels:
             for arm, colour in zip(arms, COLOURS, strict=False):
                 seeds = [run["result"]["curves"][metric] for run in runs if run["arm"] == arm]
                 _fan(axis, seeds, arm, colour)
             axis.set(title=preset, xlabel="epoch", ylabel=metric.replace("_", " "))
-        axes[0].legend(fontsize=8)
+        figure.axes[0].legend(fontsize=8)
     return _done(figure)
 
 
 def differing_signs(records: Iterable[Mapping], arm: str, shadows: Sequence[str]) -> Figure:
     """Share of signs that differ from latent SGD's, by step; zero is drawn at the bottom."""
-    by_preset = _by_preset(r for r in records if r["arm"] == arm)
+    chosen = [record for record in records if record["arm"] == arm]
     with plt.rc_context(STYLE):
-        figure, axes = _panels(len(by_preset), width=4.8, height=3.4)
-        for axis, (preset, runs) in zip(axes, by_preset.items(), strict=True):
+        figure, panels = _panels(chosen, 4.8, 3.4)
+        for axis, preset, runs in panels:
             for shadow, colour in zip(shadows, COLOURS, strict=False):
                 for k, run in enumerate(runs):
                     found = run["result"]["shadows"][shadow]
@@ -115,20 +113,20 @@ def differing_signs(records: Iterable[Mapping], arm: str, shadows: Sequence[str]
                 ylabel="signs that differ, %",
                 ylim=(-2e-5, 100),
             )
-        axes[0].legend(fontsize=8)
+        figure.axes[0].legend(fontsize=8)
     return _done(figure)
 
 
-def _by_preset(records: Iterable[Mapping]) -> dict[str, list[Mapping]]:
+def _panels(
+    records: Iterable[Mapping], width: float, height: float, sharey: bool = False
+) -> tuple[Figure, list[tuple[Axes, str, list[Mapping]]]]:
+    """A figure with one panel for each preset that has records: (axes, preset, its records)."""
     records = list(records)
-    found = {p: [record for record in records if record["preset"] == p] for p in PRESETS}
-    return {preset: runs for preset, runs in found.items() if runs}
-
-
-def _panels(count: int, width: float, height: float, sharey: bool = False) -> tuple[Figure, list[Axes]]:
-    count = max(count, 1)
+    by_preset = {p: [record for record in records if record["preset"] == p] for p in PRESETS}
+    found = [(preset, runs) for preset, runs in by_preset.items() if runs]
+    count = max(len(found), 1)
     figure, axes = plt.subplots(1, count, figsize=(width * count, height), squeeze=False, sharey=sharey)
-    return figure, list(axes[0])
+    return figure, [(axis, *panel) for axis, panel in zip(axes[0], found, strict=False)]
 
 
 def _dots(axis: Axes, row: int, values: list[float]) -> None:

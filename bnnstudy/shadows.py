@@ -83,11 +83,10 @@ def make_shadows(config: RunConfig, w0: Tensor) -> dict[str, Shadow]:
     gamma, decay = config.gamma, config.weight_decay
     theta0 = sign(w0)
     coefficients = filters.cascade(alpha, gamma)
-    latent, cascade = (
-        LatentSGDTwin(w0, config.lr, gamma, decay),
-        FilterTwin(theta0, alpha, gamma, initial),
-    )
-    direct, swapped = DirectFormTwin(theta0, alpha, gamma), FilterTwin(theta0, gamma, alpha)
+    latent = LatentSGDTwin(w0, config.lr, gamma, decay)
+    cascade = FilterTwin(theta0, alpha, gamma, initial)
+    direct = DirectFormTwin(theta0, alpha, gamma)
+    swapped = FilterTwin(theta0, gamma, alpha)
     return {
         "latent_twin": lambda grad, factor: latent.step(grad, config.lr * factor),
         "filter": _optimizer(FilterOptimizer, theta0, alpha, gamma, [initial]),

@@ -120,9 +120,9 @@ def caption(records: Iterable[Mapping]) -> str:
         runs = [record for record in records if record["preset"] == preset]
         if not runs:
             continue
-        data = ", ".join(sorted({RunConfig.from_dict(r["config"]).dataset for r in runs}))
-        devices = ", ".join(sorted({r["provenance"]["device"] for r in runs}))
         configs = [RunConfig.from_dict(run["config"]) for run in runs]
+        data = ", ".join(sorted({config.dataset for config in configs}))
+        devices = ", ".join(sorted({run["provenance"]["device"] for run in runs}))
         seeds = len({config.seed for config in configs})
         sizes = {(c.train_size, c.width, c.epochs) for c in configs}
         size = "; ".join(

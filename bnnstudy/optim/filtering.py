@@ -4,15 +4,15 @@ import math
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from bnnstudy import binarize, filters
+from bnnstudy.optim.grouped import GroupedOptimizer
 
 MAX_ORDER = 8
 """Highest order of a `LinearFilter`, which keeps one buffer of a weight's size for each order."""
 
 
-class FilterOptimizer(Optimizer):
+class FilterOptimizer(GroupedOptimizer):
     """Two moving averages in cascade on the gradient; the weight is minus the sign of the result.
 
         m_i = (1 - gamma) m_{i-1} + gamma grad_i,   m_{-1} = 0
@@ -71,29 +71,18 @@ class FilterOptimizer(Optimizer):
         self.state[w]["momentum"] = torch.zeros_like(descent)
         self.state[w]["descent"] = descent
 
-    @torch.no_grad()
-    def step(self, closure=None):
-        """One update of all parameters that have a gradient; returns the closure's loss, if any."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            weights = [p for p in group["params"] if p.grad is not None]
-            if not weights:
-                continue
-            for w in weights:
-                if not self.state[w]:
-                    self._start(w, torch.zeros_like(w))
-            momenta = [self.state[w]["momentum"] for w in weights]
-            descents = [self.state[w]["descent"] for w in weights]
-            alpha = group["alpha"] * group["lr"]
-            torch._foreach_lerp_(momenta, [w.grad for w in weights], group["gamma"])
-            torch._foreach_mul_(descents, 1 - alpha)
-            torch._foreach_add_(descents, momenta, alpha=-alpha)
-            for w, descent in zip(weights, descents, strict=True):
-                torch.copysign(_one(w), descent, out=w)
-        return loss
+    def _update(self, group: dict, weights: list[Tensor], gradients: list[Tensor]) -> None:
+        for w in weights:
+            if not self.state[w]:
+                self._start(w, torch.zeros_like(w))
+        momenta = [self.state[w]["momentum"] for w in weights]
+        descents = [self.state[w]["descent"] for w in weights]
+        alpha = group["alpha"] * group["lr"]
+        torch._foreach_lerp_(momenta, gradients, group["gamma"])
+        torch._foreach_mul_(descents, 1 - alpha)
+        torch._foreach_add_(descents, momenta, alpha=-alpha)
+        for w, descent in zip(weights, descents, strict=True):
+            torch.copysign(_one(w), descent, out=w)
 
     def filtered(self, weight: Tensor) -> Tensor:
         """g, the filtered gradient of one parameter."""
@@ -101,7 +90,7 @@ class FilterOptimizer(Optimizer):
         return -state["descent"] if state else torch.zeros_like(weight)
 
 
-class LinearFilter(Optimizer):
+class LinearFilter(GroupedOptimizer):
     """Any causal linear filter of order up to 8 on the gradient; the weight is minus its sign.
 
         a_0 y_i = sum_k b_k grad_{i-k} - sum_{k>0} a_k y_{i-k},   weight: -sign(y_i)
@@ -131,38 +120,26 @@ class LinearFilter(Optimizer):
         group["b"], group["a"] = _normalised(group["b"], group["a"])
         _require_signs(group["params"])
 
-    @torch.no_grad()
-    def step(self, closure=None):
-        """One update of all parameters that have a gradient; returns the closure's loss, if any."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            weights = [p for p in group["params"] if p.grad is not None]
-            if not weights:
-                continue
-            b, a = group["b"], group["a"]
-            for w in weights:
-                if "delays" not in self.state[w]:
-                    self.state[w]["delays"] = [torch.zeros_like(w) for _ in a[1:]]
-            inputs = [w.grad for w in weights]
-            delays = list(zip(*(self.state[w]["delays"] for w in weights), strict=True))
-            outputs = torch._foreach_mul(inputs, b[0])
-            if delays:
-                torch._foreach_add_(outputs, delays[0])
-            for k, delay in enumerate(delays, start=1):
-                if k < len(delays):
-                    torch._foreach_copy_(delay, delays[k])
-                else:
-                    torch._foreach_zero_(delay)
-                torch._foreach_add_(delay, inputs, alpha=b[k])
-                torch._foreach_add_(delay, outputs, alpha=-a[k])
-            # sign(w - 2 sign(y)): w where y is 0, else -sign(y).
-            torch._foreach_sign_(outputs)
-            torch._foreach_add_(weights, outputs, alpha=-2)
-            torch._foreach_sign_(weights)
-        return loss
+    def _update(self, group: dict, weights: list[Tensor], gradients: list[Tensor]) -> None:
+        b, a = group["b"], group["a"]
+        for w in weights:
+            if "delays" not in self.state[w]:
+                self.state[w]["delays"] = [torch.zeros_like(w) for _ in a[1:]]
+        delays = list(zip(*(self.state[w]["delays"] for w in weights), strict=True))
+        outputs = torch._foreach_mul(gradients, b[0])
+        if delays:
+            torch._foreach_add_(outputs, delays[0])
+        for k, delay in enumerate(delays, start=1):
+            if k < len(delays):
+                torch._foreach_copy_(delay, delays[k])
+            else:
+                torch._foreach_zero_(delay)
+            torch._foreach_add_(delay, gradients, alpha=b[k])
+            torch._foreach_add_(delay, outputs, alpha=-a[k])
+        # sign(w - 2 sign(y)): w where y is 0, else -sign(y).
+        torch._foreach_sign_(outputs)
+        torch._foreach_add_(weights, outputs, alpha=-2)
+        torch._foreach_sign_(weights)
 
 
 def _normalised(b, a) -> tuple[list[float], list[float]]:

@@ -1,10 +1,12 @@
 """The latent view: real weights w; the network is sign(w)."""
 
 import torch
-from torch.optim import Optimizer
+from torch import Tensor
+
+from bnnstudy.optim.grouped import GroupedOptimizer
 
 
-class LatentSGD(Optimizer):
+class LatentSGD(GroupedOptimizer):
     """SGD with damped momentum and decoupled weight decay, on latent weights.
 
         m_i = (1 - gamma) m_{i-1} + gamma grad_i,          m_{-1} = 0
@@ -44,24 +46,13 @@ class LatentSGD(Optimizer):
         if lr * decay > 1:
             raise ValueError(f"lr * weight_decay must be at most 1, got {lr!r} * {decay!r}")
 
-    @torch.no_grad()
-    def step(self, closure=None):
-        """One update of all parameters that have a gradient; returns the closure's loss, if any."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
-        for group in self.param_groups:
-            weights = [p for p in group["params"] if p.grad is not None]
-            if not weights:
-                continue
-            for w in weights:
-                if not self.state[w]:
-                    self.state[w]["momentum"] = torch.zeros_like(w)
-            momenta = [self.state[w]["momentum"] for w in weights]
-            lr, decay = group["lr"], group["weight_decay"]
-            torch._foreach_lerp_(momenta, [w.grad for w in weights], group["gamma"])
-            if decay:
-                torch._foreach_mul_(weights, 1 - lr * decay)
-            torch._foreach_add_(weights, momenta, alpha=-lr)
-        return loss
+    def _update(self, group: dict, weights: list[Tensor], gradients: list[Tensor]) -> None:
+        for w in weights:
+            if not self.state[w]:
+                self.state[w]["momentum"] = torch.zeros_like(w)
+        momenta = [self.state[w]["momentum"] for w in weights]
+        lr, decay = group["lr"], group["weight_decay"]
+        torch._foreach_lerp_(momenta, gradients, group["gamma"])
+        if decay:
+            torch._foreach_mul_(weights, 1 - lr * decay)
+        torch._foreach_add_(weights, momenta, alpha=-lr)
