@@ -22,9 +22,13 @@ _ALLOWED = {
     "loss": ("squared_hinge", "cross_entropy"),
     "precision": ("float32", "float64"),
     "preset": PRESETS,
+    "augmentation": ("none", "crop_flip"),
 }
 _POSITIVE = ("width", "depth", "epochs", "batch_size", "lr", "real_lr", "batch_norm_eps")
-_NOT_NEGATIVE = ("train_size", "weight_decay", "init_scale", "seed")
+_NOT_NEGATIVE = ("train_size", "weight_decay", "threshold", "init_scale", "seed")
+BINARY_OPTIMIZERS = ("filter", "bop")
+"""Optimizers of the filter view: they move weights that are ±1."""
+
 _ONCE = ("dataset", "train_size", "precision", "preset", "seed", "stages", "epochs")
 _WHOLE = ("train_size", "width", "depth", "epochs", "batch_size", "seed")
 
@@ -59,7 +63,8 @@ class Stage:
 class RunConfig:
     """Everything that decides a run's result.
 
-    Data: `dataset` by name; `train_size` training images (the first ones; 0 means all).
+    Data: `dataset` by name; `train_size` training images (the first ones; 0 means all);
+    `augmentation` is `"none"` or `"crop_flip"` (pad 4, random crop, random mirror image).
 
     Network: `model` by name with `width` and `depth`; `binary_weights` False gives the float twin;
     `activation` is `"sign"` (binary), `"relu"` or `"hardtanh"`; `real_first` and `real_last` keep
@@ -72,7 +77,8 @@ class RunConfig:
     View: `"latent"` (real weights, their sign is the network) or `"filter"` (weights are ±1).
 
     Optimizer: `optimizer` by name. `lr` is its rate (latent view); `gamma` and `weight_decay` are
-    those of paper B's Eq 2-3; `alpha` is the filter view's rate; `momentum` and `betas` are torch's.
+    those of paper B's Eq 2-3; `alpha` is the filter's rate, `threshold` and `gamma` are Bop's;
+    `momentum` and `betas` are torch's.
     `real_optimizer` drives the real parameters (here: batch norm); empty means the same optimizer
     and rate as the weights. `real_lr` is its rate. `schedule` acts on all rates, step by step.
 
@@ -84,6 +90,7 @@ class RunConfig:
 
     dataset: str = "digits"
     train_size: int = 0
+    augmentation: str = "none"
     model: str = "mlp"
     width: int = 128
     depth: int = 3
@@ -103,6 +110,7 @@ class RunConfig:
     betas: tuple[float, float] = (0.9, 0.999)
     gamma: float = 0.1
     alpha: float = 1e-3
+    threshold: float = 1e-8
     weight_decay: float = 0.0
     real_optimizer: str = ""
     real_lr: float = 1e-3
@@ -153,10 +161,10 @@ class RunConfig:
             )
 
     def _check_view(self) -> None:
-        if (self.view == "filter") != (self.optimizer == "filter"):
+        if (self.view == "filter") != (self.optimizer in BINARY_OPTIMIZERS):
             raise ValueError(
-                "view 'filter' and optimizer 'filter' must be used together, "
-                f"got view {self.view!r} and optimizer {self.optimizer!r}"
+                f"view 'filter' must be used with an optimizer of {', '.join(BINARY_OPTIMIZERS)}, and "
+                f"they with it, got view {self.view!r} and optimizer {self.optimizer!r}"
             )
         if self.view == "filter":
             # Weights that are ±1 have no magnitude to mask, scale or clamp, and no float twin.

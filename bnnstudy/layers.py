@@ -232,6 +232,13 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
     return list(binary.values()), list(real.values())
 
 
+def observed_weights(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The binary weights by name; in a float twin, the weights of its linear layers."""
+    binary, real = split_parameters(model)
+    chosen = {id(p) for p in binary or real if p.dim() > 1}
+    return {name: p for name, p in model.named_parameters() if id(p) in chosen}
+
+
 def _require_signs(parameter: Tensor, name: str) -> None:
     wrong = int((parameter.detach().abs() != 1).sum())
     if wrong:

@@ -93,6 +93,16 @@ class FlipRatio:
             "layers": {n: _short(v) for n, v in zip(self._weights, layers, strict=True)},
         }
 
+    def state_dict(self) -> dict:
+        """What was counted so far."""
+        return {"steps": self._steps, "counts": self._counts}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from what `state_dict` gave."""
+        device = next(iter(self._weights.values())).device
+        self._steps = state["steps"]
+        self._counts = [counts.to(device) for counts in state["counts"]]
+
 
 def log_spaced(steps: int, points: int) -> frozenset[int]:
     """At most `points` whole numbers from 1 to `steps`, both included, evenly spaced in logarithm."""

@@ -6,6 +6,7 @@ records are the same if their `config` and `result` are. What a tuning chose lie
 `<key>-tuned.json`.
 """
 
+import contextlib
 import functools
 import hashlib
 import json
@@ -13,6 +14,7 @@ import os
 import platform
 import subprocess
 import tempfile
+import time
 from importlib import metadata
 from pathlib import Path
 
@@ -24,6 +26,9 @@ DEFAULT_RESULTS = PACKAGE.parent / "book" / "results"
 """`book/results` beside the package: found from the package's own place, not from where one works."""
 
 SCHEMA = 1
+TEMPORARY = ".tmp"
+LITTER_AGE = 3600.0
+"""Seconds after which a half-written file has no process any more that will finish it."""
 _PARTS = ("schema", "study", "arm", "preset", "config", "result")
 _CHOICE_PARTS = ("schema", "study", "arm", "preset", "field", "chosen", "at_edge", "trials")
 _LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "joblib")
@@ -62,9 +67,9 @@ def save(record: dict, file: Path) -> Path:
     """Write a record atomically: at any moment `file` is either absent, the old one or the new one.
 
     Raises:
-        OSError: if the folder cannot be written; nothing is left behind.
+        OSError: as `write_atomically`.
     """
-    return _write(record, file)
+    return write_atomically(file, _text(record).encode())
 
 
 def load(file: Path) -> dict:
@@ -94,7 +99,7 @@ def load_seeds(results, study: str, config: RunConfig) -> list[dict]:
 def save_choice(choice: dict, file: Path) -> Path:
     """Write what a tuning chose, with its digest, atomically."""
     complete = {"schema": SCHEMA, **choice}
-    return _write({**complete, "digest": _digest(complete, _CHOICE_PARTS)}, file)
+    return save({**complete, "digest": _digest(complete, _CHOICE_PARTS)}, file)
 
 
 def load_choice(file: Path) -> dict:
@@ -167,22 +172,41 @@ def commit() -> str | None:
     return head.stdout.strip() + ("-dirty" if changed.stdout.strip() else "")
 
 
-def _write(record: dict, file: Path) -> Path:
-    # To a temporary file beside it, then renamed into place.
+def write_atomically(file: Path, content: bytes) -> Path:
+    """Write `content` so that at any moment `file` is either absent, the old one or the new one.
+
+    It goes to a hidden file beside it first, which is renamed when it is complete and on the disk.
+
+    Raises:
+        OSError: naming the file, if the folder takes no more; nothing is left behind.
+    """
     file = Path(file)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".", suffix=".tmp")
+    temporary = None
     try:
-        with os.fdopen(handle, "w") as stream:
-            stream.write(_text(record))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".", suffix=TEMPORARY)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, file)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+    except BaseException as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+            raise OSError(error.errno, f"{file} cannot be written ({reason})") from error
         raise
     return file
+
+
+def remove_litter(folder: Path) -> None:
+    """Remove what killed processes left half-written under `folder`: hidden files an hour old."""
+    for file in Path(folder).rglob(f".*{TEMPORARY}"):
+        with contextlib.suppress(OSError):
+            if time.time() - file.stat().st_mtime > LITTER_AGE:
+                file.unlink()
 
 
 def _text(record: dict) -> str:

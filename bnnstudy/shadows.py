@@ -7,6 +7,7 @@ differs.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Protocol
 
 import torch
 from scipy import signal
@@ -19,8 +20,21 @@ from bnnstudy.metrics import log_spaced
 from bnnstudy.optim import FilterOptimizer, LinearFilter
 from bnnstudy.optim.reference import DirectFormTwin, FilterTwin, LatentSGDTwin
 
-Shadow = Callable[[Tensor, float], Tensor]
-"""(gradient, what the schedule multiplies rates with) -> signs."""
+
+class Shadow(Protocol):
+    """An update rule with weights of its own."""
+
+    def __call__(self, gradient: Tensor, factor: float) -> Tensor:
+        """One step; `factor` is what the schedule multiplies rates with. Returns the signs."""
+        ...
+
+    def state_dict(self) -> dict:
+        """All that later steps depend on."""
+        ...
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from what `state_dict` gave."""
+        ...
 
 
 class Shadows:
@@ -63,7 +77,7 @@ class Shadows:
         factor = self._factor(step - 1)
         for k, shadow in enumerate(self._shadows.values()):
             self._differing[k, step - 1] = (shadow(gradient, factor) != theirs).sum()
-        left, right = (shadow(gradient, factor) for shadow in self._pair)
+        left, right = (shadow(gradient, 1.0) for shadow in self._pair)
         self._differing[-1, step - 1] = (left != right).sum()
 
     def report(self) -> dict:
@@ -71,6 +85,19 @@ class Shadows:
         size = sum(w.numel() for w in self._weights)
         counts = self._differing.cpu().tolist()
         return {name: _counted(row, size) for name, row in zip(self._names, counts, strict=True)}
+
+    def state_dict(self) -> dict:
+        """What was counted, and the state of all shadows."""
+        return {"differing": self._differing, "shadows": [s.state_dict() for s in self._everyone()]}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from what `state_dict` gave."""
+        self._differing.copy_(state["differing"])
+        for shadow, saved in zip(self._everyone(), state["shadows"], strict=True):
+            shadow.load_state_dict(saved)
+
+    def _everyone(self) -> list[Shadow]:
+        return [*self._shadows.values(), *self._pair]
 
 
 def make_shadows(config: RunConfig, w0: Tensor) -> dict[str, Shadow]:
@@ -83,86 +110,107 @@ def make_shadows(config: RunConfig, w0: Tensor) -> dict[str, Shadow]:
     gamma, decay = config.gamma, config.weight_decay
     theta0 = sign(w0)
     coefficients = filters.cascade(alpha, gamma)
-    latent = LatentSGDTwin(w0, config.lr, gamma, decay)
-    cascade = FilterTwin(theta0, alpha, gamma, initial)
-    direct = DirectFormTwin(theta0, alpha, gamma)
-    swapped = FilterTwin(theta0, gamma, alpha)
     return {
-        "latent_twin": lambda grad, factor: latent.step(grad, config.lr * factor),
-        "filter": _optimizer(FilterOptimizer, theta0, alpha, gamma, [initial]),
-        "filter_zero_state": _optimizer(FilterOptimizer, theta0, alpha, gamma),
-        "filter_twin": lambda grad, factor: cascade.step(grad, alpha * factor),
-        "linear_filter": _optimizer(LinearFilter, theta0, coefficients.b, coefficients.a),
-        "direct_form": lambda grad, factor: direct.step(grad, alpha * factor),
-        "lfilter": _scipy(theta0, alpha, gamma),
-        "swapped": _swapped(swapped, alpha),
+        "latent_twin": _Twin(LatentSGDTwin(w0, config.lr, gamma, decay), config.lr),
+        "filter": _Optimizer(theta0, FilterOptimizer, 1.0, alpha, gamma, [initial]),
+        "filter_zero_state": _Optimizer(theta0, FilterOptimizer, 1.0, alpha, gamma),
+        "filter_twin": _Twin(FilterTwin(theta0, alpha, gamma, initial), alpha),
+        "linear_filter": _Optimizer(theta0, LinearFilter, None, coefficients.b, coefficients.a),
+        "direct_form": _Twin(DirectFormTwin(theta0, alpha, gamma), alpha),
+        "lfilter": _Scipy(theta0, alpha, gamma),
+        "swapped": _Swapped(FilterTwin(theta0, gamma, alpha), alpha),
         "torch_sgd": _torch_sgd(w0, alpha * gamma / decay, (1 - alpha) * (1 - gamma), decay),
         "torch_sgd_same_numbers": _torch_sgd(w0, config.lr, 1 - gamma, decay),
         "torch_sgd_dampened": _torch_sgd(w0, config.lr, 1 - gamma, decay, dampening=1 - gamma),
     }
 
 
-def _optimizer(kind: type, theta0: Tensor, *arguments) -> Shadow:
-    weight = nn.Parameter(theta0.clone())
-    optimizer = kind([weight], *arguments)
+class _Twin:
+    """A reference twin whose rate follows the schedule."""
 
-    def step(gradient: Tensor, factor: float) -> Tensor:
-        if "lr" in optimizer.param_groups[0]:
-            optimizer.param_groups[0]["lr"] = factor
-        weight.grad = gradient
-        optimizer.step()
-        return weight.detach()
+    def __init__(self, twin: LatentSGDTwin | FilterTwin | DirectFormTwin, rate: float):
+        self.twin, self.rate = twin, rate
 
-    return step
+    def __call__(self, gradient: Tensor, factor: float) -> Tensor:
+        return self.twin.step(gradient, self.rate * factor)
+
+    def state_dict(self) -> dict:
+        return dict(vars(self.twin))
+
+    def load_state_dict(self, state: dict) -> None:
+        vars(self.twin).update(state)
+
+
+class _Swapped(_Twin):
+    """The cascade with its rates exchanged: the inner one follows the schedule."""
+
+    def __call__(self, gradient: Tensor, factor: float) -> Tensor:
+        self.twin.gamma = self.rate * factor
+        return self.twin.step(gradient)
+
+
+class _Optimizer:
+    """An optimizer on one parameter; the group's rate is `rate` times the schedule, if it has one."""
+
+    def __init__(self, start: Tensor, kind: type, rate: float | None, *arguments, **options):
+        self.weight, self.rate = nn.Parameter(start.clone()), rate
+        self.optimizer = kind([self.weight], *arguments, **options)
+
+    def __call__(self, gradient: Tensor, factor: float) -> Tensor:
+        if self.rate is not None:
+            self.optimizer.param_groups[0]["lr"] = self.rate * factor
+        self.weight.grad = gradient
+        self.optimizer.step()
+        return sign(self.weight)
+
+    def state_dict(self) -> dict:
+        return {"weight": self.weight.detach(), "optimizer": self.optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.weight.detach().copy_(state["weight"])
+        self.optimizer.load_state_dict(state["optimizer"])
 
 
 def _torch_sgd(w0: Tensor, lr: float, momentum: float, decay: float, dampening: float = 0) -> Shadow:
-    weight = nn.Parameter(w0.clone())
-    optimizer = torch.optim.SGD([weight], lr, momentum, dampening, decay)
-
-    def step(gradient: Tensor, factor: float) -> Tensor:
-        optimizer.param_groups[0]["lr"] = lr * factor
-        weight.grad = gradient
-        optimizer.step()
-        return sign(weight)
-
-    return step
+    numbers = {"momentum": momentum, "dampening": dampening, "weight_decay": decay}
+    return _Optimizer(w0, torch.optim.SGD, lr, lr, **numbers)
 
 
-def _scipy(theta0: Tensor, alpha: float, gamma: float) -> Shadow:
+class _Scipy:
     """`scipy.signal.lfilter` one sample at a time, its state carried on; moving rates move (b, a)."""
-    state = torch.zeros((2, theta0.numel()), dtype=theta0.dtype).numpy()
-    theta = theta0
 
-    def step(gradient: Tensor, factor: float) -> Tensor:
-        nonlocal state, theta
-        rates = filters.cascade(alpha * factor, gamma)
-        y, state = signal.lfilter(rates.b, rates.a, gradient.cpu().numpy()[None], axis=0, zi=state)
-        y = torch.from_numpy(y[0]).to(theta)
-        theta = torch.where(y == 0, theta, -sign(y))
-        return theta
+    def __init__(self, theta0: Tensor, alpha: float, gamma: float):
+        self.alpha, self.gamma, self.theta = alpha, gamma, theta0
+        self.state = torch.zeros((2, theta0.numel()), dtype=theta0.dtype)
 
-    return step
+    def __call__(self, gradient: Tensor, factor: float) -> Tensor:
+        rates = filters.cascade(self.alpha * factor, self.gamma)
+        inputs, start = gradient.cpu().numpy()[None], self.state.numpy()
+        y, state = signal.lfilter(rates.b, rates.a, inputs, axis=0, zi=start)
+        self.state = torch.from_numpy(state)
+        output = torch.from_numpy(y[0]).to(self.theta)
+        self.theta = torch.where(output == 0, self.theta, -sign(output))
+        return self.theta
 
+    def state_dict(self) -> dict:
+        return {"theta": self.theta, "state": self.state}
 
-def _swapped(twin: FilterTwin, alpha: float) -> Shadow:
-    def step(gradient: Tensor, factor: float) -> Tensor:
-        twin.gamma = alpha * factor
-        return twin.step(gradient)
-
-    return step
+    def load_state_dict(self, state: dict) -> None:
+        self.theta, self.state = state["theta"], state["state"]
 
 
 def _complex_pair(config: RunConfig, w0: Tensor) -> tuple[Shadow, Shadow]:
-    """torch's SGD at four times the decay at which its poles turn complex, twice: itself and (b, a)."""
+    """torch's SGD at four times the decay at which its poles turn complex, twice: itself and (b, a).
+
+    Neither follows the schedule.
+    """
     momentum = 1 - config.gamma
     decay = 4 * (1 - momentum**0.5) ** 2
     form = filters.torch_sgd(1.0, momentum, decay)
     zero = torch.copysign(torch.zeros_like(w0), w0)
-    constant = _torch_sgd(zero, 1.0, momentum, decay)
     return (
-        lambda gradient, factor: constant(gradient, 1.0),
-        _optimizer(LinearFilter, sign(w0), form.b, form.a),
+        _torch_sgd(zero, 1.0, momentum, decay),
+        _Optimizer(sign(w0), LinearFilter, None, form.b, form.a),
     )
 
 

@@ -7,7 +7,7 @@ from bnnstudy.claims import Claim
 from bnnstudy.config import RunConfig
 
 Measure = Callable[..., dict]
-"""(config, dataset, device=…) -> result."""
+"""(config, dataset, device=…, checkpoint=…) -> result; `checkpoint` is a file for `training.fit`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,24 +6,20 @@ the same result.
 """
 
 import os
-import platform
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
 from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
 
+from bnnstudy import checkpoints, data, devices, records, training
 from bnnstudy import config as configuration
-from bnnstudy import data, records, training
 from bnnstudy.config import RunConfig
 from bnnstudy.study import Arm, Study
-
-TUNING_SEED = 1000
-"""First seed of the runs that settle a tuned field; final runs count from 0."""
+from bnnstudy.tuning import TUNING_SEED, Search
 
 
 class WorkerLost(RuntimeError):
@@ -54,7 +50,7 @@ class Place:
         return cls(
             results=records.DEFAULT_RESULTS if results is None else Path(results),
             data=None if data is None else Path(data),
-            device=training.device_of(device),
+            device=devices.device_of(device),
             workers=workers,
         )
 
@@ -91,9 +87,14 @@ def tune(study: Study, arms: tuple[Arm, ...], place: Place) -> tuple[Arm, ...]:
     All arms are searched at once, round by round: first their grids, then what extends them.
     """
     settled = {arm.name: _recorded_choice(study, arm, place) for arm in arms if arm.tuned}
-    searches = {arm.name: _Search(study, arm) for arm in arms if arm.tuned and not settled[arm.name]}
-    while open_searches := [search for search in searches.values() if search.pending()]:
-        jobs = [job for search in open_searches for job in search.pending()]
+    searches = {
+        arm.name: Search(study.name, arm) for arm in arms if arm.tuned and not settled[arm.name]
+    }
+    while jobs := [
+        _Job(study.name, search.arm, config, True)
+        for search in searches.values()
+        for config in search.pending()
+    ]:
         for record in _run_all(jobs, place, f"{study.name} tuning"):
             searches[record["arm"]].tell(record)
     for name, search in searches.items():
@@ -132,69 +133,6 @@ def choices(study: Study, preset: str, results: Path = records.DEFAULT_RESULTS) 
 
 def _settle(arm: Arm, choice: dict) -> Arm:
     return replace(arm, config=replace(arm.config, **{arm.tuned.field: choice["chosen"]}))
-
-
-class _Search:
-    """The search for one arm's tuned value: what was tried, what is to try."""
-
-    def __init__(self, study: Study, arm: Arm):
-        self.study, self.arm = study, arm
-        self.grid = sorted(arm.tuned.grid)
-        self.trials: dict[float, dict[int, float]] = {}
-        self.provenance: dict = {}
-        self.extensions = 0
-
-    def pending(self) -> list["_Job"]:
-        seeds = range(TUNING_SEED, TUNING_SEED + self.arm.tuned.seeds)
-        configs = [
-            replace(self.arm.config, **{self.arm.tuned.field: value}, seed=seed)
-            for value in self.grid
-            for seed in seeds
-            if seed not in self.trials.get(value, {})
-        ]
-        return [_Job(self.study.name, self.arm, config, True) for config in configs]
-
-    def tell(self, record: dict) -> None:
-        config = RunConfig.from_dict(record["config"])
-        value = getattr(config, self.arm.tuned.field)
-        accuracy = record["result"]["validation_accuracy"]
-        self.trials.setdefault(value, {})[config.seed] = accuracy
-        self.provenance = record["provenance"]
-        if not self.pending():
-            self._extend()
-
-    def _extend(self) -> None:
-        if self.extensions == self.arm.tuned.max_extensions:
-            return
-        best, factor = self.best(), self.arm.tuned.factor
-        if best == self.grid[-1]:
-            self.grid.append(_rounded(best * factor))
-        elif best == self.grid[0]:
-            self.grid.insert(0, _rounded(best / factor))
-        else:
-            return
-        self.extensions += 1
-
-    def best(self) -> float:
-        means = {v: sum(self.trials[v].values()) / len(self.trials[v]) for v in self.grid}
-        return min(self.grid, key=lambda value: (-means[value], value))
-
-    def choice(self) -> dict:
-        best = self.best()
-        return {
-            "study": self.study.name,
-            "arm": self.arm.name,
-            "preset": self.arm.config.preset,
-            "field": self.arm.tuned.field,
-            "chosen": best,
-            "at_edge": best in (self.grid[0], self.grid[-1]),
-            "trials": [
-                {"value": value, "seed": seed, "validation_accuracy": accuracy}
-                for value in self.grid
-                for seed, accuracy in self.trials[value].items()
-            ],
-            "provenance": self.provenance,
-        }
 
 
 @dataclass(frozen=True)
@@ -241,15 +179,18 @@ def _work(k: int, job: _Job, place: Place) -> tuple[int, dict]:
     start = time.perf_counter()
     dataset = data.load(config.dataset, place.data, train_size=config.train_size, device=place.device)
     measure = job.arm.measure or training.fit
-    result = measure(config, dataset, device=place.device)
+    file = records.path(place.results, job.study, config, trial=job.trial)
+    checkpoint = checkpoints.path(file)
+    result = measure(config, dataset, device=place.device, checkpoint=checkpoint)
     origin = records.provenance(
-        device=_device_name(place.device),
+        device=devices.device_name(place.device),
         seconds=time.perf_counter() - start,
         precision=config.precision,
         data=dataset.fingerprint,
     )
     record = records.make(job.study, job.arm.name, config, result, origin)
-    records.save(record, records.path(place.results, job.study, config, trial=job.trial))
+    records.save(record, file)
+    checkpoint.unlink(missing_ok=True)
     return k, record
 
 
@@ -276,19 +217,3 @@ def _require_writable(folder: Path) -> None:
         raise ValueError(f"results must be a folder that can be made: {error}") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ValueError(f"results must be a folder that can be written, got {str(folder)!r}")
-
-
-def _rounded(value: float) -> float:
-    # Six digits, so that a grid in steps of sqrt(10) meets its own powers of ten again.
-    return float(f"{value:.6g}")
-
-
-def _device_name(device: str) -> str:
-    if torch.device(device).type == "cuda":
-        return torch.cuda.get_device_name(device)
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    models = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]
-    return f"cpu ({(models or [platform.processor() or platform.machine()])[0]})"

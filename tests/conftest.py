@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from bnnstudy import data
+from bnnstudy.data import images
 
 # No deadline: these machines are shared, and no test may depend on time.
 hypothesis.settings.register_profile("bnnstudy", deadline=None, max_examples=50, derandomize=True)
@@ -22,8 +23,8 @@ def digits() -> data.Dataset:
 @pytest.fixture
 def tiny_mnist(tmp_path, monkeypatch):
     """A folder with a complete `mnist.npz` of 40 + 10 images, of the size then expected."""
-    monkeypatch.setitem(data.SOURCES, "mnist", data._Source((28, 28), 40, 10, "MNIST"))
-    data._arrays.cache_clear()
+    monkeypatch.setitem(images.SOURCES, "mnist", images.Source((28, 28), 40, 10, "MNIST"))
+    forget()
     random = np.random.default_rng(0)
     arrays = {
         "train_images": random.integers(0, 256, (40, 28, 28), dtype=np.uint8),
@@ -33,4 +34,10 @@ def tiny_mnist(tmp_path, monkeypatch):
     }
     np.savez(tmp_path / "mnist.npz", **arrays)
     yield tmp_path, arrays
-    data._arrays.cache_clear()
+    forget()
+
+
+def forget() -> None:
+    """Have the next `data.load` read its files again."""
+    data._parts.cache_clear()
+    data._standard.cache_clear()

@@ -55,10 +55,10 @@ def test_the_seed_is_in_no_key_and_every_other_field_is():
     base = RunConfig()
     assert RunConfig(seed=7).key() == base.key()
     others = {
-        "dataset": "mnist", "train_size": 5, "model": "cnn", "width": 5, "depth": 5,
-        "binary_weights": False, "activation": "sign", "real_first": True, "real_last": True,
+        "dataset": "mnist", "train_size": 5, "augmentation": "crop_flip", "model": "cnn",
+        "width": 5, "depth": 5, "binary_weights": False, "activation": "sign", "real_first": True, "real_last": True,
         "surrogate": "identity", "activation_surrogate": "identity", "scaling": "mean", "clamp": True,
-        "init_scale": 0.5, "optimizer": "sgd", "lr": 0.5, "momentum": 0.5,
+        "init_scale": 0.5, "threshold": 0.5, "optimizer": "sgd", "lr": 0.5, "momentum": 0.5,
         "betas": (0.5, 0.5), "gamma": 0.5, "alpha": 0.5, "weight_decay": 0.5, "real_optimizer": "sgd",
         "real_lr": 0.5, "schedule": "cosine", "stages": (Stage(epochs=10),), "epochs": 5,
         "batch_size": 5, "loss": "cross_entropy", "batch_norm_momentum": 0.5, "batch_norm_eps": 0.5,
@@ -132,7 +132,7 @@ def test_bad_values_are_refused_by_name(field, value):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"optimizer": "adam"}, "view 'filter' and optimizer 'filter' must be used together"),
+        ({"optimizer": "adam"}, "view 'filter' must be used with an optimizer of filter, bop"),
         ({"binary_weights": False}, "binary_weights must be True with view 'filter'"),
         ({"scaling": "mean"}, "scaling must be None with view 'filter'"),
         ({"clamp": True}, "clamp must be False with view 'filter'"),

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 import torch
+from conftest import forget
 
 from bnnstudy import data
+from bnnstudy.data import images
 
 
 def test_digits_are_split_once_and_for_all(digits):
@@ -46,16 +48,16 @@ def test_a_smaller_training_set_takes_the_first_images_and_leaves_the_rest(tiny_
 
 
 def test_colour_images_become_channels_first(tmp_path, monkeypatch):
-    monkeypatch.setitem(data.SOURCES, "cifar10", data._Source((32, 32, 3), 20, 10, "CIFAR10"))
-    data._arrays.cache_clear()
-    images = np.random.default_rng(1).integers(0, 256, (30, 32, 32, 3), dtype=np.uint8)
+    monkeypatch.setitem(images.SOURCES, "cifar10", images.Source((32, 32, 3), 20, 10, "CIFAR10"))
+    forget()
+    pixels = np.random.default_rng(1).integers(0, 256, (30, 32, 32, 3), dtype=np.uint8)
     labels = np.arange(30) % 10
-    np.savez(tmp_path / "cifar10.npz", train_images=images[:20], train_labels=labels[:20],
-             test_images=images[20:], test_labels=labels[20:])  # fmt: skip
+    np.savez(tmp_path / "cifar10.npz", train_images=pixels[:20], train_labels=labels[:20],
+             test_images=pixels[20:], test_labels=labels[20:])  # fmt: skip
     loaded = data.load("cifar10", tmp_path)
-    data._arrays.cache_clear()
+    forget()
     assert loaded.shape == (3, 32, 32)
-    assert torch.equal(loaded.test.images[3, 2], torch.from_numpy(images[23, :, :, 2]))
+    assert torch.equal(loaded.test.images[3, 2], torch.from_numpy(pixels[23, :, :, 2]))
 
 
 def _broken(key, change):
@@ -104,14 +106,84 @@ def test_data_that_is_nowhere_says_what_was_looked_for(tmp_path, monkeypatch):
     def refuse(*arguments, **options):
         raise RuntimeError("no network")
 
-    monkeypatch.setattr(datasets, "MNIST", refuse)
-    data._arrays.cache_clear()
+    monkeypatch.setattr(datasets.MNIST, "download", refuse)
+    forget()
     with pytest.raises(FileNotFoundError, match=r"mnist\.npz.*no network.*--data or BNNSTUDY_DATA"):
         data.load("mnist", tmp_path)
 
 
+def test_other_data_under_a_known_name_is_refused(tiny_mnist, monkeypatch):
+    root, arrays = tiny_mnist
+    mean = arrays["train_images"].mean() / 255
+    small = images.Source((28, 28), 40, 10, "MNIST", mean=(round(mean, 4),))
+    monkeypatch.setitem(images.SOURCES, "mnist", small)
+    data.load("mnist", root)
+    forget()
+    np.savez(root / "mnist.npz", **arrays | {"train_images": arrays["train_images"] // 2})
+    with pytest.raises(ValueError, match=r"mnist\.npz: this is not mnist: .* replace it"):
+        data.load("mnist", root)
+
+
+def test_each_channel_is_standardised_by_its_own_mean(tmp_path, monkeypatch):
+    pixels = np.random.default_rng(1).integers(0, 256, (30, 8, 8, 3), dtype=np.uint8)
+    pixels[..., 1] //= 4
+    source = images.Source((8, 8, 3), 20, 10, "CIFAR10", mean=tuple(pixels[:20].mean((0, 1, 2)) / 255))
+    monkeypatch.setitem(images.SOURCES, "cifar10", source)
+    forget()
+    np.savez(tmp_path / "cifar10.npz", train_images=pixels[:20], train_labels=np.arange(20) % 10,
+             test_images=pixels[20:], test_labels=np.arange(10))  # fmt: skip
+    loaded = data.load("cifar10", tmp_path)
+    forget()
+    inputs = loaded.inputs(loaded.train.images, torch.float64)
+    assert inputs.mean((0, 2, 3)).abs().max() < 1e-12
+    assert (inputs.transpose(0, 1).flatten(1).std(1) - 1).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "MNIST/raw/train-images-idx3-ubyte",
+        "MNIST/raw/t10k-labels-idx1-ubyte",
+        "MNIST/raw/train-images-idx3-ubyte.gz",
+        "cifar-10-batches-py/data_batch_3",
+        "cifar-10-batches-py/test_batch",
+        "cifar-10-python.tar.gz",
+    ],
+)
+def test_a_half_downloaded_file_of_torchvisions_is_refused_by_name(tmp_path, name):
+    pytest.importorskip("torchvision")
+    file = tmp_path / name
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"\0" * 5000)
+    forget()
+    with pytest.raises(ValueError, match=r"half downloaded \(5000 bytes\); delete it") as caught:
+        data.load("mnist" if "MNIST" in name else "cifar10", tmp_path)
+    assert str(file) in str(caught.value)
+
+
+def test_torchvisions_own_files_are_read(tmp_path):
+    """The idx files of MNIST, written anew from the real images, give the same data."""
+    pytest.importorskip("torchvision")
+    real = data.default_root() / "mnist.npz"
+    if not real.exists():
+        pytest.skip("no mnist.npz under BNNSTUDY_DATA")
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    arrays = np.load(real)
+    for part, name in (("train", "train"), ("test", "t10k")):
+        pictures, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
+        header = np.array([2051, len(pictures), 28, 28], dtype=">i4").tobytes()
+        (raw / f"{name}-images-idx3-ubyte").write_bytes(header + pictures.tobytes())
+        header = np.array([2049, len(labels)], dtype=">i4").tobytes()
+        (raw / f"{name}-labels-idx1-ubyte").write_bytes(header + labels.astype(np.uint8).tobytes())
+    forget()
+    assert data.load("mnist", tmp_path).fingerprint == data.load("mnist").fingerprint
+
+
 def test_an_unknown_name_is_refused():
-    with pytest.raises(ValueError, match="dataset must be one of digits, mnist, cifar10; got 'svhn'"):
+    with pytest.raises(
+        ValueError, match="dataset must be one of digits, mnist, cifar10, fsdd, audiomnist; got 'svhn'"
+    ):
         data.load("svhn")
 
 
@@ -128,3 +200,17 @@ def test_the_real_mnist_is_read_where_it_is(request):
     mnist = data.load("mnist")
     assert [len(s) for s in (mnist.train, mnist.validation, mnist.test)] == [54_000, 6_000, 10_000]
     assert mnist.fingerprint == "152e1f0d077b104c"
+
+
+def test_the_real_cifar10_is_read_where_it_is():
+    if not (data.default_root() / "cifar10.npz").exists():
+        pytest.skip("no cifar10.npz under BNNSTUDY_DATA")
+    cifar10 = data.load("cifar10")
+    assert [len(s) for s in (cifar10.train, cifar10.validation, cifar10.test)] == [
+        45_000,
+        5_000,
+        10_000,
+    ]
+    assert cifar10.shape == (3, 32, 32)
+    published = torch.tensor([0.4914, 0.4822, 0.4465])
+    assert (cifar10.mean.flatten() / 255 - published).abs().max() < 1e-3

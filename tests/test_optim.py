@@ -13,8 +13,14 @@ from torch import nn
 from bnnstudy import filters
 from bnnstudy.binarize import sign
 from bnnstudy.config import RunConfig
-from bnnstudy.optim import TORCH, FilterOptimizer, LatentSGD, LinearFilter, build
-from bnnstudy.optim.reference import DirectFormTwin, FilterTwin, LatentSGDTwin, LinearFilterTwin
+from bnnstudy.optim import TORCH, Bop, FilterOptimizer, LatentSGD, LinearFilter, build
+from bnnstudy.optim.reference import (
+    BopTwin,
+    DirectFormTwin,
+    FilterTwin,
+    LatentSGDTwin,
+    LinearFilterTwin,
+)
 
 SHAPES = [(7, 5), (11,), (2, 3, 3, 3)]
 rates = st.floats(1e-3, 1.0)
@@ -169,6 +175,54 @@ def test_torch_sgd_is_the_cascade_to_the_last_sign(mu, share, seed):
             assert torch.equal(sign(w)[clear], theta.detach()[clear])
 
 
+@given(threshold=st.one_of(st.just(0.0), st.floats(1e-4, 1.0)), gamma=rates, seed=seeds)
+def test_bop_follows_its_twin(threshold, gamma, seed):
+    theta0 = [sign(w) for w in starts(seed, 1)]
+    params = parameters(theta0)
+    optimizer = Bop(params, threshold, gamma)
+    twins = [BopTwin(t, threshold, gamma) for t in theta0]
+    for step in gradients(seed):
+        apply(optimizer, params, step)
+        for p, twin, gradient in zip(params, twins, step, strict=True):
+            twin.step(gradient)
+            # Where rounding cannot decide whether the average passes the threshold.
+            clear = (twin.m.abs() - threshold).abs() > 1e-12
+            assert torch.equal(p.detach()[clear], twin.theta[clear])
+
+
+@given(gamma=rates, seed=seeds)
+def test_bop_without_a_threshold_is_the_first_order_filter_in_every_sign(gamma, seed):
+    theta0 = [sign(w) for w in starts(seed, 1)]
+    average = filters.ema(gamma)
+    sets = [parameters(theta0) for _ in range(3)]
+    optimizers = [Bop(sets[0], 0.0, gamma), FilterOptimizer(sets[1], gamma, 1.0),
+                  LinearFilter(sets[2], average.b, average.a)]  # fmt: skip
+    for step in gradients(seed):
+        for optimizer, params in zip(optimizers, sets, strict=True):
+            apply(optimizer, params, step)
+        assert signs(sets[0]) == signs(sets[1]) == signs(sets[2])
+
+
+def test_bop_flips_what_passes_the_threshold_and_agrees_and_nothing_else():
+    weight = nn.Parameter(torch.tensor([1.0, 1.0, 1.0, -1.0, -1.0]))
+    optimizer = Bop([weight], threshold=0.5, gamma=1.0)
+    apply(optimizer, [weight], [torch.tensor([0.6, 0.5, -0.6, -0.6, 0.6])])
+    assert weight.tolist() == [-1, 1, 1, 1, -1]
+
+
+def test_a_torch_scheduler_drives_bops_gamma():
+    theta0 = [sign(w) for w in starts(1, 1)]
+    params = parameters(theta0)
+    optimizer = Bop(params, 1e-3, 0.5)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda i: 0.5**i)
+    twins = [BopTwin(t, 1e-3, 0.5) for t in theta0]
+    for i, step in enumerate(gradients(1, steps=20)):
+        apply(optimizer, params, step)
+        scheduler.step()
+        expected = [t.step(g, 0.5 * 0.5**i) for t, g in zip(twins, step, strict=True)]
+        assert signs(params) == signs(expected)
+
+
 @pytest.mark.parametrize("exponent", [-20, -3, 10, 30])
 def test_without_decay_signs_do_not_depend_on_powers_of_two(exponent):
     scale = 2.0**exponent
@@ -206,19 +260,20 @@ def test_a_weight_without_gradient_keeps_its_sign_in_every_view(scale):
         assert [sign(p).view(-1)[0] for p in params] == kept
 
 
-def _three():
+def _all():
     w0 = starts(5, 1)
     theta = [sign(w) for w in w0]
     return {
         "latent": (w0, lambda p: LatentSGD(p, 0.5, 0.1, 1e-2)),
         "filter": (theta, lambda p: FilterOptimizer(p, 1e-2, 0.1)),
         "linear": (theta, lambda p: LinearFilter(p, [0.1, 0.05], [1, -1.5, 0.6])),
+        "bop": (theta, lambda p: Bop(p, 1e-2, 0.1)),
     }
 
 
-@pytest.mark.parametrize("name", ["latent", "filter", "linear"])
+@pytest.mark.parametrize("name", ["latent", "filter", "linear", "bop"])
 def test_a_saved_state_continues_bit_for_bit(name):
-    values, make = _three()[name]
+    values, make = _all()[name]
     params = parameters(values)
     optimizer = make(params)
     steps = gradients(5)
@@ -235,9 +290,9 @@ def test_a_saved_state_continues_bit_for_bit(name):
             assert torch.equal(p, q)
 
 
-@pytest.mark.parametrize("name", ["latent", "filter", "linear"])
+@pytest.mark.parametrize("name", ["latent", "filter", "linear", "bop"])
 def test_a_parameter_without_gradient_is_left_alone(name):
-    values, make = _three()[name]
+    values, make = _all()[name]
     params = parameters(values)
     optimizer = make(params)
     before = params[1].detach().clone()
@@ -246,9 +301,9 @@ def test_a_parameter_without_gradient_is_left_alone(name):
     assert torch.equal(params[1].detach(), before)
 
 
-@pytest.mark.parametrize("name", ["latent", "filter", "linear"])
+@pytest.mark.parametrize("name", ["latent", "filter", "linear", "bop"])
 def test_a_closure_is_called_with_gradients_on(name):
-    values, make = _three()[name]
+    values, make = _all()[name]
     params = parameters(values)
     optimizer = make(params)
 
@@ -279,9 +334,9 @@ def test_a_torch_scheduler_drives_alpha_down_to_zero():
     assert signs(params) == frozen
 
 
-@pytest.mark.parametrize("name", ["latent", "filter", "linear"])
+@pytest.mark.parametrize("name", ["latent", "filter", "linear", "bop"])
 def test_a_group_added_later_is_optimised_like_one_from_the_start(name):
-    values, make = _three()[name]
+    values, make = _all()[name]
     together, apart = parameters(values), parameters(values)
     whole, grown = make(together), make(apart[:1])
     grown.add_param_group({"params": apart[1:]})
@@ -340,9 +395,9 @@ def test_an_exact_cancellation_gives_one_in_both_views():
     assert sign(latent).item() == binary.item() == 1
 
 
-@pytest.mark.parametrize("kind", [FilterOptimizer, LinearFilter])
+@pytest.mark.parametrize("kind", [FilterOptimizer, LinearFilter, Bop])
 def test_weights_that_are_not_signs_are_refused(kind):
-    arguments = (0.1,) if kind is FilterOptimizer else ([0.1], [1, -0.9])
+    arguments = ([0.1], [1, -0.9]) if kind is LinearFilter else (0.1,)
     with pytest.raises(ValueError, match=r"params must be ±1 .*; 1 of 3 are not"):
         kind([nn.Parameter(torch.tensor([1.0, -1.0, 0.5]))], *arguments)
 
@@ -359,6 +414,9 @@ def test_weights_that_are_not_signs_are_refused(kind):
         ),
         (lambda p: FilterOptimizer(p, 0.0), r"alpha must be in \(0, 1\], got 0.0"),
         (lambda p: FilterOptimizer(p, -0.1), r"alpha must be in \(0, 1\], got -0.1"),
+        (lambda p: Bop(p, -1e-8), "threshold must be 0 or more and finite, got -1e-08"),
+        (lambda p: Bop(p, float("nan")), "threshold must be 0 or more and finite, got nan"),
+        (lambda p: Bop(p, 0.0, 0.0), r"gamma must be in \(0, 1\], got 0.0"),
         (lambda p: FilterOptimizer(p, 0.1, 2.0), r"gamma must be in \(0, 1\], got 2.0"),
         (lambda p: FilterOptimizer(p, 0.1, 0.1, [torch.zeros(7)]), "initial_state must be one tensor"),
         (lambda p: FilterOptimizer(p, 0.1, 0.1, []), "initial_state must be one tensor"),

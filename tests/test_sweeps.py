@@ -94,7 +94,7 @@ def test_quick_records_of_other_code_are_replaced(undisturbed, tmp_path, monkeyp
 
 
 def _peaked(peak: float):
-    def measure(config, dataset, *, device):
+    def measure(config, dataset, *, device, checkpoint):
         accuracy = 1 / (1 + abs(config.lr - peak))
         return {"validation_accuracy": accuracy, "test_accuracy": -accuracy}
 
@@ -139,7 +139,7 @@ def test_tuning_sees_validation_alone_and_seeds_that_final_runs_do_not_use(tmp_p
 
 
 def test_a_finished_run_survives_a_later_failure(tmp_path):
-    def fail_on_two(config, dataset, *, device):
+    def fail_on_two(config, dataset, *, device, checkpoint):
         if config.seed == 2:
             raise ValueError("labels out of range")
         return {"test_accuracy": 0.5}

@@ -5,8 +5,11 @@ import pytest
 import torch
 from torch import nn
 
-from bnnstudy import training, tricks
+from bnnstudy import devices, steps, training, tricks
 from bnnstudy.config import RunConfig, Stage
+from bnnstudy.layers import observed_weights
+from bnnstudy.losses import squared_hinge
+from bnnstudy.schedules import schedule_factor
 
 SMALL = RunConfig(width=16, depth=1, batch_size=100, epochs=2, lr=1e-2)
 
@@ -98,7 +101,7 @@ def test_a_clamp_keeps_latent_weights_inside(digits):
         name = "largest"
 
         def __init__(self, config, model, steps):
-            self.weights = training.observed_weights(model).values()
+            self.weights = observed_weights(model).values()
 
         def before(self, step):
             seen.append(max(w.abs().max().item() for w in self.weights))
@@ -166,7 +169,7 @@ def test_a_stage_may_change_the_view(digits):
 
 @pytest.mark.parametrize("name", ["constant", "cosine", "linear", "exponential"])
 def test_schedules_start_at_one_and_never_rise(name):
-    factors = [training.schedule_factor(name, i, 100) for i in range(101)]
+    factors = [schedule_factor(name, i, 100) for i in range(101)]
     assert factors[0] == 1
     assert factors == sorted(factors, reverse=True)
     ends = {"constant": 1, "cosine": 0, "linear": 0, "exponential": 0.003}
@@ -179,10 +182,10 @@ def test_the_squared_hinge_is_its_formula_and_036_at_chance():
     for row, label in zip(outputs, labels, strict=True):
         for k, y in enumerate(row):
             expected += max(0.0, 1 - (1 if k == label else -1) * y.item()) ** 2
-    assert training.squared_hinge(outputs, labels).item() == pytest.approx(expected / 50, rel=1e-5)
+    assert squared_hinge(outputs, labels).item() == pytest.approx(expected / 50, rel=1e-5)
     # A constant output of -0.8 is the best that a network can do that knows nothing.
     constant = torch.full((10, 10), -0.8)
-    assert training.squared_hinge(constant, torch.arange(10)).item() == pytest.approx(0.36)
+    assert squared_hinge(constant, torch.arange(10)).item() == pytest.approx(0.36)
 
 
 def test_batch_norm_is_spared_weight_decay_and_may_have_its_own_optimizer(digits):
@@ -190,13 +193,11 @@ def test_batch_norm_is_spared_weight_decay_and_may_have_its_own_optimizer(digits
 
     config = replace(SMALL, weight_decay=0.1)
     network = models.build(config, digits.shape, digits.classes)
-    (optimizer,) = training.build_optimizers(config, network)
+    (optimizer,) = steps.build_optimizers(config, network)
     for group in optimizer.param_groups:
         decayed = {p.dim() > 1 for p in group["params"]}
         assert decayed == {group["weight_decay"] > 0}
-    apart = training.build_optimizers(
-        tricks.batch_norm_on_adam(replace(config, optimizer="sgd")), network
-    )
+    apart = steps.build_optimizers(tricks.batch_norm_on_adam(replace(config, optimizer="sgd")), network)
     assert [type(o).__name__ for o in apart] == ["SGD", "Adam"]
     owners = [p for o in apart for g in o.param_groups for p in g["params"]]
     assert len(owners) == len({id(p) for p in owners}) == len(list(network.parameters()))
@@ -220,10 +221,10 @@ def test_evaluation_is_the_same_in_any_batch_and_keeps_the_mode(digits):
 
 
 def test_devices_are_named_or_refused():
-    assert training.device_of("cpu") == "cpu"
-    assert training.device_of("auto") in ("cpu", "cuda")
+    assert devices.device_of("cpu") == "cpu"
+    assert devices.device_of("auto") in ("cpu", "cuda")
     with pytest.raises(ValueError, match="device must be"):
-        training.device_of("tpu")
+        devices.device_of("tpu")
 
 
 def test_every_trick_says_what_it_changes():

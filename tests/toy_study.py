@@ -44,8 +44,8 @@ STUDY = Study(
 )
 
 
-def fit_or_kill(results: Path, kill_after: int, config, dataset, *, device):
-    result = training.fit(config, dataset, device=device)
+def fit_or_kill(results: Path, kill_after: int, config, dataset, *, device, checkpoint):
+    result = training.fit(config, dataset, device=device, checkpoint=checkpoint)
     if len(list(results.rglob("*-s*.json"))) >= kill_after:
         os.killpg(0, signal.SIGKILL)
     return result

@@ -57,7 +57,7 @@ class FilterOptimizer(GroupedOptimizer):
         for name in ("alpha", "gamma"):
             if not 0 < group[name] <= 1:
                 raise ValueError(f"{name} must be in (0, 1], got {group[name]!r}")
-        _require_signs(group["params"])
+        require_signs(group["params"])
 
     def _start(self, w: Tensor, descent: Tensor) -> None:
         # Where the state is 0 its sign bit carries the weight's sign.
@@ -118,7 +118,7 @@ class LinearFilter(GroupedOptimizer):
         super().add_param_group(param_group)
         group = self.param_groups[-1]
         group["b"], group["a"] = _normalised(group["b"], group["a"])
-        _require_signs(group["params"])
+        require_signs(group["params"])
 
     def _update(self, group: dict, weights: list[Tensor], gradients: list[Tensor]) -> None:
         b, a = group["b"], group["a"]
@@ -159,7 +159,12 @@ def _normalised(b, a) -> tuple[list[float], list[float]]:
     return b, a
 
 
-def _require_signs(weights: list[Tensor]) -> None:
+def require_signs(weights: list[Tensor]) -> None:
+    """Refuses weights that are not all ±1.
+
+    Raises:
+        ValueError: saying how many are not.
+    """
     for w in weights:
         wrong = int((w.detach() != binarize.sign(w)).sum())
         if wrong:

@@ -87,3 +87,19 @@ class LinearFilterTwin:
         self.outputs.insert(0, y)
         self.theta = torch.where(y == 0, self.theta, -sign(y))
         return self.theta
+
+
+class BopTwin:
+    """Algorithm 2 of Helwegen et al. 2019, weight by weight: flip where |m| > tau and signs agree."""
+
+    def __init__(self, theta0: Tensor, tau: float, gamma: float):
+        self.theta = theta0.clone()
+        self.m = torch.zeros_like(theta0)
+        self.tau, self.gamma = tau, gamma
+
+    def step(self, gradient: Tensor, gamma: float | None = None) -> Tensor:
+        gamma = self.gamma if gamma is None else gamma
+        self.m = (1 - gamma) * self.m + gamma * gradient
+        loud, agree = self.m.abs() > self.tau, torch.sign(self.m) == torch.sign(self.theta)
+        self.theta = torch.where(loud & agree, -self.theta, self.theta)
+        return self.theta

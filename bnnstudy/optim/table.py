@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import torch
 from torch.optim import Optimizer
 
+from bnnstudy.optim.bop import Bop
 from bnnstudy.optim.filtering import FilterOptimizer
 from bnnstudy.optim.latent import LatentSGD
 
@@ -28,15 +29,17 @@ TORCH = {
 OURS = {
     "latent_sgd": lambda params, c: LatentSGD(params, c.lr, c.gamma, c.weight_decay),
     "filter": lambda params, c: FilterOptimizer(params, c.alpha, c.gamma),
+    "bop": lambda params, c: Bop(params, c.threshold, c.gamma),
 }
-"""The two views of paper B. `filter` needs weights that are ±1."""
+"""The two views of paper B, and Bop. `filter` and `bop` need weights that are ±1."""
 
 
 def build(name: str, params: Iterable, config) -> Optimizer:
     """The optimizer called `name` over `params`, with the numbers of `config`.
 
     Args:
-        config: anything with `lr`, `momentum`, `betas`, `weight_decay`, `gamma` and `alpha`.
+        config: anything with `lr`, `momentum`, `betas`, `weight_decay`, `gamma`, `alpha` and
+            `threshold`.
 
     Raises:
         ValueError: if there is no optimizer of that name.

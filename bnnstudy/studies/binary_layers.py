@@ -1,5 +1,7 @@
 """What is binary in a binary network, and what the surrogate gradient does. Groundwork, our claims."""
 
+from pathlib import Path
+
 import torch
 
 from bnnstudy import data, metrics, training
@@ -33,18 +35,32 @@ class WeightCheck:
             "stored": {"differing": metrics.not_binary(stored), "compared": size},
         }
 
+    def state_dict(self) -> dict:
+        """Nothing to keep: what is reported is read off the layers."""
+        return {}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Nothing was kept."""
+
 
 def binary_layers_of(model: torch.nn.Module) -> list[torch.nn.Module]:
     """The layers of a model that have binary weights."""
     return [layer for layer in model.modules() if isinstance(layer, BinaryLinear | BinaryConv2d)]
 
 
-def fit_and_check(config: RunConfig, dataset: data.Dataset, *, device: str = "cpu") -> dict:
+def fit_and_check(
+    config: RunConfig,
+    dataset: data.Dataset,
+    *,
+    device: str = "cpu",
+    checkpoint: Path | None = None,
+) -> dict:
     """`training.fit`, then a look at every binary weight."""
     return training.fit(
         config,
         dataset,
         device=device,
+        checkpoint=checkpoint,
         observers=[lambda stage, model, steps: WeightCheck(binary_layers_of(model))],
     )
 

@@ -1,25 +1,32 @@
 """Latent SGD and the filter are one optimizer. Paper B, Eq 1-17 and Figure 7."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from bnnstudy import data, training
 from bnnstudy.claims import Claim, Contrast
 from bnnstudy.config import RunConfig
+from bnnstudy.layers import observed_weights
+from bnnstudy.schedules import schedule_factor
 from bnnstudy.shadows import Shadows
 from bnnstudy.study import Arm, Study
 from bnnstudy.tricks import zero_start
 
 
-def fit_with_shadows(config: RunConfig, dataset: data.Dataset, *, device: str = "cpu") -> dict:
+def fit_with_shadows(
+    config: RunConfig,
+    dataset: data.Dataset,
+    *,
+    device: str = "cpu",
+    checkpoint: Path | None = None,
+) -> dict:
     """`training.fit`, with the other forms of the optimizer on the same gradients."""
 
     def make(stage: RunConfig, model, steps: int) -> Shadows:
-        weights = training.observed_weights(model)
-        return Shadows(
-            stage, weights, steps, lambda i: training.schedule_factor(stage.schedule, i, steps)
-        )
+        weights = observed_weights(model)
+        return Shadows(stage, weights, steps, lambda i: schedule_factor(stage.schedule, i, steps))
 
-    return training.fit(config, dataset, device=device, observers=[make])
+    return training.fit(config, dataset, device=device, observers=[make], checkpoint=checkpoint)
 
 
 def _exact(id: str, paper: str, source: str, text: str, arm: str, shadow: str, **more) -> Claim:

@@ -1,0 +1,142 @@
+"""Data sets as tensors that stay on the device, with a fixed train, validation and test split.
+
+A data set is looked for under one root folder. Images: `<name>.npz` (train_images, train_labels,
+test_images, test_labels; uint8 images (N, H, W) or (N, H, W, C)), else torchvision's own files, else
+torchvision downloads them there. Recordings: a folder `<name>` of wav files. `digits` comes with
+scikit-learn and needs no folder. What is damaged, incomplete or something else is refused by name.
+"""
+
+import functools
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bnnstudy.data import audio, images
+from bnnstudy.data.augment import augmentation, crop_flip
+
+__all__ = ["NAMES", "Dataset", "Split", "augmentation", "crop_flip", "default_root", "load"]
+
+NAMES = ("digits", *images.SOURCES, *audio.SOURCES)
+"""The data sets by name."""
+
+CLASSES = 10
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images (N, C, H, W) as uint8 and their labels (N) as int64, on one device."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set in three parts, with what is needed to standardise and to identify it.
+
+    `mean` and `std` are those of the training images, (C, 1, 1) in float64, in units of a pixel (0 to
+    255). `fingerprint` is the sha256 (16 hex digits) of all images and labels (of recordings: of all
+    samples), before any are left out.
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    classes: int
+    mean: Tensor
+    std: Tensor
+    fingerprint: str
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one image."""
+        channels, height, width = self.train.images.shape[1:]
+        return channels, height, width
+
+    def inputs(self, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Images as the network sees them: real, each channel standardised by the training set."""
+        return images.to(dtype).sub_(self.mean.to(dtype)).div_(self.std.to(dtype))
+
+
+def default_root() -> Path:
+    """`BNNSTUDY_DATA`, else `~/.cache/bnnstudy`."""
+    return Path(os.environ.get("BNNSTUDY_DATA") or Path.home() / ".cache" / "bnnstudy")
+
+
+def load(
+    name: str,
+    root: str | os.PathLike | None = None,
+    *,
+    train_size: int = 0,
+    device: str | torch.device = "cpu",
+) -> Dataset:
+    """The data set called `name`, on `device`.
+
+    Args:
+        root: folder to look in; None means `default_root()`.
+        train_size: keep only the first so many training images; 0 keeps all.
+
+    Raises:
+        ValueError: for an unknown name, too large a `train_size`, or data that is not as it should be
+            (cut short, half downloaded, mis-shaped, empty, labels out of range, other data under this
+            name), naming the file and what to do.
+        FileNotFoundError: if the data is nowhere and cannot be downloaded: what was looked for, where.
+    """
+    if name not in NAMES:
+        raise ValueError(f"dataset must be one of {', '.join(NAMES)}; got {name!r}")
+    root = str(Path(root) if root else default_root())
+    (whole, *others), fingerprint = _parts(name, root)
+    if not 0 <= train_size <= len(whole):
+        raise ValueError(f"train_size must be 0 to {len(whole)} for {name}, got {train_size}")
+    train, mean, std = _standard(name, root, train_size or len(whole))
+    train, validation, test = (
+        Split(s.images.to(device), s.labels.to(device)) for s in (train, *others)
+    )
+    mean, std = mean.to(device), std.to(device)
+    return Dataset(name, train, validation, test, CLASSES, mean, std, fingerprint)
+
+
+@functools.lru_cache(maxsize=4)
+def _parts(name: str, root: str) -> tuple[tuple[Split, Split, Split], str]:
+    """(train, validation, test) in memory, and the fingerprint."""
+    if name in audio.SOURCES:
+        arrays, fingerprint = audio.read(name, Path(root))
+    else:
+        arrays = images.digits() if name == "digits" else images.read(name, Path(root))
+        fingerprint = _digest(arrays)
+    train, validation, test = (_split(*pair) for pair in arrays)
+    return (train, validation, test), fingerprint
+
+
+@functools.lru_cache(maxsize=4)
+def _standard(name: str, root: str, size: int) -> tuple[Split, Tensor, Tensor]:
+    """The first `size` training images, with mean and standard deviation of each channel."""
+    (whole, _, _), _ = _parts(name, root)
+    train = Split(whole.images[:size], whole.labels[:size])
+    # One channel at a time: in float64 all of CIFAR-10 would be a gigabyte.
+    channels = [train.images[:, c].double() for c in range(train.images.shape[1])]
+    mean = torch.stack([channel.mean() for channel in channels]).view(-1, 1, 1)
+    return train, mean, torch.stack([channel.std() for channel in channels]).view(-1, 1, 1)
+
+
+def _split(images: np.ndarray, labels: np.ndarray) -> Split:
+    images = images[..., None] if images.ndim == 3 else images
+    channels_first = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    return Split(channels_first, torch.from_numpy(labels.astype(np.int64)))
+
+
+def _digest(parts: tuple[tuple[np.ndarray, np.ndarray], ...]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        for array in part:
+            digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()[:16]

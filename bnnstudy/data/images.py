@@ -1,0 +1,177 @@
+"""Images from `<name>.npz`, from torchvision's files or from scikit-learn, checked."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+Parts = tuple[tuple[np.ndarray, np.ndarray], ...]
+"""(images, labels) for training, validation and test."""
+
+VALIDATION_SHARE = 0.1
+"""The last tenth of the training images is the validation set (paper A, section 3)."""
+
+ADVICE = "put one of them there, or name another folder with --data or BNNSTUDY_DATA"
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a published data set looks like.
+
+    `shape` is (H, W) or (H, W, C); `torchvision` the name of its class there; `mean` the published mean
+    of the training images by channel, black 0 and white 1, by which other data under this name is told.
+    """
+
+    shape: tuple[int, ...]
+    train: int
+    test: int
+    torchvision: str
+    mean: tuple[float, ...] = ()
+    classes: int = 10
+
+
+SOURCES = {
+    "mnist": Source((28, 28), 60_000, 10_000, "MNIST", mean=(0.1307,)),
+    "cifar10": Source((32, 32, 3), 50_000, 10_000, "CIFAR10", mean=(0.4914, 0.4822, 0.4465)),
+}
+"""The published data sets of images by name."""
+
+
+def digits() -> Parts:
+    """scikit-learn's 1,797 handwritten digits, shuffled once: 1,197 / 200 / 400."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    order = np.random.default_rng(0).permutation(len(digits.target))
+    images = (digits.images[order] * 15).astype(np.uint8)  # 0 to 16 becomes 0 to 240
+    labels = digits.target[order].astype(np.uint8)
+    ends = np.cumsum([1197, 200])
+    return tuple(zip(np.split(images, ends), np.split(labels, ends), strict=True))
+
+
+def read(name: str, root: Path) -> Parts:
+    """A published data set from `root`; the last tenth of the training images validates.
+
+    Raises:
+        ValueError, FileNotFoundError: as `bnnstudy.data.load`.
+    """
+    path = root / f"{name}.npz"
+    if path.exists():
+        arrays, origin = _read_npz(path), str(path)
+    else:
+        arrays = _from_torchvision(name, root)
+        origin = f"torchvision's {SOURCES[name].torchvision} under {root}"
+    images, labels, *test = _checked(arrays, name, origin)
+    cut = len(labels) - round(VALIDATION_SHARE * len(labels))
+    return (images[:cut], labels[:cut]), (images[cut:], labels[cut:]), (test[0], test[1])
+
+
+_KEYS = ("train_images", "train_labels", "test_images", "test_labels")
+
+
+def _read_npz(path: Path) -> list[np.ndarray]:
+    try:
+        # Opened here: numpy leaves a file open that turns out not to be an archive.
+        with path.open("rb") as stream, np.load(stream) as file:
+            missing = [key for key in _KEYS if key not in file]
+            arrays = [file[key] for key in _KEYS if key not in missing]
+    except Exception as error:  # zipfile, zlib, numpy: a damaged file fails in many ways
+        raise ValueError(
+            f"{path} cannot be read ({type(error).__name__}: {error}); "
+            "it is damaged or cut short: replace it"
+        ) from error
+    if missing:
+        raise ValueError(f"{path} must hold {', '.join(_KEYS)}; {', '.join(missing)} missing")
+    return arrays
+
+
+def _checked(arrays: list[np.ndarray], name: str, origin: str) -> list[np.ndarray]:
+    source = SOURCES[name]
+    sizes = (source.train, source.train, source.test, source.test)
+    for key, array, size in zip(_KEYS, arrays, sizes, strict=True):
+        if array.size == 0:
+            raise ValueError(f"{origin}: {key} is empty; replace it")
+        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
+            raise ValueError(f"{origin}: {key} has values that are not finite; replace it")
+        shape = (size, *source.shape) if key.endswith("images") else (size,)
+        if array.shape != shape:
+            raise ValueError(f"{origin}: {key} must have shape {shape}, got {array.shape}; replace it")
+        if key.endswith("images") and array.dtype != np.uint8:
+            raise ValueError(f"{origin}: {key} must be uint8 (0 to 255), got {array.dtype}")
+        if key.endswith("labels"):
+            _check_labels(array, source.classes, f"{origin}: {key}")
+    # One type, so that the same data has the same fingerprint wherever it was read from.
+    arrays = [np.asarray(array, dtype=np.uint8) for array in arrays]
+    if source.mean:
+        _check_mean(arrays[0], source.mean, name, origin)
+    return arrays
+
+
+def _check_labels(labels: np.ndarray, classes: int, what: str) -> None:
+    if not np.issubdtype(labels.dtype, np.integer):
+        raise ValueError(f"{what} must be integers, got {labels.dtype}")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= classes:
+        raise ValueError(f"{what} must be 0 to {classes - 1}, got {low} to {high}")
+
+
+def _check_mean(images: np.ndarray, published: tuple[float, ...], name: str, origin: str) -> None:
+    found = images.reshape(*images.shape[:3], -1).mean(axis=(0, 1, 2)) / 255
+    if not np.allclose(found, published, atol=1e-4):
+        raise ValueError(
+            f"{origin}: this is not {name}: the training images' mean is {found.round(4).tolist()}, "
+            f"that of {name} {list(published)}; replace it"
+        )
+
+
+def _from_torchvision(name: str, root: Path) -> list[np.ndarray]:
+    source = SOURCES[name]
+    wanted = f"{root / name}.npz, nor torchvision's files of {source.torchvision} in {root}"
+    try:
+        # Here and not above: it costs seconds, and only this path needs it.
+        from torchvision import datasets
+    except ImportError as error:
+        raise FileNotFoundError(
+            f"no data: neither {wanted}, and torchvision is not installed; {ADVICE}"
+        ) from error
+    make = getattr(datasets, source.torchvision)
+    for file, whole in _files(make, root):
+        if file.exists() and not whole(file):
+            raise ValueError(
+                f"{file} is damaged or half downloaded ({file.stat().st_size} bytes); "
+                "delete it, so that it is downloaded again, or replace it"
+            )
+    arrays = []
+    for train in (True, False):
+        try:
+            part = make(root, train=train, download=True)
+        except Exception as error:  # urllib, hashes, tar files, read-only folders
+            raise FileNotFoundError(
+                f"no data: neither {wanted}, and the download failed "
+                f"({type(error).__name__}: {error}); {ADVICE}"
+            ) from error
+        arrays += [np.asarray(part.data), np.asarray(part.targets)]
+    return arrays
+
+
+def _files(kind: type, root: Path) -> list[tuple[Path, Callable[[Path], bool]]]:
+    """torchvision's files of a data set, each with what tells whether it is whole."""
+
+    def sums(md5: str) -> Callable[[Path], bool]:
+        return lambda file: hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest() == md5
+
+    def sizes(header: int, each: int) -> Callable[[Path], bool]:
+        # The idx format: a header, then as many values as it says.
+        return lambda file: (file.stat().st_size - header) in (60_000 * each, 10_000 * each)
+
+    if hasattr(kind, "resources"):
+        raw = root / kind.__name__ / "raw"
+        packed = [(raw / name, sums(md5)) for name, md5 in kind.resources]
+        unpacked = [raw / name.removesuffix(".gz") for name, _ in kind.resources]
+        kinds = {True: sizes(16, 28 * 28), False: sizes(8, 1)}
+        return [(file, kinds["images" in file.name]) for file in unpacked] + packed
+    folder = root / kind.base_folder
+    batches = [(folder / name, sums(md5)) for name, md5 in kind.train_list + kind.test_list]
+    return [*batches, (root / kind.filename, sums(kind.tgz_md5))]

@@ -1,0 +1,62 @@
+"""Networks by name, each with its real-valued twin by an argument, and their `summary`.
+
+A network is drawn by Glorot and Bengio's uniform rule as in paper A; the same seed gives the binary
+network, its float twin and both views the same draw.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from bnnstudy.binarize import sign
+from bnnstudy.config import RunConfig
+from bnnstudy.models.plain import audio_net, binaryconnect, cnn, mlp
+from bnnstudy.models.reactnet import reactnet_a
+from bnnstudy.models.residual import birealnet20, resnet18
+from bnnstudy.models.summary import LayerSummary, summary
+
+__all__ = ["MODELS", "LayerSummary", "build", "summary"]
+
+MODELS: dict[str, Callable[[RunConfig, tuple[int, int, int], int], nn.Module]] = {
+    "mlp": mlp,
+    "cnn": cnn,
+    "binaryconnect": binaryconnect,
+    "birealnet20": birealnet20,
+    "resnet18": resnet18,
+    "reactnet_a": reactnet_a,
+    "audio_net": audio_net,
+}
+"""The networks by name: (configuration, shape (C, H, W) of an image, classes) -> network."""
+
+
+def build(config: RunConfig, shape: tuple[int, int, int], classes: int) -> nn.Module:
+    """The network that `config` describes, drawn from `config.seed`; torch's own random state stays.
+
+    Convolutions are stored channels-last, which is what CPUs and GPUs multiply fastest.
+
+    Raises:
+        ValueError: if there is no model of that name, it cannot take images of this shape, or the
+            configuration asks for what it is not (a binary first layer where the first is real).
+    """
+    if config.model not in MODELS:
+        raise ValueError(f"model must be one of {', '.join(MODELS)}; got {config.model!r}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        model = MODELS[config.model](config, shape, classes)
+        for layer in model.modules():
+            if isinstance(layer, nn.Linear | nn.Conv2d):
+                _draw(layer, config)
+    return model.to(getattr(torch, config.precision)).to(memory_format=torch.channels_last)
+
+
+@torch.no_grad()
+def _draw(layer: nn.Linear | nn.Conv2d, config: RunConfig) -> None:
+    nn.init.xavier_uniform_(layer.weight)
+    if "weight" not in getattr(layer, "binary_parameters", ()):
+        return
+    if config.view == "filter":
+        layer.weight.copy_(sign(layer.weight))
+    else:
+        # At scale 0 the signs remain, in the sign bits of the zeros.
+        layer.weight.mul_(config.init_scale)

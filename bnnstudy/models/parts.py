@@ -1,0 +1,67 @@
+"""What the networks are put together from, as a configuration wants it: binary, real, latent or ±1."""
+
+from torch import nn
+
+from bnnstudy.config import RunConfig
+from bnnstudy.layers import BinaryActivation, BinaryConv2d, BinaryLinear
+
+ACTIVATIONS = {"relu": nn.ReLU, "hardtanh": nn.Hardtanh}
+"""Real activations by name; `"sign"` is `BinaryActivation`."""
+
+
+def activation_of(config: RunConfig) -> nn.Module:
+    """A fresh activation layer as the configuration names it.
+
+    Raises:
+        ValueError: if there is no activation of that name.
+    """
+    if config.activation == "sign":
+        return BinaryActivation(config.activation_surrogate)
+    if config.activation not in ACTIVATIONS:
+        names = ", ".join(("sign", *ACTIVATIONS))
+        raise ValueError(f"activation must be one of {names}; got {config.activation!r}")
+    return ACTIVATIONS[config.activation]()
+
+
+def linear(config: RunConfig, inputs: int, outputs: int, real: bool = False) -> nn.Module:
+    """A linear layer without bias: binary, or real where `real` or the configuration says so."""
+    if real or not config.binary_weights:
+        return nn.Linear(inputs, outputs, bias=False)
+    return BinaryLinear(inputs, outputs, bias=False, **_kind(config))
+
+
+def conv(
+    config: RunConfig,
+    inputs: int,
+    outputs: int,
+    size: int = 3,
+    stride: int = 1,
+    real: bool = False,
+) -> nn.Module:
+    """A convolution without bias that keeps the image's size (over `stride`): binary, or real."""
+    geometry = {"stride": stride, "padding": size // 2, "bias": False}
+    if real or not config.binary_weights:
+        return nn.Conv2d(inputs, outputs, size, **geometry)
+    return BinaryConv2d(inputs, outputs, size, **geometry, **_kind(config))
+
+
+def norm(config: RunConfig, channels: int, layer: type = nn.BatchNorm1d) -> nn.Module:
+    """A batch norm with the configuration's momentum and epsilon."""
+    return layer(channels, eps=config.batch_norm_eps, momentum=config.batch_norm_momentum)
+
+
+def require_real_ends(config: RunConfig, *fields: str) -> None:
+    """Refuses a configuration that leaves binary what the network has real by definition.
+
+    Raises:
+        ValueError: naming the field, `real_first` or `real_last`.
+    """
+    for field in fields:
+        if not getattr(config, field):
+            raise ValueError(f"{field} must be True with model {config.model!r}, got False")
+
+
+def _kind(config: RunConfig) -> dict:
+    if config.view == "filter":
+        return {"weights": "binary"}
+    return {"surrogate": config.surrogate, "scaling": config.scaling}

@@ -1,0 +1,55 @@
+"""Bop: a weight is ±1 and flips when an averaged gradient speaks against it loudly enough."""
+
+import torch
+from torch import Tensor
+
+from bnnstudy.optim.filtering import require_signs
+from bnnstudy.optim.grouped import GroupedOptimizer
+
+
+class Bop(GroupedOptimizer):
+    """One moving average of the gradient, and a threshold that it must pass to flip a weight.
+
+        m_i = (1 - gamma) m_{i-1} + gamma grad_i,   m_{-1} = 0
+        w flips where |m_i| > threshold and m_i has the sign of w
+
+    At threshold 0 it is the first-order filter: `FilterOptimizer` with alpha = this gamma and its own
+    gamma = 1, in every sign, but for an average that cancels to exactly 0: here the weight stays, there
+    it becomes 1.
+
+    `gamma` follows any torch scheduler: the group's `lr` starts at 1 and the rate in force is
+    gamma * lr, which may reach 0.
+
+    Args:
+        params: parameters whose values are all ±1, or groups of them.
+        threshold: tau in the paper, 0 or more, in units of a gradient.
+        gamma: weight of the new gradient in the average, in (0, 1].
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
+
+    Source: Helwegen et al. 2019, Algorithm 2.
+    """
+
+    def __init__(self, params, threshold: float = 1e-8, gamma: float = 1e-4):
+        super().__init__(params, {"lr": 1.0, "threshold": threshold, "gamma": gamma})
+
+    def add_param_group(self, param_group: dict) -> None:
+        """Add a group, its numbers and weights checked."""
+        super().add_param_group(param_group)
+        group = self.param_groups[-1]
+        if not 0 <= group["threshold"] < float("inf"):
+            raise ValueError(f"threshold must be 0 or more and finite, got {group['threshold']!r}")
+        if not 0 < group["gamma"] <= 1:
+            raise ValueError(f"gamma must be in (0, 1], got {group['gamma']!r}")
+        require_signs(group["params"])
+
+    def _update(self, group: dict, weights: list[Tensor], gradients: list[Tensor]) -> None:
+        for w in weights:
+            if not self.state[w]:
+                self.state[w]["momentum"] = torch.zeros_like(w)
+        momenta = [self.state[w]["momentum"] for w in weights]
+        torch._foreach_lerp_(momenta, gradients, group["gamma"] * group["lr"])
+        # w is ±1, so m w is |m| where the two agree in sign and -|m| where they do not.
+        for w, agreement in zip(weights, torch._foreach_mul(momenta, weights), strict=True):
+            torch.where(agreement > group["threshold"], -w, w, out=w)

@@ -1,0 +1,20 @@
+"""Schedules by name: what multiplies all rates of a run, step by step."""
+
+import math
+from collections.abc import Callable
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "constant": lambda done: 1.0,
+    "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
+    "linear": lambda done: 1 - done,
+    "exponential": lambda done: 0.003**done,
+}
+"""The schedules by name, as functions of the share of the run that is done."""
+
+
+def schedule_factor(name: str, step: int, steps: int) -> float:
+    """What a schedule multiplies the rates with at `step` (from 0) of `steps`; 1 at the start.
+
+    cosine and linear end at 0, exponential at 0.003 (paper A's code: 1e-3 to 3e-6).
+    """
+    return SCHEDULES[name](step / steps)

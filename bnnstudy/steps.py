@@ -1,0 +1,116 @@
+"""One update of a network: forward, backward, optimizers, schedule, clamp; observers around it."""
+
+import dataclasses
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from bnnstudy import losses, optim
+from bnnstudy.config import RunConfig
+from bnnstudy.layers import split_parameters
+from bnnstudy.schedules import schedule_factor
+
+
+class Observer(Protocol):
+    """Looks on at a run: called around each step, while the gradients are in place.
+
+    What `state_dict` gives goes into the run's checkpoint: tensors and plain values.
+    """
+
+    name: str
+
+    def before(self, step: int) -> None: ...
+
+    def after(self, step: int) -> None: ...
+
+    def report(self) -> dict: ...
+
+    def state_dict(self) -> dict: ...
+
+    def load_state_dict(self, state: dict) -> None: ...
+
+
+def build_optimizers(config: RunConfig, model: nn.Module) -> list[torch.optim.Optimizer]:
+    """One optimizer for all parameters, or two where `real_optimizer` names a second one.
+
+    Weight decay acts on weights, never on batch norm. In a float twin the weights of the linear layers
+    stand where the binary weights do.
+
+    Raises:
+        ValueError: if the view is the filter's and there is no `real_optimizer`.
+    """
+    binary, real = split_parameters(model)
+    if not binary:
+        binary, real = [p for p in real if p.dim() > 1], [p for p in real if p.dim() <= 1]
+    if config.real_optimizer:
+        others = dataclasses.replace(config, lr=config.real_lr)
+        return [
+            optim.build(config.optimizer, binary, config),
+            optim.build(config.real_optimizer, _groups(real), others),
+        ]
+    if config.view == "filter":
+        raise ValueError(
+            f"optimizer {config.optimizer!r} moves binary weights only: name a real_optimizer too"
+        )
+    return [optim.build(config.optimizer, _groups([*binary, *real]), config)]
+
+
+def _groups(parameters: list[nn.Parameter]) -> list[dict]:
+    weights = [p for p in parameters if p.dim() > 1]
+    others = [p for p in parameters if p.dim() <= 1]
+    groups = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
+    return [group for group in groups if group["params"]]
+
+
+class Step:
+    """One update: forward, backward, optimizers, schedule, clamp; observers around it."""
+
+    def __init__(self, config: RunConfig, model: nn.Module, steps: int, observers: list[Observer]):
+        self.model, self.observers = model, observers
+        self.loss = losses.LOSSES[config.loss]
+        self.optimizers = build_optimizers(config, model)
+        self.schedulers = []
+        if config.schedule != "constant":
+            self.schedulers = [
+                torch.optim.lr_scheduler.LambdaLR(
+                    optimizer, lambda i: schedule_factor(config.schedule, i, steps)
+                )
+                for optimizer in self.optimizers
+            ]
+        self.clamped = split_parameters(model)[0] if config.clamp else []
+        self.count = 0
+
+    def __call__(self, inputs: Tensor, labels: Tensor) -> Tensor:
+        self.count += 1
+        for observer in self.observers:
+            observer.before(self.count)
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        loss = self.loss(self.model(inputs), labels)
+        loss.backward()
+        for optimizer in self.optimizers:
+            optimizer.step()
+        if self.clamped:
+            with torch.no_grad():
+                torch._foreach_clamp_min_(self.clamped, -1.0)
+                torch._foreach_clamp_max_(self.clamped, 1.0)
+        for observer in self.observers:
+            observer.after(self.count)
+        for scheduler in self.schedulers:
+            scheduler.step()
+        return loss.detach()
+
+    def state_dict(self) -> dict:
+        return {
+            "count": self.count,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        self.count = state["count"]
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        for scheduler, saved in zip(self.schedulers, state["schedulers"], strict=True):
+            scheduler.load_state_dict(saved)

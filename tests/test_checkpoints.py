@@ -1,0 +1,182 @@
+"""A run that is cut anywhere and resumed equals one that was not, bit for bit."""
+
+import random
+from dataclasses import replace
+
+import pytest
+import torch
+
+from bnnstudy import checkpoints, records, training, tricks
+from bnnstudy.config import RunConfig, Stage
+from bnnstudy.studies import two_views
+
+SMALL = RunConfig(width=12, depth=1, epochs=6, lr=1e-2, activation="sign")
+BINARY = {"view": "filter", "real_optimizer": "adam", "schedule": "cosine"}
+TO_FILTER = (("view", "filter"), ("optimizer", "filter"), ("real_optimizer", "adam"))
+CONFIGS = {
+    "adam": SMALL,
+    "nesterov, exponential": replace(SMALL, optimizer="nesterov", schedule="exponential", clamp=True),
+    "filter and adam, cosine": replace(SMALL, optimizer="filter", alpha=1e-2, **BINARY),
+    "bop and adam, cosine": replace(SMALL, optimizer="bop", gamma=1e-2, **BINARY),
+    "float64, sgd on batch norm": tricks.batch_norm_at_own_rate(replace(SMALL, precision="float64")),
+    "two stages": tricks.two_stages(SMALL, 3),
+    "a change of view": replace(SMALL, stages=(Stage(epochs=2), Stage(epochs=4, changes=TO_FILTER))),
+    "augmented cnn": replace(SMALL, model="cnn", width=4, augmentation="crop_flip", epochs=4),
+    "birealnet20": replace(
+        SMALL, model="birealnet20", width=2, real_first=True, real_last=True, epochs=3, batch_size=400
+    ),
+    "diverging": tricks.float_twin(replace(SMALL, optimizer="sgd", lr=1e4)),
+}
+
+
+class Cut(Exception):
+    """Stands for a kill."""
+
+
+def cut_at(step: int):
+    """An observer that ends the run at a step, counted over all stages."""
+    seen = 0
+
+    class Cutter:
+        name = "cutter"
+
+        def __init__(self, config, model, steps):
+            pass
+
+        def before(self, at):
+            nonlocal seen
+            seen += 1
+            if seen == step:
+                raise Cut
+
+        def after(self, at):
+            pass
+
+        def report(self):
+            return {}
+
+        def state_dict(self):
+            return {}
+
+        def load_state_dict(self, state):
+            pass
+
+    return Cutter
+
+
+@pytest.fixture(autouse=True)
+def every_epoch(monkeypatch):
+    monkeypatch.setattr(checkpoints, "EVERY", 0.0)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_run_cut_anywhere_and_resumed_equals_an_undisturbed_one(digits, tmp_path, name):
+    config, file = CONFIGS[name], tmp_path / "run.checkpoint"
+    never = cut_at(-1)
+    undisturbed = training.fit(config, digits, observers=[never])
+    steps = len(undisturbed["curves"]["train_loss"]) * (len(digits.train) // config.batch_size)
+    draw = random.Random(name)
+    cuts = 0
+    # Cut again and again, each time somewhere in what is left, until nothing is.
+    while cuts < 4:
+        try:
+            training.fit(config, digits, observers=[cut_at(draw.randint(1, steps))], checkpoint=file)
+            break
+        except Cut:
+            cuts += 1
+    assert cuts
+    assert training.fit(config, digits, observers=[never], checkpoint=file) == undisturbed
+
+
+def test_a_run_goes_on_from_its_checkpoint_and_does_not_start_anew(digits, tmp_path):
+    file, seen = tmp_path / "run.checkpoint", []
+    epochs = len(digits.train) // 100
+    with pytest.raises(Cut):
+        training.fit(SMALL, digits, observers=[cut_at(4 * epochs + 3)], checkpoint=file)
+
+    class Counter(cut_at(-1)):
+        def after(self, at):
+            seen.append(at)
+
+    training.fit(SMALL, digits, observers=[Counter], checkpoint=file)
+    assert seen == list(range(4 * epochs + 1, 6 * epochs + 1))
+    # And a finished one is only measured.
+    assert training.fit(SMALL, digits, observers=[Counter], checkpoint=file)["best_epoch"]
+    assert len(seen) == 2 * epochs
+
+
+def test_observers_that_count_go_on_counting(digits, tmp_path):
+    (arm, *_) = two_views.STUDY.arms["quick"]
+    config = replace(arm.config, width=8, depth=1, epochs=3, stages=())
+    undisturbed = two_views.fit_with_shadows(config, digits)
+    file = tmp_path / "run.checkpoint"
+    evaluate, calls = training.evaluate, 0
+
+    def fail_late(*arguments):
+        nonlocal calls
+        calls += 1
+        if calls == 5:
+            raise Cut
+        return evaluate(*arguments)
+
+    training.evaluate = fail_late
+    try:
+        with pytest.raises(Cut):
+            two_views.fit_with_shadows(config, digits, checkpoint=file)
+    finally:
+        training.evaluate = evaluate
+    assert file.exists()
+    assert two_views.fit_with_shadows(config, digits, checkpoint=file) == undisturbed
+
+
+def interrupted(digits, file, config=SMALL):
+    with pytest.raises(Cut):
+        training.fit(config, digits, observers=[cut_at(30)], checkpoint=file)
+    return file
+
+
+@pytest.mark.parametrize("keep", [0, 10, 64, 65, 1000, -1])
+def test_a_damaged_checkpoint_is_not_used(digits, tmp_path, keep):
+    file = interrupted(digits, tmp_path / "run.checkpoint")
+    file.write_bytes(file.read_bytes()[:keep])
+    with pytest.warns(UserWarning, match=r"run\.checkpoint is damaged: the run starts anew"):
+        result = training.fit(SMALL, digits, observers=[cut_at(-1)], checkpoint=file)
+    assert result == training.fit(SMALL, digits, observers=[cut_at(-1)])
+
+
+def test_one_flipped_bit_is_damage(digits, tmp_path):
+    file = interrupted(digits, tmp_path / "run.checkpoint")
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    with pytest.warns(UserWarning, match="is damaged"):
+        training.fit(SMALL, digits, observers=[cut_at(-1)], checkpoint=file)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda patch: replace(SMALL, lr=0.5),
+        lambda patch: replace(SMALL, seed=1),
+        lambda patch: patch.setattr(records, "source_fingerprint", lambda: "other") or SMALL,
+        lambda patch: patch.setattr(torch, "__version__", "0.0") or SMALL,
+    ],
+)
+def test_a_checkpoint_of_another_run_code_or_torch_is_not_used(digits, tmp_path, monkeypatch, change):
+    file = interrupted(digits, tmp_path / "run.checkpoint")
+    config = change(monkeypatch)
+    with pytest.warns(UserWarning, match="is of another run, code or torch: the run starts anew"):
+        training.fit(config, digits, observers=[cut_at(-1)], checkpoint=file)
+
+
+def test_short_runs_write_none_and_a_folder_that_takes_none_stops_no_run(digits, tmp_path, monkeypatch):
+    nowhere = tmp_path / "file"
+    nowhere.touch()
+    message = r"no checkpoint: .*run\.checkpoint cannot be written .*; the run goes on without"
+    with pytest.warns(UserWarning, match=message) as warned:
+        result = training.fit(SMALL, digits, checkpoint=nowhere / "run.checkpoint")
+    assert len(warned) == 1
+    assert result == training.fit(SMALL, digits)
+    monkeypatch.setattr(checkpoints, "EVERY", 1e9)
+    training.fit(SMALL, digits, checkpoint=tmp_path / "run.checkpoint")
+    assert not (tmp_path / "run.checkpoint").exists()
