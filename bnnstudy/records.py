@@ -202,8 +202,8 @@ def write_atomically(file: Path, content: bytes) -> Path:
 
 
 def remove_litter(folder: Path) -> None:
-    """Remove what killed processes left half-written under `folder`: hidden files an hour old."""
-    for file in Path(folder).rglob(f".*{TEMPORARY}"):
+    """Remove what killed processes left half-written in `folder`: hidden files an hour old."""
+    for file in Path(folder).glob(f".*{TEMPORARY}"):
         with contextlib.suppress(OSError):
             if time.time() - file.stat().st_mtime > LITTER_AGE:
                 file.unlink()

@@ -147,8 +147,9 @@ def _run_all(jobs: list[_Job], place: Place, label: str) -> list[dict]:
     """The records of all jobs, in their order; those that are missing are run."""
     found = {k: _finished(job, place) for k, job in enumerate(jobs)}
     missing = [k for k, record in found.items() if record is None]
-    if missing:
-        _require_writable(place.results)
+    for folder in {_file(jobs[k], place).parent for k in missing}:
+        _require_writable(folder)
+        records.remove_litter(folder)
     # quiet where the error stream is no terminal
     bar = tqdm(total=len(missing), desc=label, unit="run", disable=None if place.progress else True)
     with bar:
@@ -179,7 +180,7 @@ def _work(k: int, job: _Job, place: Place) -> tuple[int, dict]:
     start = time.perf_counter()
     dataset = data.load(config.dataset, place.data, train_size=config.train_size, device=place.device)
     measure = job.arm.measure or training.fit
-    file = records.path(place.results, job.study, config, trial=job.trial)
+    file = _file(job, place)
     checkpoint = checkpoints.path(file)
     result = measure(config, dataset, device=place.device, checkpoint=checkpoint)
     origin = records.provenance(
@@ -192,6 +193,10 @@ def _work(k: int, job: _Job, place: Place) -> tuple[int, dict]:
     records.save(record, file)
     checkpoint.unlink(missing_ok=True)
     return k, record
+
+
+def _file(job: _Job, place: Place) -> Path:
+    return records.path(place.results, job.study, job.config, trial=job.trial)
 
 
 def _finished(job: _Job, place: Place) -> dict | None:
@@ -214,6 +219,6 @@ def _require_writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ValueError(f"results must be a folder that can be made: {error}") from error
+        raise ValueError(f"results must be a folder that can be written: {error}") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ValueError(f"results must be a folder that can be written, got {str(folder)!r}")

@@ -56,7 +56,8 @@ def test_the_seed_is_in_no_key_and_every_other_field_is():
     assert RunConfig(seed=7).key() == base.key()
     others = {
         "dataset": "mnist", "train_size": 5, "augmentation": "crop_flip", "model": "cnn",
-        "width": 5, "depth": 5, "binary_weights": False, "activation": "sign", "real_first": True, "real_last": True,
+        "width": 5, "depth": 5, "binary_weights": False, "activation": "sign",
+        "real_first": True, "real_last": True,
         "surrogate": "identity", "activation_surrogate": "identity", "scaling": "mean", "clamp": True,
         "init_scale": 0.5, "threshold": 0.5, "optimizer": "sgd", "lr": 0.5, "momentum": 0.5,
         "betas": (0.5, 0.5), "gamma": 0.5, "alpha": 0.5, "weight_decay": 0.5, "real_optimizer": "sgd",

@@ -1,0 +1,159 @@
+"""What the README promises of records, held against kills, full disks, missing rights and divergence.
+
+`BNNSTUDY_KILLS` says how many times a sweep is killed (20; `make soak` takes 200).
+"""
+
+import os
+import random
+import shutil
+import signal
+import tempfile
+import time
+from dataclasses import replace
+from multiprocessing import forkserver, get_context
+from pathlib import Path
+
+import faults
+import pytest
+from test_sweeps import contents, place
+from toy_study import SMALL, STUDY
+
+from bnnstudy import claims, records, sweeps, tricks
+from bnnstudy.claims import Contrast
+from bnnstudy.config import RunConfig
+from bnnstudy.study import Arm
+
+KILLS = int(os.environ.get("BNNSTUDY_KILLS", "20"))
+
+
+@pytest.fixture(scope="module")
+def start():
+    """Start a function of `faults` in a process forked from a server that has imported it all."""
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["faults"])
+    with pytest.MonkeyPatch.context() as patch:
+        # The server looks for what it preloads where Python does, not where pytest does.
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        forkserver.ensure_running()
+
+    def start(function, *arguments):
+        process = context.Process(target=function, args=arguments)
+        process.start()
+        return process
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def undisturbed(start, tmp_path_factory):
+    """A folder with the records of an undisturbed sweep, and how many moments it has."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    process = start(faults.sweep_and_die, folder, 0)
+    process.join()
+    assert process.exitcode == 0
+    assert len(contents(folder)) > 1 + 2 * 2  # trials, a choice, two arms of two seeds
+    return folder, int((folder / "count").read_text())
+
+
+def intact(folder: Path) -> dict[Path, bytes]:
+    """The records and choices of a folder, all of which can be read; nothing else but leftovers."""
+    files = {}
+    for file in (path for path in folder.rglob("*") if path.is_file()):
+        if file.suffix == ".json":
+            (records.load_choice if "tuned" in file.name else records.load)(file)
+            files[file] = file.read_bytes()
+        else:
+            assert file.suffix == ".checkpoint" or file.name.startswith("."), file
+    return files
+
+
+def test_a_sweep_killed_at_random_moments_ends_with_the_same_records(start, undisturbed, tmp_path):
+    expected, moments = undisturbed
+    draw, kills, sweeps_ended, inside = random.Random(0), 0, 0, 0
+    folder, before = tmp_path / "0", {}
+    while kills < KILLS:
+        process = start(faults.sweep_and_die, folder, draw.randint(1, moments))
+        process.join()
+        after = intact(folder) if folder.exists() else {}
+        assert all(after[file] == content for file, content in before.items())
+        before = after
+        if process.exitcode == -signal.SIGKILL:
+            kills += 1
+            inside += any(folder.rglob("*.checkpoint"))
+            continue
+        assert process.exitcode == 0
+        assert contents(folder) == contents(expected)
+        assert not list(folder.rglob("*.checkpoint"))
+        sweeps_ended += 1
+        folder, before = tmp_path / str(sweeps_ended), {}
+    # The kills were where they hurt: most of them in the middle of a run, and sweeps got to their end.
+    assert inside > kills / 3
+    assert sweeps_ended >= kills / 10
+
+
+def test_a_sweep_ends_well_beside_one_that_is_killed(start, undisturbed, tmp_path):
+    expected, moments = undisturbed
+    doomed = start(faults.sweep_and_die, tmp_path, moments // 2)
+    other = start(faults.sweep, tmp_path)
+    doomed.join()
+    other.join()
+    assert other.exitcode == 0
+    assert doomed.exitcode in (-signal.SIGKILL, 0)  # 0: the other had done its work already
+    assert contents(tmp_path) == contents(expected)
+
+
+def test_what_a_kill_left_half_written_is_cleared_away_when_it_is_old(tmp_path):
+    folder = tmp_path / "toy" / "quick"
+    folder.mkdir(parents=True)
+    old, young = folder / f".old{records.TEMPORARY}", folder / f".young{records.TEMPORARY}"
+    for file in (old, young):
+        file.write_text("{")
+    os.utime(old, (time.time() - 2 * records.LITTER_AGE,) * 2)
+    sweeps.run(STUDY, "quick", 1, place(tmp_path))
+    assert not old.exists()
+    assert young.exists()
+
+
+def test_a_full_disk_stops_a_sweep_by_name_and_costs_no_record(start, undisturbed, tmp_path):
+    expected, _ = undisturbed
+    sweeps.run(STUDY, "quick", 1, place(tmp_path))
+    before = intact(tmp_path)
+    process = start(faults.sweep_on_a_full_disk, tmp_path, 500)
+    process.join()
+    assert process.exitcode == 3
+    assert intact(tmp_path) == before
+    sweeps.run(STUDY, "quick", 2, place(tmp_path))
+    assert contents(tmp_path) == contents(expected)
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_a_folder_without_rights_is_refused_by_name_before_any_run(start, inner):
+    # Not under tmp_path, which others than its owner cannot enter.
+    folder = Path(tempfile.mkdtemp())
+    try:
+        closed = folder / "toy" / "quick" if inner else folder
+        closed.mkdir(parents=True, exist_ok=True)
+        for path in (folder, closed):
+            path.chmod(0o755)
+        closed.chmod(0o555)
+        process = start(faults.sweep_without_rights, folder)
+        process.join()
+        assert process.exitcode == 3
+        assert not [path for path in folder.rglob("*") if path.is_file()]
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_a_diverged_run_is_recorded_and_counted(tmp_path):
+    wild = tricks.float_twin(RunConfig(**{**SMALL, "clamp": False}, optimizer="sgd", lr=1e20))
+    calm = replace(wild, lr=0.1)
+    arms = (Arm(name="wild", config=wild), Arm(name="calm", config=calm))
+    study = replace(STUDY, arms={"quick": arms})
+    found = sweeps.run(study, "quick", place=place(tmp_path))
+    assert [run["result"]["diverged"] for run in found] == [True] * 4 + [False] * 4
+    contrast = Contrast(kind="difference", metric="test_accuracy", arm="calm", control="wild")
+    claim = replace(STUDY.claims[0], contrast=contrast)
+    verdict = claims.decide(claim, sweeps.recorded(study, "quick", tmp_path))
+    assert verdict.n == 4
+    means = [sum(r["result"]["test_accuracy"] for r in runs) / 4 for runs in (found[4:], found[:4])]
+    assert verdict.effect == pytest.approx(100 * (means[0] - means[1]))
