@@ -1,0 +1,199 @@
+"""The built book in a browser: what a reader sees, for every page of the table of contents.
+
+No page reports an error, asks another host for anything, or is wider than a phone's or a desk's screen.
+Its equations are rendered, its images load, its text stands out from its background in the light and in
+the dark theme, and the search finds it by its title. What is folded away is unfolded first.
+
+The book is `_build/html`, or the folder that BNNSTUDY_BOOK names. Without book, playwright or browser
+the tests are skipped; where CI is set they fail.
+"""
+
+import contextlib
+import functools
+import http.server
+import os
+import re
+import shutil
+import threading
+import urllib.parse
+from pathlib import Path
+
+import pytest
+import yaml
+from test_book import ROOT, check
+
+PAGES = check.pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))
+BOOK = Path(os.environ.get("BNNSTUDY_BOOK") or ROOT / "_build" / "html")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
+FLAGS += ["--disable-background-networking", "--disable-component-update"]
+
+SCRIPT = r"""
+const all = (selector) => [...document.querySelectorAll(selector)];
+const brush = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+const rgba = (colour) => {
+  brush.clearRect(0, 0, 1, 1);
+  brush.fillStyle = colour;  // Reads it in whatever way it is written.
+  brush.fillRect(0, 0, 1, 1);
+  return brush.getImageData(0, 0, 1, 1).data;
+};
+const over = ([r, g, b, a], below) =>
+  [r, g, b].map((value, i) => (value * a + below[i] * (255 - a)) / 255);
+const behind = (at) => at
+  ? over(rgba(getComputedStyle(at).backgroundColor), behind(at.parentElement)) : [255, 255, 255];
+const opacity = (at) => at ? getComputedStyle(at).opacity * opacity(at.parentElement) : 1;
+const linear = (value) => value <= 10.31 ? value / 3294.6 : ((value / 255 + 0.055) / 1.055) ** 2.4;
+const luminance = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+const isSeen = (node) => {
+  const range = document.createRange(), element = node.parentElement;
+  range.selectNodeContents(node);
+  return node.data.trim() && !element.closest("svg, mjx-container")
+    && element.checkVisibility({ opacityProperty: true, visibilityProperty: true })
+    && [...range.getClientRects()].some((box) => box.width > 1 && box.height > 1);
+};
+const texts = () => {
+  const found = [], walk = document.createTreeWalker(all("article")[0], NodeFilter.SHOW_TEXT);
+  while (walk.nextNode()) if (isSeen(walk.currentNode)) found.push(walk.currentNode);
+  return found;
+};
+window.reader = {
+  async unfold() {
+    await window.MathJax?.startup?.promise;
+    document.head.append(Object.assign(document.createElement("style"),
+      { textContent: "* { animation: none !important; transition: none !important; }" }));
+    for (const details of all("details")) details.open = true;
+    const loaded = (image) => Object.assign(image, { loading: "eager" }).decode();
+    await Promise.allSettled(all("img").map(loaded));
+  },
+  overflow: () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  title: () => all("article h1")[0].innerText.replace(/^[\d.]+\s|#$/g, ""),
+  images: () => all("img").filter((image) => !image.naturalWidth).map((image) => image.src),
+  equations() {
+    const broken = "merror, mjx-merror, [data-mjx-error], [fill=red]";  // Red: unknown command.
+    const bad = (math) => !math.querySelector("mjx-container") || math.querySelector(broken);
+    const raw = ({ data, parentElement }) =>
+      /\$\$|\\[(\[]|\\begin\{/.test(data) && !parentElement.closest("pre, code");
+    return [...all(".math").filter(bad), ...texts().filter(raw)].map((node) => node.textContent);
+  },
+  faint() {
+    const found = {};
+    for (const node of texts()) {
+      const element = node.parentElement, style = getComputedStyle(element);
+      const size = parseFloat(style.fontSize), [r, g, b, a] = rgba(style.color);
+      const back = behind(element), front = over([r, g, b, a * opacity(element)], back);
+      const [dark, bright] = [front, back].map(luminance).sort((x, y) => x - y);
+      const ratio = (bright + 0.05) / (dark + 0.05);
+      const large = size >= 24 || (size >= 18.66 && style.fontWeight >= 700);
+      const how = `<${element.tagName} ${element.className}> ${front.map(Math.round)} on ${
+        back.map(Math.round)}: ${ratio.toFixed(2)}`;
+      if (ratio < (large ? 3 : 4.5)) found[how] ??= node.data.trim().slice(0, 40);
+    }
+    return found;
+  },
+};
+"""
+
+
+def lacking(what: str, remedy: str):
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(f"no {what}: {remedy}")
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def site():
+    if not (BOOK / "index.html").exists():
+        lacking("built book", "`make book`")
+    handler = functools.partial(Quiet, directory=BOOK)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads = False  # So that closing waits for the last answer.
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+@pytest.fixture(scope="module")
+def context(site):
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        lacking("playwright", "`pip install -r requirements.txt`")
+    programs = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+    program = next(programs, None) or lacking("browser", "`apt install chromium`")
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=program, args=FLAGS) as browser,
+        browser.new_context(base_url=site) as context,
+    ):
+        context.set_default_timeout(30_000)
+        context.add_init_script(SCRIPT)
+        context.route(re.compile(rf"^(?!{re.escape(site)})"), lambda route: route.abort())
+        yield context
+
+
+@contextlib.contextmanager
+def opened(context, site, path):
+    """A tab on that path; its `errors` and `strangers` grow with what it reports and asks for."""
+    with contextlib.closing(context.new_page()) as tab:
+        tab.errors, tab.strangers, own = [], [], (site, "data:", "blob:")
+        tab.on("console", lambda said: said.type == "error" and tab.errors.append(said.text))
+        tab.on("pageerror", lambda error: tab.errors.append(str(error)))
+        tab.on("request", lambda sent: sent.url.startswith(own) or tab.strangers.append(sent.url))
+        assert tab.goto(path).ok, path
+        yield tab
+
+
+@pytest.fixture(scope="module", params=PAGES)
+def page(request, context, site):
+    """What a page shows at both widths and in both themes."""
+    seen = {"path": f"{request.param}.html", "overflow": {}, "faint": {}}
+    with opened(context, site, seen["path"]) as tab:
+        tab.evaluate("reader.unfold()")
+        for width in (390, 1280):
+            tab.set_viewport_size({"width": width, "height": 900})
+            tab.wait_for_function(f"innerWidth === {width}")
+            seen["overflow"][width] = tab.evaluate("reader.overflow()")
+        for theme in ("light", "dark"):
+            tab.emulate_media(color_scheme=theme)
+            tab.wait_for_function(f"document.documentElement.dataset.theme === '{theme}'")
+            seen["faint"][theme] = tab.evaluate("reader.faint()")
+        seen |= {name: tab.evaluate(f"reader.{name}()") for name in ("title", "images", "equations")}
+        return seen | {"errors": tab.errors, "strangers": tab.strangers}
+
+
+def test_pages_report_no_error(page):
+    assert page["errors"] == []
+
+
+def test_pages_ask_no_other_host(page):
+    assert page["strangers"] == []
+
+
+def test_pages_are_no_wider_than_the_screen(page):
+    assert {width: by for width, by in page["overflow"].items() if by > 0} == {}
+
+
+def test_equations_are_rendered(page):
+    assert page["equations"] == []
+
+
+def test_the_book_has_equations(site):
+    assert any('class="math ' in (BOOK / f"{name}.html").read_text() for name in PAGES)
+
+
+def test_images_load(page):
+    assert page["images"] == []
+
+
+def test_text_stands_out_in_both_themes(page):
+    assert {theme: texts for theme, texts in page["faint"].items() if texts} == {}
+
+
+def test_search_finds_a_page_by_its_title(page, context, site):
+    with opened(context, site, f"search.html?q={urllib.parse.quote(page['title'])}") as tab:
+        tab.wait_for_function("document.querySelector('.search-summary')?.innerText")
+        links = tab.eval_on_selector_all("#search-results a", "links => links.map(a => a.href)")
+        assert site + page["path"] in {link.partition("#")[0] for link in links}
+        assert tab.errors + tab.strangers == []
