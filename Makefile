@@ -1,6 +1,8 @@
 # make book   notebooks (preset quick), then the book in _build/html
-# make test   tests/, then the notebooks under nbval
-# make lint   ruff over code and notebooks
+# make test   tests/ (the built book in a browser, where there is one), then the notebooks under nbval
+# make lint   ruff over code and notebooks, mypy over the package
+# make bench  speed, as ratios inside one process
+# make soak   a sweep killed 200 times, where the tests kill it 20 times
 # make clean  what was built; never what was recorded
 
 PYTHON ?= python3
@@ -25,7 +27,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 
 PARAMETERS := -p preset $(PRESET) -p device $(DEVICE) $(if $(SEEDS),-p seeds $(SEEDS))
 
-.PHONY: book test lint clean FORCE
+.PHONY: book test lint bench soak clean FORCE
 .DELETE_ON_ERROR:
 
 book: $(REPORTS_DONE)
@@ -40,6 +42,13 @@ test: $(VENV)/.ok
 lint: $(VENV)/.ok
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+bench: $(VENV)/.ok
+	$(PY) tests/benchmarks
+
+soak: $(VENV)/.ok
+	BNNSTUDY_KILLS=200 $(PY) -m pytest tests/test_faults.py
 
 clean:
 	rm -rf _build book/executed

@@ -78,6 +78,17 @@ def test_requirements_are_pinned_exactly():
     assert "jupyter-book==1.0.4.post1" in pins
 
 
+def test_the_workflow_runs_the_readmes_targets_and_publishes_what_they_built():
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "book.yml").read_text())["jobs"]
+    commands = [step["run"] for step in jobs["check"]["steps"] if "run" in step]
+    assert commands == ["make lint", "make book", "make test"]
+    assert jobs["publish"]["needs"] == "check"
+    (upload,) = [step for step in jobs["check"]["steps"] if "upload-pages" in step.get("uses", "")]
+    assert upload["with"]["path"] == "_build/html"
+    script = (ROOT / ".ci" / "run").read_text()
+    assert re.findall(r"^make (\w+)$", script, re.M) == ["lint", "book", "test"]
+
+
 def test_nothing_recorded_is_large():
     # What git tracks: all presets but quick, and no trials.
     files = [f for f in records.DEFAULT_RESULTS.glob("*/*/*.json") if f.parent.name != "quick"]

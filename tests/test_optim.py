@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from scipy import signal
 from torch import nn
 
-from bnnstudy import filters
+from bnnstudy import filters, optim
 from bnnstudy.binarize import sign
 from bnnstudy.config import RunConfig
-from bnnstudy.optim import TORCH, Bop, FilterOptimizer, LatentSGD, LinearFilter, build
+from bnnstudy.optim import TORCH, Bop, FilterOptimizer, LatentSGD, LinearFilter, build, reference
 from bnnstudy.optim.reference import (
     BopTwin,
     DirectFormTwin,
@@ -445,6 +445,13 @@ def test_a_running_sum_is_a_filter_too():
     for p, t in zip(params, total, strict=True):
         clear = t.abs() > 1e-9
         assert torch.equal(p.detach()[clear], -t.sign()[clear])
+
+
+def test_every_optimizer_has_a_twin():
+    ours = {name for name in optim.__all__ if isinstance(getattr(optim, name), type)}
+    twins = {f"{name.removesuffix('Optimizer')}Twin" for name in ours}
+    assert len(ours) == 4
+    assert twins <= vars(reference).keys()
 
 
 def test_the_table_holds_paper_as_seven_from_torch_itself():

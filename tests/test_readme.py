@@ -34,6 +34,12 @@ def test_the_commands_parse(line):
     assert callable(options.command)
 
 
-def test_the_rooms_it_names_are_there():
-    for path in re.findall(r"`((?:bnnstudy|notebooks|book)/[\w./]*)`", README):
+@pytest.mark.parametrize("file", ["README.md", "CONTRIBUTING.md"])
+def test_the_paths_and_targets_it_names_are_there(file):
+    text, makefile = (ROOT / file).read_text(), (ROOT / "Makefile").read_text()
+    paths = re.findall(r"`((?:bnnstudy|notebooks|book|tests)/[\w./]*)`", text)
+    assert paths
+    for path in paths:
         assert (ROOT / path).exists(), path
+    for target in re.findall(r"(?:^|`)make (?:\w+=\S+ )?([a-z]+)\b", text, re.M):
+        assert re.search(rf"^{target}:", makefile, re.M), target

@@ -1,0 +1,33 @@
+"""A sweep on two warm workers over the same sweep on one."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from timing import Ratio, compare
+
+from bnnstudy import sweeps
+from bnnstudy.config import RunConfig
+from bnnstudy.study import Arm, Study
+
+RUNS = 8
+
+
+def measure() -> Iterator[Ratio]:
+    """Eight runs on digits, about a second each, recorded in a new folder each time."""
+    config = RunConfig(width=256, epochs=10, batch_size=50)
+    arms = {"quick": (Arm(name="adam", config=config),)}
+    study = Study(name="bench", title="", claims=(), arms=arms, seeds={"quick": RUNS})
+    name = "sweep of eight runs: one worker / two warm workers"
+    yield from compare(sweep(study, 1), {name: sweep(study, 2)}, {name: 1.8}, rounds=5, at_least=True)
+
+
+def sweep(study: Study, workers: int) -> Callable[[], None]:
+    """The whole sweep, as a function to be timed."""
+
+    def run() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            place = sweeps.Place(results=Path(folder), workers=workers, progress=False)
+            sweeps.run(study, "quick", place=place)
+
+    return run
