@@ -7,11 +7,12 @@ import os
 import resource
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from toy_study import STUDY
 
-from bnnstudy import checkpoints, data, sweeps
+from bnnstudy import checkpoints, data, records, sweeps
 
 data.load("digits")
 
@@ -23,7 +24,17 @@ def sweep(results: Path) -> None:
 
 
 def sweep_and_die(results: Path, moment: int) -> None:
-    """Run the toy study and die of SIGKILL at the `moment`-th call or return; 0: never, but count them.
+    """Run the toy study and die at a moment of it."""
+    _die_at(moment, results / "count", lambda: sweep(results))
+
+
+def write_and_die(file: Path, content: bytes, moment: int) -> None:
+    """Write a file and die at a moment of it."""
+    _die_at(moment, file.with_name("count"), lambda: records.write_atomically(file, content))
+
+
+def _die_at(moment: int, counted: Path, work: Callable[[], object]) -> None:
+    """Die of SIGKILL at the `moment`-th call or return of some work; 0: never, but count them.
 
     Calls are of Python and C functions alike, so that death may come inside a run, between two writes,
     or between a write and the renaming that completes it; and it comes at the same place again.
@@ -38,11 +49,11 @@ def sweep_and_die(results: Path, moment: int) -> None:
 
     sys.setprofile(watch)
     try:
-        sweep(results)
+        work()
     finally:
         sys.setprofile(None)
     if not moment:
-        (results / "count").write_text(str(count))
+        counted.write_text(str(count))
 
 
 def sweep_on_a_full_disk(results: Path, size: int) -> None:

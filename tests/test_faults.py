@@ -86,9 +86,25 @@ def test_a_sweep_killed_at_random_moments_ends_with_the_same_records(start, undi
         assert not list(folder.rglob("*.checkpoint"))
         sweeps_ended += 1
         folder, before = tmp_path / str(sweeps_ended), {}
-    # The kills were where they hurt: most of them in the middle of a run, and sweeps got to their end.
+    # The kills were where they hurt: many in the middle of a run, and sweeps got to their end.
     assert inside > kills / 3
     assert sweeps_ended >= kills / 10
+
+
+def test_a_write_killed_at_any_of_its_moments_leaves_the_old_file_or_the_new(start, tmp_path):
+    """One by one: a sweep writes for a thousandth of its time, too little to be hit at random."""
+    file, old, new = tmp_path / "record", b"old" * 1_000, b"new" * 5_000
+    process = start(faults.write_and_die, file, old, 0)
+    process.join()
+    moments = int((tmp_path / "count").read_text())
+    seen = set()
+    for moment in range(1, moments + 1):
+        file.write_bytes(old)
+        process = start(faults.write_and_die, file, new, moment)
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        seen.add(file.read_bytes())
+    assert seen == {old, new}
 
 
 def test_a_sweep_ends_well_beside_one_that_is_killed(start, undisturbed, tmp_path):
