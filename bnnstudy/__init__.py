@@ -23,9 +23,11 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str):
-    # On demand, so that the command line can list and report without waiting for torch.
-    if name in __all__:
-        room = "config" if name in ("RunConfig", "Stage") else "layers"
-        return getattr(importlib.import_module(f"bnnstudy.{room}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+if not TYPE_CHECKING:  # a type checker would let every name pass
+
+    def __getattr__(name: str) -> object:
+        # On demand, so that the command line can list and report without waiting for torch.
+        if name in __all__:
+            room = "config" if name in ("RunConfig", "Stage") else "layers"
+            return getattr(importlib.import_module(f"bnnstudy.{room}"), name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,6 +4,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 from bnnstudy.claims import decide, holm
 from bnnstudy.config import PRESETS
@@ -14,7 +15,7 @@ DEVICES = ("auto", "cpu", "cuda")
 class _Parser(argparse.ArgumentParser):
     """argparse, but an error is one line that names what is wrong, and exit status 2."""
 
-    def error(self, message: str):
+    def error(self, message: str) -> NoReturn:
         raise SystemExit(_fail(message))
 
 
@@ -50,7 +51,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _list(options) -> int:
+def _list(options: argparse.Namespace) -> int:
     from bnnstudy.studies import STUDIES
 
     for study in STUDIES.values():
@@ -59,7 +60,7 @@ def _list(options) -> int:
     return 0
 
 
-def _run(options) -> int:
+def _run(options: argparse.Namespace) -> int:
     from bnnstudy import sweeps
     from bnnstudy.studies import STUDIES
 
@@ -80,7 +81,7 @@ def _run(options) -> int:
     return 0
 
 
-def _report(options) -> int:
+def _report(options: argparse.Namespace) -> int:
     from bnnstudy.studies import verdicts
 
     if options.results and not options.results.is_dir():

@@ -10,10 +10,12 @@ to ±1 can move again.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import Function
+from torch.autograd.function import BackwardCFunction, FunctionCtx
 
 
 def sign(x: Tensor) -> Tensor:
@@ -30,22 +32,22 @@ def sign(x: Tensor) -> Tensor:
 
 class _Identity(Function):
     @staticmethod
-    def forward(ctx, x):
+    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
         return sign(x)
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: BackwardCFunction, grad: Tensor) -> Tensor:
         return grad
 
 
 class _Clip(Function):
     @staticmethod
-    def forward(ctx, x):
+    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
         ctx.save_for_backward(x)
         return sign(x)
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: BackwardCFunction, grad: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         # hardtanh's backward is one fused kernel, but strict (<); the next number above 1 as its
         # bound makes it <= 1 exactly.
@@ -55,25 +57,26 @@ class _Clip(Function):
 
 class _Approx(Function):
     @staticmethod
-    def forward(ctx, x):
+    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
         ctx.save_for_backward(x)
         return sign(x)
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: BackwardCFunction, grad: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         return x.abs().mul_(-2).add_(2).clamp_(min=0).mul_(grad)
 
 
 class _Ede(Function):
+    # torch's context takes any attribute, such as t.
     @staticmethod
-    def forward(ctx, x, t):
+    def forward(ctx: Any, x: Tensor, t: float) -> Tensor:
         ctx.save_for_backward(x)
         ctx.t = t
         return sign(x)
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (x,) = ctx.saved_tensors
         k = max(1 / ctx.t, 1.0)
         slope = (x * ctx.t).tanh_().square_().neg_().add_(1).mul_(k * ctx.t)

@@ -6,6 +6,7 @@ or is damaged the run starts anew. It holds plain values and tensors, written at
 
 import hashlib
 import io
+import os
 import time
 import warnings
 from collections.abc import Callable
@@ -29,7 +30,7 @@ class Checkpoint:
         config, data, device: of the run: another run's checkpoint is not used.
     """
 
-    def __init__(self, file: Path, config: RunConfig, data: str, device: str):
+    def __init__(self, file: str | os.PathLike, config: RunConfig, data: str, device: str):
         self.file = Path(file)
         self._run = {
             "config": configuration.plain(config),

@@ -7,6 +7,7 @@ side the claim stands, and the smallest effect that would matter.
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bnnstudy.config import PRESETS
 
@@ -44,7 +45,7 @@ class Contrast:
     unit: str = "percentage points"
     scale: float = 100.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}; got {self.kind!r}")
         if self.direction not in (1, -1):
@@ -81,7 +82,7 @@ class Claim:
     contrast: Contrast
     paper_value: str | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.paper not in PAPERS:
             raise ValueError(f"paper must be one of {', '.join(PAPERS)}; got {self.paper!r}")
 
@@ -161,8 +162,7 @@ def decide_each(claim: Claim, records: Iterable[Mapping]) -> list[Verdict]:
     for preset in PRESETS:
         runs = _by_arm([record for record in records if record["preset"] == preset])
         judge = _exact if claim.contrast.kind == "exact" else _interval
-        verdict = judge(claim, runs, preset)
-        if verdict:
+        if verdict := judge(claim, runs, preset):
             verdicts.append(verdict)
     return verdicts
 
@@ -172,12 +172,12 @@ def holm(verdicts: Iterable[Verdict], level: float = 1 - CONFIDENCE) -> set[str]
 
     All that have an interval are counted, the inconclusive ones too.
     """
-    tested = sorted((v for v in verdicts if v.p is not None), key=lambda v: v.p)
+    tested = sorted(((v.p, v.claim.id) for v in verdicts if v.p is not None), key=lambda t: t[0])
     held = set()
-    for rank, verdict in enumerate(tested):
-        if verdict.p > level / (len(tested) - rank):
+    for rank, (p, id) in enumerate(tested):
+        if p > level / (len(tested) - rank):
             break
-        held.add(verdict.claim.id)
+        held.add(id)
     return held
 
 
@@ -200,7 +200,7 @@ def _by_arm(records: list[Mapping]) -> dict[str, dict[int, Mapping]]:
     return runs
 
 
-def _lookup(result: Mapping, metric: str):
+def _lookup(result: Any, metric: str) -> Any:
     for part in metric.split("."):
         if isinstance(result, list) and part.isdigit() and int(part) < len(result):
             result = result[int(part)]

@@ -8,7 +8,9 @@ import dataclasses
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 PRESETS = ("quick", "desk", "short", "paper")
 """Names of the presets, from the cheapest to the papers' own settings."""
@@ -49,7 +51,7 @@ class Stage:
     changes: tuple[tuple[str, object], ...] = ()
     rate: float = 1.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.epochs, int) or self.epochs < 1:
             raise ValueError(f"epochs of a stage must be 1 or more, got {self.epochs!r}")
         if not _finite(self.rate) or self.rate <= 0:
@@ -125,7 +127,7 @@ class RunConfig:
     preset: str = "quick"
     seed: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, allowed in _ALLOWED.items():
             if getattr(self, name) not in allowed:
                 choices = ", ".join(allowed)
@@ -185,19 +187,17 @@ class RunConfig:
         """The stages as configurations of their own; the run itself where it has none."""
         if not self.stages:
             return (self,)
-        return tuple(
-            dataclasses.replace(
-                self,
-                **{
-                    "lr": self.lr * stage.rate,
-                    "real_lr": self.real_lr * stage.rate,
-                    **dict(stage.changes),
-                    "stages": (),
-                    "epochs": stage.epochs,
-                },
-            )
-            for stage in self.stages
-        )
+        return tuple(self._during(stage) for stage in self.stages)
+
+    def _during(self, stage: Stage) -> "RunConfig":
+        fields: dict[str, Any] = {
+            "lr": self.lr * stage.rate,
+            "real_lr": self.real_lr * stage.rate,
+            **dict(stage.changes),
+            "stages": (),
+            "epochs": stage.epochs,
+        }
+        return dataclasses.replace(self, **fields)
 
     def differences(self, other: "RunConfig | None" = None) -> dict[str, object]:
         """Fields in which this configuration differs from `other` (default: from the defaults)."""
@@ -211,15 +211,16 @@ class RunConfig:
         The hash is over the fields that differ from their defaults, sorted, and `SCHEMA`; so a new
         field with a default leaves the key of every recorded run as it was.
         """
-        fields = {name: value for name, value in self.differences().items() if name != "seed"}
-        return digest({"schema": SCHEMA, **plain(fields)})[:12]
+        fields = {n: plain(value) for n, value in self.differences().items() if n != "seed"}
+        return digest({"schema": SCHEMA, **fields})[:12]
 
     def to_dict(self) -> dict[str, object]:
         """The fields that differ from their defaults, in JSON's types, with the seed always."""
-        return plain({**self.differences(), "seed": self.seed})
+        fields = {**self.differences(), "seed": self.seed}
+        return {name: plain(value) for name, value in fields.items()}
 
     @classmethod
-    def from_dict(cls, fields: dict[str, object]) -> "RunConfig":
+    def from_dict(cls, fields: Mapping[str, Any]) -> "RunConfig":
         """The configuration that `to_dict` wrote.
 
         Raises:
@@ -229,19 +230,19 @@ class RunConfig:
         for name in fields:
             if name not in known:
                 raise ValueError(f"{name!r} is no field of RunConfig; allowed: {sorted(known)}")
-        fields = dict(fields)
-        if "betas" in fields:
-            fields["betas"] = tuple(fields["betas"])
-        if "stages" in fields:
-            fields["stages"] = tuple(
+        values = dict(fields)
+        if "betas" in values:
+            values["betas"] = tuple(values["betas"])
+        if "stages" in values:
+            values["stages"] = tuple(
                 Stage(
                     epochs=stage["epochs"],
                     changes=tuple((name, value) for name, value in stage["changes"]),
                     rate=stage["rate"],
                 )
-                for stage in fields["stages"]
+                for stage in values["stages"]
             )
-        return cls(**fields)
+        return cls(**values)
 
 
 def digest(value: object) -> str:

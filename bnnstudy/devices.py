@@ -24,7 +24,7 @@ def device_of(name: str) -> str:
     return name
 
 
-def device_name(device: str) -> str:
+def device_name(device: str | torch.device) -> str:
     """What a record calls the device: the GPU's name, or `cpu (processor)`."""
     if torch.device(device).type == "cuda":
         return torch.cuda.get_device_name(device)
@@ -37,7 +37,7 @@ def device_name(device: str) -> str:
 
 
 @contextlib.contextmanager
-def one_thread(device: str) -> Iterator[None]:
+def one_thread(device: str | torch.device) -> Iterator[None]:
     """One thread while it lasts, if the device is a CPU; then as many as before."""
     threads = torch.get_num_threads()
     if torch.device(device).type == "cpu":

@@ -8,10 +8,19 @@ written `(b, a)` as in `scipy.signal`. The weight is -sign(y_i). A positive fact
 sign; that is why the outer learning rate of a binary network drops out (paper B, Eq 8).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar, overload
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy import signal
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Start = TypeVar("Start", float, np.ndarray, "Tensor")
+"""Where latent weights start: one number for all, or a number for each."""
 
 ON_CIRCLE = 1e-7
 """How near to the unit circle a pole counts as on it, and two poles on it as one; double roots of
@@ -64,7 +73,19 @@ def torch_sgd(lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> Fi
     return Filter((lr,), (1.0, -(1.0 + momentum - lr * weight_decay), momentum))
 
 
-def latent_to_filter(lr: float, weight_decay: float, w0=0.0) -> tuple[float, object]:
+@overload
+def latent_to_filter(lr: float, weight_decay: float) -> tuple[float, float]:
+    """From latent weights that start at 0."""
+
+
+@overload
+def latent_to_filter(lr: float, weight_decay: float, w0: Start) -> tuple[float, Start]:
+    """From latent weights that start at `w0`."""
+
+
+def latent_to_filter(
+    lr: float, weight_decay: float, w0: "float | np.ndarray | Tensor" = 0.0
+) -> tuple[float, "float | np.ndarray | Tensor"]:
     """The filter view of latent SGD: (alpha, initial_state) = (lr weight_decay, -weight_decay w0).
 
     gamma is the same in both views. Paper B, Eq 6-9, and the start that it leaves out.
@@ -129,7 +150,7 @@ def require_stable(filter: Filter) -> None:
             raise ValueError(f"a must have no multiple pole on the unit circle, got {_listed(on)}")
 
 
-def response(filter: Filter, frequencies) -> np.ndarray:
+def response(filter: Filter, frequencies: ArrayLike) -> np.ndarray:
     """|H| at `frequencies` in cycles a step (0 to 0.5)."""
     return np.abs(signal.freqz(filter.b, filter.a, worN=np.asarray(frequencies), fs=1.0)[1])
 
@@ -161,7 +182,7 @@ def noise_gain(filter: Filter) -> float:
     return float((exit @ spread @ exit.T + direct**2).item())
 
 
-def _vanishes(polynomial, point: float) -> bool:
+def _vanishes(polynomial: Sequence[float] | np.ndarray, point: float) -> bool:
     size = np.abs(polynomial).sum()
     return bool(size and abs(np.polyval(polynomial, point)) <= _ROUNDING * size)
 

@@ -4,6 +4,8 @@ The layers take torch's own arguments, then three more. Arithmetic is *simulated
 stored and multiplied in floating point, as in all training of binary networks.
 """
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,10 +13,11 @@ from torch import Tensor, nn
 from bnnstudy import binarize
 
 
-class _BinaryWeight:
+class _BinaryWeight(nn.Module):
     """What the binary layers share: a weight that is binarised on the way, or ±1 already."""
 
     binary_parameters = ("weight",)
+    weight: Tensor
 
     def _set_up(self, surrogate: str, scaling: str | None, weights: str) -> None:
         if weights not in ("latent", "binary"):
@@ -72,8 +75,8 @@ class BinaryLinear(_BinaryWeight, nn.Linear):
         in_features: int,
         out_features: int,
         bias: bool = True,
-        device=None,
-        dtype=None,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
         *,
         surrogate: str = "clip",
         scaling: str | None = None,
@@ -103,15 +106,15 @@ class BinaryConv2d(_BinaryWeight, nn.Conv2d):
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size,
-        stride=1,
-        padding=0,
-        dilation=1,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: str | int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
         groups: int = 1,
         bias: bool = True,
-        padding_mode: str = "zeros",
-        device=None,
-        dtype=None,
+        padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
         *,
         surrogate: str = "clip",
         scaling: str | None = None,
@@ -215,7 +218,8 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
     """
     if not isinstance(model, nn.Module):
         raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
-    binary, real = {}, {}
+    binary: dict[int, nn.Parameter] = {}
+    real: dict[int, nn.Parameter] = {}
     for path, module in model.named_modules():
         own = getattr(module, "binary_parameters", ())
         for name, parameter in module.named_parameters(recurse=False):

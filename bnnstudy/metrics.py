@@ -1,5 +1,7 @@
 """What is measured of a binary network: accuracy, flips, saturation. Tensors in, numbers out."""
 
+from collections.abc import Mapping, Sequence
+
 import torch
 from torch import Tensor
 
@@ -16,7 +18,7 @@ def flips(before: Tensor, after: Tensor) -> Tensor:
     return (torch.signbit(before) != torch.signbit(after)).sum()
 
 
-def flip_ratio(before: list[Tensor], after: list[Tensor]) -> float:
+def flip_ratio(before: Sequence[Tensor], after: Sequence[Tensor]) -> float:
     """FF ratio: the share of all binary weights that changed sign in one update.
 
     FF = sum |sign(w_{i+1}) - sign(w_i)| / 2 / N. Liu et al. 2021 (AdamBNN); paper B, Figures 3 to 7.
@@ -30,24 +32,24 @@ def flip_ratio(before: list[Tensor], after: list[Tensor]) -> float:
     return changed / sum(b.numel() for b in before)
 
 
-def correlation_to_start(start: list[Tensor], end: list[Tensor]) -> float:
+def correlation_to_start(start: Sequence[Tensor], end: Sequence[Tensor]) -> float:
     """C2I: mean product of final and initial signs, 1 (nothing changed) to -1; 0 is chance."""
     return 1 - 2 * flip_ratio(start, end)
 
 
-def saturation(weights: list[Tensor]) -> float:
+def saturation(weights: Sequence[Tensor]) -> float:
     """Share of latent weights with |w| >= 1, where `clip` passes a gradient at most on the edge."""
     beyond = sum(int((w.detach().abs() >= 1).sum()) for w in weights)
     return beyond / sum(w.numel() for w in weights)
 
 
-def dead(weights: list[Tensor]) -> float:
+def dead(weights: Sequence[Tensor]) -> float:
     """Share of latent weights with |w| > 1: with the surrogate `clip` no gradient reaches them."""
     beyond = sum(int((w.detach().abs() > 1).sum()) for w in weights)
     return beyond / sum(w.numel() for w in weights)
 
 
-def not_binary(weights: list[Tensor]) -> int:
+def not_binary(weights: Sequence[Tensor]) -> int:
     """Number of values that are neither 1 nor -1."""
     return sum(int((w.detach() != sign(w)).sum()) for w in weights)
 
@@ -61,7 +63,7 @@ class FlipRatio:
         points: how many steps to look at, at most.
     """
 
-    def __init__(self, weights: dict[str, Tensor], steps: int, points: int = 50):
+    def __init__(self, weights: Mapping[str, Tensor], steps: int, points: int = 50):
         self._weights = weights
         self._at = log_spaced(steps, points)
         self._steps: list[int] = []

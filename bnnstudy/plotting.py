@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.rcsetup import cycler
 
 from bnnstudy.binarize import SURROGATES
 from bnnstudy.claims import paired_interval
@@ -15,13 +16,13 @@ from bnnstudy.config import PRESETS
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Okabe and Ito's palette, told apart with any colour vision."""
 
-STYLE = {
+STYLE: dict = {
     "figure.dpi": 110,
     "savefig.dpi": 160,
     "figure.facecolor": "white",
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": plt.cycler(color=COLOURS),
+    "axes.prop_cycle": cycler(color=COLOURS),
     "font.size": 10,
     "legend.frameon": False,
 }

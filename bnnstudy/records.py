@@ -17,6 +17,7 @@ import tempfile
 import time
 from importlib import metadata
 from pathlib import Path
+from typing import NoReturn
 
 from bnnstudy import config as configuration
 from bnnstudy.config import RunConfig
@@ -38,12 +39,12 @@ class RecordError(ValueError):
     """A record that cannot be used: cut short, edited, or of another schema. Names the file."""
 
 
-def folder(results, study: str, preset: str) -> Path:
+def folder(results: str | os.PathLike, study: str, preset: str) -> Path:
     """Where the records of a study at a preset lie."""
     return Path(results) / study / preset
 
 
-def path(results, study: str, config: RunConfig, *, trial: bool = False) -> Path:
+def path(results: str | os.PathLike, study: str, config: RunConfig, *, trial: bool = False) -> Path:
     """The file of one run; runs made for tuning (`trial`) lie one folder deeper."""
     place = folder(results, study, config.preset)
     return (place / "trials" if trial else place) / f"{config.key()}-s{config.seed}.json"
@@ -85,7 +86,7 @@ def load(file: Path) -> dict:
     return record
 
 
-def load_seeds(results, study: str, config: RunConfig) -> list[dict]:
+def load_seeds(results: str | os.PathLike, study: str, config: RunConfig) -> list[dict]:
     """The usable records of one configuration, whatever its seed, by seed.
 
     Raises:
@@ -118,7 +119,9 @@ def is_current(record: dict) -> bool:
     return record["provenance"].get("source") == source_fingerprint()
 
 
-def finished(results, study: str, config: RunConfig, *, trial: bool = False) -> dict | None:
+def finished(
+    results: str | os.PathLike, study: str, config: RunConfig, *, trial: bool = False
+) -> dict | None:
     """The record of this very run if there is one to use, else None."""
     file = path(results, study, config, trial=trial)
     if not file.exists():
@@ -129,7 +132,7 @@ def finished(results, study: str, config: RunConfig, *, trial: bool = False) -> 
 
 def provenance(*, device: str, seconds: float, precision: str, data: str) -> dict:
     """Where a result comes from: versions, device, seconds, precision, commit, source and data."""
-    versions = {"python": platform.python_version()}
+    versions: dict[str, str | None] = {"python": platform.python_version()}
     for name in _LIBRARIES:
         versions[name] = metadata.version(name) if _installed(name) else None
     return {
@@ -235,7 +238,7 @@ def _read(file: Path, parts: tuple[str, ...]) -> dict:
     return record
 
 
-def _refuse_constant(name: str):
+def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
 
 

@@ -6,8 +6,8 @@ comparison is of the update rules alone; two networks would drift apart after th
 differs.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, cast
 
 import torch
 from scipy import signal
@@ -72,7 +72,8 @@ class Shadows:
 
     def after(self, step: int) -> None:
         """Feed this step's gradients to all shadows and count."""
-        gradient = _flat([w.grad for w in self._weights])
+        # An observer is called after a backward pass: there is a gradient.
+        gradient = _flat([cast(Tensor, w.grad) for w in self._weights])
         theirs = sign(_flat(self._weights))
         factor = self._factor(step - 1)
         for k, shadow in enumerate(self._shadows.values()):
@@ -152,7 +153,14 @@ class _Swapped(_Twin):
 class _Optimizer:
     """An optimizer on one parameter; the group's rate is `rate` times the schedule, if it has one."""
 
-    def __init__(self, start: Tensor, kind: type, rate: float | None, *arguments, **options):
+    def __init__(
+        self,
+        start: Tensor,
+        kind: Callable[..., torch.optim.Optimizer],
+        rate: float | None,
+        *arguments: object,
+        **options: float,
+    ):
         self.weight, self.rate = nn.Parameter(start.clone()), rate
         self.optimizer = kind([self.weight], *arguments, **options)
 
@@ -214,7 +222,7 @@ def _complex_pair(config: RunConfig, w0: Tensor) -> tuple[Shadow, Shadow]:
     )
 
 
-def _flat(tensors: list[Tensor]) -> Tensor:
+def _flat(tensors: Sequence[Tensor]) -> Tensor:
     return torch.cat([t.detach().reshape(-1) for t in tensors])
 
 

@@ -1,7 +1,8 @@
 """One update of a network: forward, backward, optimizers, schedule, clamp; observers around it."""
 
 import dataclasses
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -56,17 +57,17 @@ def build_optimizers(config: RunConfig, model: nn.Module) -> list[torch.optim.Op
     return [optim.build(config.optimizer, _groups([*binary, *real]), config)]
 
 
-def _groups(parameters: list[nn.Parameter]) -> list[dict]:
+def _groups(parameters: list[nn.Parameter]) -> list[dict[str, Any]]:
     weights = [p for p in parameters if p.dim() > 1]
     others = [p for p in parameters if p.dim() <= 1]
-    groups = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"params": weights}, {"params": others, "weight_decay": 0.0}]
     return [group for group in groups if group["params"]]
 
 
 class Step:
     """One update: forward, backward, optimizers, schedule, clamp; observers around it."""
 
-    def __init__(self, config: RunConfig, model: nn.Module, steps: int, observers: list[Observer]):
+    def __init__(self, config: RunConfig, model: nn.Module, steps: int, observers: Sequence[Observer]):
         self.model, self.observers = model, observers
         self.loss = losses.LOSSES[config.loss]
         self.optimizers = build_optimizers(config, model)
@@ -78,7 +79,7 @@ class Step:
                 )
                 for optimizer in self.optimizers
             ]
-        self.clamped = split_parameters(model)[0] if config.clamp else []
+        self.clamped: list[Tensor] = [*split_parameters(model)[0]] if config.clamp else []
         self.count = 0
 
     def __call__(self, inputs: Tensor, labels: Tensor) -> Tensor:

@@ -1,13 +1,23 @@
 """What a study is made of: arms, what is tuned in them, and the claims that they decide. All values."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from bnnstudy.claims import Claim
 from bnnstudy.config import RunConfig
 
-Measure = Callable[..., dict]
-"""(config, dataset, device=…, checkpoint=…) -> result; `checkpoint` is a file for `training.fit`."""
+if TYPE_CHECKING:
+    from bnnstudy.data import Dataset
+
+
+class Measure(Protocol):
+    """What a run does; `checkpoint` is a file for `training.fit`."""
+
+    def __call__(
+        self, config: RunConfig, dataset: "Dataset", /, *, device: str, checkpoint: Path | None
+    ) -> dict: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +65,7 @@ class Study:
     arms: Mapping[str, tuple[Arm, ...]] = field(default_factory=dict)
     seeds: Mapping[str, int] = field(default_factory=dict)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for preset, arms in self.arms.items():
             names = [arm.name for arm in arms]
             if len(set(names)) != len(names):

@@ -37,7 +37,14 @@ class Place:
     progress: bool = True
 
     @classmethod
-    def of(cls, *, device="auto", workers=None, results=None, data=None) -> "Place":
+    def of(
+        cls,
+        *,
+        device: str = "auto",
+        workers: int | None = None,
+        results: str | os.PathLike | None = None,
+        data: str | os.PathLike | None = None,
+    ) -> "Place":
         """A place as people name it: a device by name, folders as text, None for the default.
 
         Raises:
@@ -86,10 +93,15 @@ def tune(study: Study, arms: tuple[Arm, ...], place: Place) -> tuple[Arm, ...]:
 
     All arms are searched at once, round by round: first their grids, then what extends them.
     """
-    settled = {arm.name: _recorded_choice(study, arm, place) for arm in arms if arm.tuned}
-    searches = {
-        arm.name: Search(study.name, arm) for arm in arms if arm.tuned and not settled[arm.name]
-    }
+    settled: dict[str, dict] = {}
+    searches: dict[str, Search] = {}
+    for arm in arms:
+        if not arm.tuned:
+            continue
+        if choice := _recorded_choice(study, arm, place):
+            settled[arm.name] = choice
+        else:
+            searches[arm.name] = Search(study.name, arm, arm.tuned)
     while jobs := [
         _Job(study.name, search.arm, config, True)
         for search in searches.values()
@@ -103,7 +115,9 @@ def tune(study: Study, arms: tuple[Arm, ...], place: Place) -> tuple[Arm, ...]:
     return tuple(_settle(arm, settled[arm.name]) if arm.tuned else arm for arm in arms)
 
 
-def recorded(study: Study, preset: str, results: Path = records.DEFAULT_RESULTS) -> list[dict]:
+def recorded(
+    study: Study, preset: str, results: str | os.PathLike = records.DEFAULT_RESULTS
+) -> list[dict]:
     """The usable records of a study's present arms at a preset, by arm and seed; runs nothing.
 
     What other configurations left in the folder is not looked at.
@@ -124,7 +138,9 @@ def recorded(study: Study, preset: str, results: Path = records.DEFAULT_RESULTS)
     return found
 
 
-def choices(study: Study, preset: str, results: Path = records.DEFAULT_RESULTS) -> list[dict]:
+def choices(
+    study: Study, preset: str, results: str | os.PathLike = records.DEFAULT_RESULTS
+) -> list[dict]:
     """What the tunings of a study's present arms chose at a preset; runs nothing."""
     place = Place(results=Path(results))
     tuned = [arm for arm in study.arms.get(preset, ()) if arm.tuned]
@@ -132,7 +148,7 @@ def choices(study: Study, preset: str, results: Path = records.DEFAULT_RESULTS) 
 
 
 def _settle(arm: Arm, choice: dict) -> Arm:
-    return replace(arm, config=replace(arm.config, **{arm.tuned.field: choice["chosen"]}))
+    return replace(arm, config=replace(arm.config, **{choice["field"]: choice["chosen"]}))
 
 
 @dataclass(frozen=True)
@@ -145,8 +161,8 @@ class _Job:
 
 def _run_all(jobs: list[_Job], place: Place, label: str) -> list[dict]:
     """The records of all jobs, in their order; those that are missing are run."""
-    found = {k: _finished(job, place) for k, job in enumerate(jobs)}
-    missing = [k for k, record in found.items() if record is None]
+    found = {k: record for k, job in enumerate(jobs) if (record := _finished(job, place))}
+    missing = [k for k in range(len(jobs)) if k not in found]
     for folder in {_file(jobs[k], place).parent for k in missing}:
         _require_writable(folder)
         records.remove_litter(folder)

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterable, Mapping
 
-from bnnstudy.claims import Verdict, decide_each, holm
+from bnnstudy.claims import Claim, Verdict, decide_each, holm
 from bnnstudy.config import PRESETS, RunConfig
 from bnnstudy.models import LayerSummary
 from bnnstudy.study import Arm, Study
@@ -156,7 +156,7 @@ def shadows(records: Iterable[Mapping], preset: str) -> str:
 
 def arms_in(study: Study, records: Iterable[Mapping]) -> list[str]:
     """Names of the arms that have records, in the order in which the study lists them."""
-    names = [arm.name for preset in reversed(study.arms) for arm in study.arms[preset]]
+    names = [arm.name for preset in reversed(list(study.arms)) for arm in study.arms[preset]]
     there = {record["arm"] for record in records}
     return [name for name in dict.fromkeys(names) if name in there]
 
@@ -202,7 +202,7 @@ def layers(rows: Iterable[LayerSummary]) -> str:
     return table(head, [*body, ("**all**", "", *totals)])
 
 
-def _source(claim) -> str:
+def _source(claim: Claim) -> str:
     where = "ours" if claim.paper == "ours" else f"paper {claim.paper}"
     return f"({where}, {claim.source})"
 

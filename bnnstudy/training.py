@@ -5,8 +5,8 @@ many runs go side by side instead (`bnnstudy.sweeps`).
 """
 
 import math
+import os
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -27,11 +27,11 @@ def fit(
     config: RunConfig,
     dataset: data.Dataset | None = None,
     *,
-    root=None,
-    device: str = "cpu",
+    root: str | os.PathLike | None = None,
+    device: str | torch.device = "cpu",
     observers: Sequence[MakeObserver] = (),
     progress: bool = False,
-    checkpoint: Path | None = None,
+    checkpoint: str | os.PathLike | None = None,
 ) -> dict:
     """Train the network that `config` describes and measure it after each epoch.
 
@@ -65,7 +65,7 @@ def fit(
         )
     with devices.one_thread(device):
         run = _Run(config, dataset, torch.device(device), observers)
-        saved = checkpoint and Checkpoint(checkpoint, config, dataset.fingerprint, str(device))
+        saved = Checkpoint(checkpoint, config, dataset.fingerprint, str(device)) if checkpoint else None
         if saved and (state := saved.load()):
             run.load_state_dict(state)
         done = len(run.curves["train_loss"])
@@ -181,7 +181,7 @@ def _epoch(step: Step, config: RunConfig, dataset: data.Dataset, order: torch.Ge
     return total.item() / len(batches)
 
 
-def _batches(size: int, batch: int, order: torch.Generator, device) -> Tensor:
+def _batches(size: int, batch: int, order: torch.Generator, device: torch.device) -> Tensor:
     # Drawn on the CPU, so that the order is the same on every device.
     shuffled = torch.randperm(size, generator=order).to(device)
     return shuffled[: size - size % batch].view(-1, batch)
@@ -198,7 +198,9 @@ def evaluate(model: nn.Module, dataset: data.Dataset, split: data.Split, batch: 
     return metrics.accuracy(torch.cat(outputs), split.labels).item()
 
 
-def _next_model(config, dataset, device, previous: nn.Module | None) -> nn.Module:
+def _next_model(
+    config: RunConfig, dataset: data.Dataset, device: torch.device, previous: nn.Module | None
+) -> nn.Module:
     model = models.build(config, dataset.shape, dataset.classes)
     if previous is not None:
         binary, _ = split_parameters(model)

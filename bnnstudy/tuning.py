@@ -1,9 +1,10 @@
 """The search for one arm's tuned value. It says which runs it waits for and runs none itself."""
 
 from dataclasses import replace
+from typing import Any
 
 from bnnstudy.config import RunConfig
-from bnnstudy.study import Arm
+from bnnstudy.study import Arm, Tuned
 
 TUNING_SEED = 1000
 """First seed of the runs that settle a tuned field; final runs count from 0."""
@@ -12,27 +13,31 @@ TUNING_SEED = 1000
 class Search:
     """The search for one arm's tuned value: what was tried, what is to try."""
 
-    def __init__(self, study: str, arm: Arm):
-        self.study, self.arm = study, arm
-        self.grid = sorted(arm.tuned.grid)
+    def __init__(self, study: str, arm: Arm, tuned: Tuned):
+        self.study, self.arm, self.tuned = study, arm, tuned
+        self.grid = sorted(tuned.grid)
         self.trials: dict[float, dict[int, float]] = {}
         self.provenance: dict = {}
         self.extensions = 0
 
     def pending(self) -> list[RunConfig]:
         """The runs that the search waits for; none when it is at its end."""
-        seeds = range(TUNING_SEED, TUNING_SEED + self.arm.tuned.seeds)
+        seeds = range(TUNING_SEED, TUNING_SEED + self.tuned.seeds)
         return [
-            replace(self.arm.config, **{self.arm.tuned.field: value}, seed=seed)
+            self._trial(value, seed)
             for value in self.grid
             for seed in seeds
             if seed not in self.trials.get(value, {})
         ]
 
+    def _trial(self, value: float, seed: int) -> RunConfig:
+        changes: dict[str, Any] = {self.tuned.field: value, "seed": seed}
+        return replace(self.arm.config, **changes)
+
     def tell(self, record: dict) -> None:
         """Hand in the record of a pending run; the last of a round may extend the grid."""
         config = RunConfig.from_dict(record["config"])
-        value = getattr(config, self.arm.tuned.field)
+        value = getattr(config, self.tuned.field)
         accuracy = record["result"]["validation_accuracy"]
         self.trials.setdefault(value, {})[config.seed] = accuracy
         self.provenance = record["provenance"]
@@ -40,9 +45,9 @@ class Search:
             self._extend()
 
     def _extend(self) -> None:
-        if self.extensions == self.arm.tuned.max_extensions:
+        if self.extensions == self.tuned.max_extensions:
             return
-        best, factor = self.best(), self.arm.tuned.factor
+        best, factor = self.best(), self.tuned.factor
         if best == self.grid[-1]:
             self.grid.append(_rounded(best * factor))
         elif best == self.grid[0]:
@@ -63,7 +68,7 @@ class Search:
             "study": self.study,
             "arm": self.arm.name,
             "preset": self.arm.config.preset,
-            "field": self.arm.tuned.field,
+            "field": self.tuned.field,
             "chosen": best,
             "at_edge": best in (self.grid[0], self.grid[-1]),
             "trials": [

@@ -95,4 +95,4 @@ def test_a_folder_that_cannot_be_written_is_refused_before_anything_runs(tmp_pat
     monkeypatch.setattr(os, "access", lambda *arguments: False)
     monkeypatch.setattr(sweeps, "_work", None)
     assert command_line.main(["run", "two_views", "--results", str(tmp_path)]) == 2
-    assert f"results must be a folder that can be written, got '{tmp_path}'" in capsys.readouterr().err
+    assert f"results must be a folder that can be written, got '{tmp_path}" in capsys.readouterr().err

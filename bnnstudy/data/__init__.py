@@ -138,5 +138,5 @@ def _digest(parts: tuple[tuple[np.ndarray, np.ndarray], ...]) -> str:
     digest = hashlib.sha256()
     for part in parts:
         for array in part:
-            digest.update(np.ascontiguousarray(array))
+            digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:16]

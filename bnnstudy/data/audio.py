@@ -3,7 +3,7 @@
 import hashlib
 import os
 import wave
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def read(name: str, root: Path) -> tuple[Parts, str]:
     _require_complete(files, SOURCES[name], folder)
     order = sorted(files, key=lambda key: (key[2], key[0], key[1]))
     digest = hashlib.sha256()
-    features = np.concatenate(list(_features(order, files, digest)))
+    features = np.concatenate(list(_features(order, files, digest.update)))
     labels = np.array([digit for digit, _, _ in order], dtype=np.uint8)
     takes = np.array([take for _, _, take in order])
     test, validation = takes < 5, (takes >= 5) & (takes < 10)
@@ -98,13 +98,15 @@ def _triangles(frequencies: np.ndarray) -> np.ndarray:
 
 
 def _features(
-    order: list[tuple[int, str, int]], files: dict[tuple[int, str, int], Path], digest
+    order: list[tuple[int, str, int]],
+    files: dict[tuple[int, str, int], Path],
+    update: Callable[[memoryview], object],
 ) -> Iterable[np.ndarray]:
     # In portions, so that 30,000 recordings fit into memory as well.
     for start in range(0, len(order), 500):
         recordings = [_read(files[key]) for key in order[start : start + 500]]
         for recording in recordings:
-            digest.update(recording)
+            update(recording.data)
         yield log_mel(np.stack([_one_second(recording) for recording in recordings]))
 
 

@@ -4,8 +4,12 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from torchvision.datasets import CIFAR10, MNIST
 
 Parts = tuple[tuple[np.ndarray, np.ndarray], ...]
 """(images, labels) for training, validation and test."""
@@ -156,7 +160,9 @@ def _from_torchvision(name: str, root: Path) -> list[np.ndarray]:
     return arrays
 
 
-def _files(kind: type, root: Path) -> list[tuple[Path, Callable[[Path], bool]]]:
+def _files(
+    kind: "type[MNIST] | type[CIFAR10]", root: Path
+) -> list[tuple[Path, Callable[[Path], bool]]]:
     """torchvision's files of a data set, each with what tells whether it is whole."""
 
     def sums(md5: str) -> Callable[[Path], bool]:

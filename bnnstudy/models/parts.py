@@ -39,13 +39,17 @@ def conv(
     real: bool = False,
 ) -> nn.Module:
     """A convolution without bias that keeps the image's size (over `stride`): binary, or real."""
-    geometry = {"stride": stride, "padding": size // 2, "bias": False}
+    padding = size // 2
     if real or not config.binary_weights:
-        return nn.Conv2d(inputs, outputs, size, **geometry)
-    return BinaryConv2d(inputs, outputs, size, **geometry, **_kind(config))
+        return nn.Conv2d(inputs, outputs, size, stride, padding, bias=False)
+    return BinaryConv2d(inputs, outputs, size, stride, padding, bias=False, **_kind(config))
 
 
-def norm(config: RunConfig, channels: int, layer: type = nn.BatchNorm1d) -> nn.Module:
+def norm(
+    config: RunConfig,
+    channels: int,
+    layer: type[nn.BatchNorm1d] | type[nn.BatchNorm2d] = nn.BatchNorm1d,
+) -> nn.Module:
     """A batch norm with the configuration's momentum and epsilon."""
     return layer(channels, eps=config.batch_norm_eps, momentum=config.batch_norm_momentum)
 

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.optim.optimizer import ParamsT
 
 from bnnstudy.optim.filtering import require_signs
 from bnnstudy.optim.grouped import GroupedOptimizer
@@ -31,7 +32,7 @@ class Bop(GroupedOptimizer):
     Source: Helwegen et al. 2019, Algorithm 2.
     """
 
-    def __init__(self, params, threshold: float = 1e-8, gamma: float = 1e-4):
+    def __init__(self, params: ParamsT, threshold: float = 1e-8, gamma: float = 1e-4):
         super().__init__(params, {"lr": 1.0, "threshold": threshold, "gamma": gamma})
 
     def add_param_group(self, param_group: dict) -> None:

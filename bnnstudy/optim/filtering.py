@@ -1,15 +1,21 @@
 """The filter view: a weight is ±1, and a filtered gradient decides its sign. No latent weight."""
 
 import math
+from collections.abc import Iterable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
+from torch.optim.optimizer import ParamsT
 
 from bnnstudy import binarize, filters
 from bnnstudy.optim.grouped import GroupedOptimizer
 
 MAX_ORDER = 8
 """Highest order of a `LinearFilter`, which keeps one buffer of a weight's size for each order."""
+
+Coefficients = Sequence[float] | np.ndarray
+"""One side of a filter, as `scipy.signal` gives and takes it."""
 
 
 class FilterOptimizer(GroupedOptimizer):
@@ -39,7 +45,13 @@ class FilterOptimizer(GroupedOptimizer):
     Source: Quist et al. 2023, Eq 11-13.
     """
 
-    def __init__(self, params, alpha: float, gamma: float = 0.1, initial_state=None):
+    def __init__(
+        self,
+        params: ParamsT,
+        alpha: float,
+        gamma: float = 0.1,
+        initial_state: Iterable[Tensor] | None = None,
+    ):
         super().__init__(params, {"lr": 1.0, "alpha": alpha, "gamma": gamma})
         if initial_state is None:
             return
@@ -110,7 +122,7 @@ class LinearFilter(GroupedOptimizer):
     Source: Quist et al. 2023, Eq 14.
     """
 
-    def __init__(self, params, b, a):
+    def __init__(self, params: ParamsT, b: Coefficients, a: Coefficients):
         super().__init__(params, {"b": b, "a": a})
 
     def add_param_group(self, param_group: dict) -> None:
@@ -142,7 +154,7 @@ class LinearFilter(GroupedOptimizer):
         torch._foreach_sign_(weights)
 
 
-def _normalised(b, a) -> tuple[list[float], list[float]]:
+def _normalised(b: Coefficients, a: Coefficients) -> tuple[list[float], list[float]]:
     b, a = [float(c) for c in b], [float(c) for c in a]
     if not b or not any(b):
         raise ValueError(f"b must have a coefficient that is not 0, got {b!r}")
@@ -159,7 +171,7 @@ def _normalised(b, a) -> tuple[list[float], list[float]]:
     return b, a
 
 
-def require_signs(weights: list[Tensor]) -> None:
+def require_signs(weights: Iterable[Tensor]) -> None:
     """Refuses weights that are not all ±1.
 
     Raises:

@@ -1,5 +1,8 @@
 """What our optimizers share: the walk over parameter groups, so that each one is only its update."""
 
+from collections.abc import Callable
+from typing import overload
+
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
@@ -8,8 +11,14 @@ from torch.optim import Optimizer
 class GroupedOptimizer(Optimizer):
     """An optimizer that updates the parameters of a group together; subclasses write `_update`."""
 
+    @overload
+    def step(self, closure: None = None) -> None: ...
+
+    @overload
+    def step(self, closure: Callable[[], float]) -> float: ...
+
     @torch.no_grad()
-    def step(self, closure=None):
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:
         """One update of all parameters that have a gradient; returns the closure's loss, if any."""
         loss = None
         if closure is not None:

@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.optim.optimizer import ParamsT
 
 from bnnstudy.optim.grouped import GroupedOptimizer
 
@@ -29,7 +30,7 @@ class LatentSGD(GroupedOptimizer):
     Source: Quist et al. 2023, Eq 1-5.
     """
 
-    def __init__(self, params, lr: float, gamma: float = 0.1, weight_decay: float = 0.0):
+    def __init__(self, params: ParamsT, lr: float, gamma: float = 0.1, weight_decay: float = 0.0):
         super().__init__(params, {"lr": lr, "gamma": gamma, "weight_decay": weight_decay})
 
     def add_param_group(self, param_group: dict) -> None:

@@ -7,6 +7,8 @@ Symbols: epsilon learning rate, lambda_ weight decay, w latent weight, m momentu
 gradient, theta binary weight.
 """
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor
 
@@ -73,7 +75,7 @@ class DirectFormTwin:
 class LinearFilterTwin:
     """Eq 14 of paper B, read off as it stands: all earlier inputs and outputs are kept."""
 
-    def __init__(self, theta0: Tensor, b, a):
+    def __init__(self, theta0: Tensor, b: Iterable[float], a: Iterable[float]):
         self.theta = theta0.clone()
         self.b, self.a = list(b), list(a)
         self.inputs: list[Tensor] = []
@@ -81,8 +83,9 @@ class LinearFilterTwin:
 
     def step(self, gradient: Tensor) -> Tensor:
         self.inputs.insert(0, gradient)
-        y = sum(b_k * x for b_k, x in zip(self.b, self.inputs, strict=False))
-        y = y - sum(a_k * x for a_k, x in zip(self.a[1:], self.outputs, strict=False))
+        zero = torch.zeros_like(gradient)
+        y = sum((b_k * x for b_k, x in zip(self.b, self.inputs, strict=False)), zero)
+        y = y - sum((a_k * x for a_k, x in zip(self.a[1:], self.outputs, strict=False)), zero)
         y = y / self.a[0]
         self.outputs.insert(0, y)
         self.theta = torch.where(y == 0, self.theta, -sign(y))

@@ -1,15 +1,43 @@
 """One table of optimizers by name: paper A's seven are torch's own; none is written again."""
 
-from collections.abc import Iterable
+from collections.abc import Callable
+from typing import Protocol, cast
 
 import torch
 from torch.optim import Optimizer
+from torch.optim.optimizer import ParamsT
 
 from bnnstudy.optim.bop import Bop
 from bnnstudy.optim.filtering import FilterOptimizer
 from bnnstudy.optim.latent import LatentSGD
 
-TORCH = {
+
+class Numbers(Protocol):
+    """What the optimizers read of a configuration."""
+
+    @property
+    def lr(self) -> float: ...
+
+    @property
+    def momentum(self) -> float: ...
+
+    @property
+    def betas(self) -> tuple[float, float]: ...
+
+    @property
+    def weight_decay(self) -> float: ...
+
+    @property
+    def gamma(self) -> float: ...
+
+    @property
+    def alpha(self) -> float: ...
+
+    @property
+    def threshold(self) -> float: ...
+
+
+TORCH: dict[str, Callable[[ParamsT, Numbers], Optimizer]] = {
     "sgd": lambda params, c: torch.optim.SGD(params, c.lr, weight_decay=c.weight_decay),
     "momentum": lambda params, c: torch.optim.SGD(
         params, c.lr, momentum=c.momentum, weight_decay=c.weight_decay
@@ -26,7 +54,7 @@ TORCH = {
 }
 """The seven optimizers of paper A, Table 2, as (parameters, configuration) -> optimizer."""
 
-OURS = {
+OURS: dict[str, Callable[[ParamsT, Numbers], Optimizer]] = {
     "latent_sgd": lambda params, c: LatentSGD(params, c.lr, c.gamma, c.weight_decay),
     "filter": lambda params, c: FilterOptimizer(params, c.alpha, c.gamma),
     "bop": lambda params, c: Bop(params, c.threshold, c.gamma),
@@ -34,7 +62,7 @@ OURS = {
 """The two views of paper B, and Bop. `filter` and `bop` need weights that are ±1."""
 
 
-def build(name: str, params: Iterable, config) -> Optimizer:
+def build(name: str, params: ParamsT, config: Numbers) -> Optimizer:
     """The optimizer called `name` over `params`, with the numbers of `config`.
 
     Args:
@@ -47,4 +75,5 @@ def build(name: str, params: Iterable, config) -> Optimizer:
     table = {**TORCH, **OURS}
     if name not in table:
         raise ValueError(f"optimizer must be one of {', '.join(table)}; got {name!r}")
-    return table[name](list(params), config)
+    # mypy takes the list for one of all three kinds of items; it is of one kind, as `params` is.
+    return table[name](cast(ParamsT, list(params)), config)

@@ -1,5 +1,7 @@
 """The studies: one file a finding, with the claims it decides and its arms; `ledger()` gathers all."""
 
+import os
+
 from bnnstudy import records, sweeps
 from bnnstudy.claims import Claim, Verdict, decide
 from bnnstudy.studies import (
@@ -63,7 +65,7 @@ def ledger() -> tuple[Claim, ...]:
     return tuple(claim for study in STUDIES.values() for claim in study.claims)
 
 
-def verdicts(results=None) -> list[Verdict]:
+def verdicts(results: str | os.PathLike | None = None) -> list[Verdict]:
     """The verdict of every claim in the ledger, from the records under `results` (None: the default).
 
     Raises:
@@ -77,7 +79,7 @@ def verdicts_of(study: Study, runs: list[dict]) -> list[Verdict]:
     return [decide(claim, runs) for claim in study.claims]
 
 
-def recorded(study: Study, results=None) -> list[dict]:
+def recorded(study: Study, results: str | os.PathLike | None = None) -> list[dict]:
     """The records of a study's present arms, at every preset."""
     place = records.DEFAULT_RESULTS if results is None else results
     return [run for preset in study.arms for run in sweeps.recorded(study, preset, place)]

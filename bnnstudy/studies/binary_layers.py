@@ -1,5 +1,7 @@
 """What is binary in a binary network, and what the surrogate gradient does. Groundwork, our claims."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,7 +18,7 @@ class WeightCheck:
 
     name = "weights"
 
-    def __init__(self, layers: list[torch.nn.Module]):
+    def __init__(self, layers: Sequence[BinaryLinear | BinaryConv2d]):
         self._layers = layers
 
     def before(self, step: int) -> None:
@@ -43,7 +45,7 @@ class WeightCheck:
         """Nothing was kept."""
 
 
-def binary_layers_of(model: torch.nn.Module) -> list[torch.nn.Module]:
+def binary_layers_of(model: torch.nn.Module) -> list[BinaryLinear | BinaryConv2d]:
     """The layers of a model that have binary weights."""
     return [layer for layer in model.modules() if isinstance(layer, BinaryLinear | BinaryConv2d)]
 
@@ -109,12 +111,12 @@ CLAIMS = (
 )
 
 
-def _arms(preset: str, **sizes) -> tuple[Arm, ...]:
-    base = {"preset": preset, "activation": "sign", "clamp": True, "lr": 1e-2, **sizes}
+def _arms(sizes: RunConfig) -> tuple[Arm, ...]:
+    base = replace(sizes, activation="sign", clamp=True, lr=1e-2)
     return tuple(
         Arm(
             name=name,
-            config=RunConfig(activation_surrogate=name, **base),
+            config=replace(base, activation_surrogate=name),
             measure=fit_and_check,
         )
         for name in ("identity", "clip", "approx", "ede")
@@ -126,8 +128,10 @@ STUDY = Study(
     title="What is binary here",
     claims=CLAIMS,
     arms={
-        "quick": _arms("quick", batch_size=50, epochs=15),
-        "desk": _arms("desk", dataset="mnist", train_size=15_000, width=256, epochs=8),
+        "quick": _arms(RunConfig(preset="quick", batch_size=50, epochs=15)),
+        "desk": _arms(
+            RunConfig(preset="desk", dataset="mnist", train_size=15_000, width=256, epochs=8)
+        ),
     },
     seeds={"quick": 5, "desk": 8},
 )

@@ -34,15 +34,30 @@ MIDDLES = {
 """Where the search for a rate begins, in steps of sqrt(10); it goes on until the best is inside."""
 
 
-def _difference(id, source, text, arm: Side, control: Side, *, paper="A", value=None, **contrast):
-    contrast = {"kind": "difference", "metric": "test_accuracy", "margin": 0.2, **contrast}
+def _difference(
+    id: str,
+    source: str,
+    text: str,
+    arm: Side,
+    control: Side,
+    *,
+    paper: str = "A",
+    value: str | None = None,
+    kind: str = "difference",
+    metric: str = "test_accuracy",
+    margin: float = 0.2,
+    unit: str = Contrast.unit,
+    scale: float = Contrast.scale,
+) -> Claim:
     return Claim(
         id=id,
         paper=paper,
         source=source,
         text=text,
         paper_value=value,
-        contrast=Contrast(arm=arm, control=control, **contrast),
+        contrast=Contrast(
+            kind=kind, metric=metric, arm=arm, control=control, margin=margin, unit=unit, scale=scale
+        ),
     )
 
 
@@ -190,14 +205,9 @@ CLAIMS = (
 )
 
 
-def _arms(preset: str, optimizers: tuple[str, ...], tuned: dict, **sizes) -> tuple[Arm, ...]:
-    binary = RunConfig(
-        preset=preset,
-        surrogate="clip",
-        clamp=True,
-        schedule="exponential",
-        batch_norm_momentum=0.15,
-        **sizes,
+def _arms(sizes: RunConfig, optimizers: tuple[str, ...], tuning_seeds: int = 1) -> tuple[Arm, ...]:
+    binary = replace(
+        sizes, surrogate="clip", clamp=True, schedule="exponential", batch_norm_momentum=0.15
     )
     both = binary_activations(binary)
     networks = {
@@ -212,20 +222,19 @@ def _arms(preset: str, optimizers: tuple[str, ...], tuned: dict, **sizes) -> tup
             if "hardtanh" in network and name not in ("sgd", "momentum", "adam"):
                 continue
             named = replace(config, optimizer=name)
-            arms.append(_arm(f"{network} {name}", named, MIDDLES[rates][name], tuned))
+            arms.append(_arm(f"{network} {name}", named, MIDDLES[rates][name], tuning_seeds))
             if network in (BINARY, BINARY_BOTH) and name in MIDDLES[CONTROL]:
                 middle = MIDDLES[CONTROL][name]
-                arms.append(
-                    _arm(f"{network} {name}{CONTROL}", batch_norm_on_adam(named), middle, tuned)
-                )
+                control = batch_norm_on_adam(named)
+                arms.append(_arm(f"{network} {name}{CONTROL}", control, middle, tuning_seeds))
                 if name == "sgd":
                     apart = batch_norm_at_own_rate(named)
-                    arms.append(_arm(f"{network} {name}{OWN_RATE}", apart, middle, tuned))
+                    arms.append(_arm(f"{network} {name}{OWN_RATE}", apart, middle, tuning_seeds))
     return tuple(arms)
 
 
-def _arm(name: str, config: RunConfig, middle: float, tuned: dict) -> Arm:
-    return Arm(name=name, config=config, tuned=Tuned(field="lr", grid=_around(middle), **tuned))
+def _arm(name: str, config: RunConfig, middle: float, seeds: int) -> Arm:
+    return Arm(name=name, config=config, tuned=Tuned(field="lr", grid=_around(middle), seeds=seeds))
 
 
 STUDY = Study(
@@ -233,11 +242,13 @@ STUDY = Study(
     title="Which optimizer for binary weights?",
     claims=CLAIMS,
     arms={
-        "quick": _arms("quick", ("sgd", "momentum", "adam"), {}, batch_size=50, epochs=8),
+        "quick": _arms(RunConfig(preset="quick", batch_size=50, epochs=8), ("sgd", "momentum", "adam")),
         "desk": _arms(
-            "desk", OPTIMIZERS, {"seeds": 2}, dataset="mnist", train_size=20_000, width=256, epochs=10
+            RunConfig(preset="desk", dataset="mnist", train_size=20_000, width=256, epochs=10),
+            OPTIMIZERS,
+            tuning_seeds=2,
         ),
-        "paper": _arms("paper", OPTIMIZERS, {}, dataset="mnist", width=2048, epochs=250),
+        "paper": _arms(RunConfig(preset="paper", dataset="mnist", width=2048, epochs=250), OPTIMIZERS),
     },
     seeds={"quick": 8, "desk": 8, "paper": 5},
 )

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from pathlib import Path
 
+from torch import nn
+
 from bnnstudy import data, training
 from bnnstudy.claims import Claim, Contrast
 from bnnstudy.config import RunConfig
@@ -22,17 +24,17 @@ def fit_with_shadows(
 ) -> dict:
     """`training.fit`, with the other forms of the optimizer on the same gradients."""
 
-    def make(stage: RunConfig, model, steps: int) -> Shadows:
+    def make(stage: RunConfig, model: nn.Module, steps: int) -> Shadows:
         weights = observed_weights(model)
         return Shadows(stage, weights, steps, lambda i: schedule_factor(stage.schedule, i, steps))
 
     return training.fit(config, dataset, device=device, observers=[make], checkpoint=checkpoint)
 
 
-def _exact(id: str, paper: str, source: str, text: str, arm: str, shadow: str, **more) -> Claim:
+def _exact(id: str, paper: str, source: str, text: str, arm: str, shadow: str) -> Claim:
     metric = f"shadows.{shadow}"
     contrast = Contrast(kind="exact", metric=metric, arm=arm, unit="signs that differ", scale=1.0)
-    return Claim(id=id, paper=paper, source=source, text=text, contrast=contrast, **more)
+    return Claim(id=id, paper=paper, source=source, text=text, contrast=contrast)
 
 
 CLAIMS = (
@@ -129,11 +131,11 @@ CLAIMS = (
 )
 
 
-def _arms(preset: str, **sizes) -> tuple[Arm, ...]:
+def _arms(sizes: RunConfig) -> tuple[Arm, ...]:
     # Magnitude plays no part: no mask on the weights, no scaling, no clamp.
     base = zero_start(
-        RunConfig(
-            preset=preset,
+        replace(
+            sizes,
             activation="sign",
             activation_surrogate="approx",
             surrogate="identity",
@@ -145,7 +147,6 @@ def _arms(preset: str, **sizes) -> tuple[Arm, ...]:
             real_lr=3e-3,
             loss="cross_entropy",
             precision="float64",
-            **sizes,
         )
     )
     cosine = replace(base, schedule="cosine")
@@ -168,8 +169,8 @@ STUDY = Study(
     title="Two views of one optimizer",
     claims=CLAIMS,
     arms={
-        "quick": _arms("quick", width=64, batch_size=50, epochs=22),
-        "desk": _arms("desk", dataset="mnist", width=256, epochs=2),
+        "quick": _arms(RunConfig(preset="quick", width=64, batch_size=50, epochs=22)),
+        "desk": _arms(RunConfig(preset="desk", dataset="mnist", width=256, epochs=2)),
     },
     seeds={"quick": 3, "desk": 5},
 )
