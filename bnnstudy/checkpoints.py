@@ -4,12 +4,13 @@ A checkpoint is no record: it is tied to the code, data and torch that made it; 
 or is damaged the run starts anew. It holds plain values and tensors, written at once or not at all.
 """
 
+import contextlib
 import hashlib
 import io
 import os
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -25,27 +26,37 @@ EVERY = 30.0
 class Checkpoint:
     """The checkpoint of one run, at `file`.
 
-    Args:
-        file: where it is; its folder is made when it is first written.
-        config, data, device: of the run: another run's checkpoint is not used.
+    Attributes:
+        earlier: seconds that earlier sittings spent on the run, once it is loaded; 0 if it is new.
     """
 
-    def __init__(self, file: str | os.PathLike, config: RunConfig, data: str, device: str):
+    def __init__(self, file: str | os.PathLike):
         self.file = Path(file)
+        self.earlier = 0.0
+        self._run: dict = {}
+        self._begun = self._written = time.monotonic()
+        self._warned = False
+
+    def load(self, config: RunConfig, data: str, device: str, observers: Sequence[str]) -> dict | None:
+        """The state that was saved last; None, with a warning, if there is none that fits this run.
+
+        Args:
+            config, data, device, observers: what the run is; another one's checkpoint is not used.
+        """
         self._run = {
             "config": configuration.plain(config),
             "data": data,
             "device": device,
+            "observers": list(observers),
             "source": records.source_fingerprint(),
             "torch": str(torch.__version__),
         }
-        self._written, self._warned = time.monotonic(), False
-
-    def load(self) -> dict | None:
-        """The state that was saved last; None, with a warning, if there is none that fits this run."""
         try:
             content = self.file.read_bytes()
         except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            warnings.warn(f"{self.file} cannot be read ({error}): the run starts anew", stacklevel=2)
             return None
         digest, _, payload = content.partition(b"\n")
         if hashlib.sha256(payload).hexdigest().encode() != digest:
@@ -57,6 +68,7 @@ class Checkpoint:
                 f"{self.file} is of another run, code or torch: the run starts anew", stacklevel=2
             )
             return None
+        self.earlier = saved["seconds"]
         return saved["state"]
 
     def save(self, state: Callable[[], dict]) -> None:
@@ -64,22 +76,28 @@ class Checkpoint:
 
         A folder that takes no checkpoint is no reason to stop a run: there is a warning, once.
         """
-        if time.monotonic() - self._written < EVERY:
+        now = time.monotonic()
+        if now - self._written < EVERY:
             return
+        self._written = now
+        seconds = self.earlier + now - self._begun
         stream = io.BytesIO()
-        torch.save({"run": self._run, "state": state()}, stream)
+        torch.save({"run": self._run, "seconds": seconds, "state": state()}, stream)
         payload = stream.getvalue()
         digest = hashlib.sha256(payload).hexdigest().encode()
         try:
             records.write_atomically(self.file, digest + b"\n" + payload)
         except OSError as error:
-            if self._warned:
-                return
+            if not self._warned:
+                warnings.warn(f"no checkpoint: {error}; the run goes on without", stacklevel=2)
             self._warned = True
-            warnings.warn(f"no checkpoint: {error}; the run goes on without", stacklevel=2)
-        self._written = time.monotonic()
+
+    def remove(self) -> None:
+        """Remove the file, if it is there."""
+        with contextlib.suppress(OSError):
+            self.file.unlink()
 
 
-def path(record: Path) -> Path:
-    """Where the checkpoint of a run lies while its record is not written yet: beside it."""
-    return record.with_suffix(".checkpoint")
+def beside(record: Path) -> Checkpoint:
+    """The checkpoint of a run whose record is not written yet: it lies where the record will."""
+    return Checkpoint(record.with_suffix(".checkpoint"))

@@ -2,21 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from bnnstudy.claims import Claim
 from bnnstudy.config import RunConfig
 
 if TYPE_CHECKING:
+    from bnnstudy.checkpoints import Checkpoint
     from bnnstudy.data import Dataset
 
 
 class Measure(Protocol):
-    """What a run does; `checkpoint` is a file for `training.fit`."""
+    """What a run does; `checkpoint` is for `training.fit`."""
 
     def __call__(
-        self, config: RunConfig, dataset: "Dataset", /, *, device: str, checkpoint: Path | None
+        self, config: RunConfig, dataset: "Dataset", /, *, device: str, checkpoint: "Checkpoint | None"
     ) -> dict: ...
 
 

@@ -197,17 +197,17 @@ def _work(k: int, job: _Job, place: Place) -> tuple[int, dict]:
     dataset = data.load(config.dataset, place.data, train_size=config.train_size, device=place.device)
     measure = job.arm.measure or training.fit
     file = _file(job, place)
-    checkpoint = checkpoints.path(file)
+    checkpoint = checkpoints.beside(file)
     result = measure(config, dataset, device=place.device, checkpoint=checkpoint)
     origin = records.provenance(
         device=devices.device_name(place.device),
-        seconds=time.perf_counter() - start,
+        seconds=checkpoint.earlier + time.perf_counter() - start,
         precision=config.precision,
         data=dataset.fingerprint,
     )
     record = records.make(job.study, job.arm.name, config, result, origin)
     records.save(record, file)
-    checkpoint.unlink(missing_ok=True)
+    checkpoint.remove()
     return k, record
 
 

@@ -31,7 +31,7 @@ def fit(
     device: str | torch.device = "cpu",
     observers: Sequence[MakeObserver] = (),
     progress: bool = False,
-    checkpoint: str | os.PathLike | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> dict:
     """Train the network that `config` describes and measure it after each epoch.
 
@@ -44,8 +44,8 @@ def fit(
         device: a torch device.
         observers: what else to measure; each adds its report to the result, under its name.
         progress: show a bar over epochs (quiet where the error stream is no terminal).
-        checkpoint: a file to go on from, written after an epoch when the last time is half a minute
-            ago (`bnnstudy.checkpoints`). A run that was cut anywhere ends with the same result, bit
+        checkpoint: a `bnnstudy.checkpoints.Checkpoint` to go on from, written after an epoch when the
+            last time is half a minute ago. A run that was cut anywhere ends with the same result, bit
             for bit on a CPU, as one that was not. The file stays: remove it when the result is safe.
 
     Returns:
@@ -65,17 +65,19 @@ def fit(
         )
     with devices.one_thread(device):
         run = _Run(config, dataset, torch.device(device), observers)
-        saved = Checkpoint(checkpoint, config, dataset.fingerprint, str(device)) if checkpoint else None
-        if saved and (state := saved.load()):
-            run.load_state_dict(state)
+        if checkpoint:
+            names = [observer.name for observer in run.observers]
+            state = checkpoint.load(config, dataset.fingerprint, str(device), names)
+            if state:
+                run.load_state_dict(state)
         done = len(run.curves["train_loss"])
         quiet = None if progress else True
         with tqdm(total=config.epochs, initial=done, unit="epoch", leave=False, disable=quiet) as bar:
             while not run.finished:
                 run.epoch()
                 bar.update()
-                if saved:
-                    saved.save(run.state_dict)
+                if checkpoint:
+                    checkpoint.save(run.state_dict)
         return run.result()
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from bnnstudy import checkpoints, records, training, tricks
+from bnnstudy.checkpoints import Checkpoint
 from bnnstudy.config import RunConfig, Stage
 from bnnstudy.studies import two_views
 
@@ -80,28 +81,30 @@ def test_a_run_cut_anywhere_and_resumed_equals_an_undisturbed_one(digits, tmp_pa
     # Cut again and again, each time somewhere in what is left, until nothing is.
     while cuts < 4:
         try:
-            training.fit(config, digits, observers=[cut_at(draw.randint(1, steps))], checkpoint=file)
+            training.fit(
+                config, digits, observers=[cut_at(draw.randint(1, steps))], checkpoint=Checkpoint(file)
+            )
             break
         except Cut:
             cuts += 1
     assert cuts
-    assert training.fit(config, digits, observers=[never], checkpoint=file) == undisturbed
+    assert training.fit(config, digits, observers=[never], checkpoint=Checkpoint(file)) == undisturbed
 
 
 def test_a_run_goes_on_from_its_checkpoint_and_does_not_start_anew(digits, tmp_path):
     file, seen = tmp_path / "run.checkpoint", []
     epochs = len(digits.train) // 100
     with pytest.raises(Cut):
-        training.fit(SMALL, digits, observers=[cut_at(4 * epochs + 3)], checkpoint=file)
+        training.fit(SMALL, digits, observers=[cut_at(4 * epochs + 3)], checkpoint=Checkpoint(file))
 
     class Counter(cut_at(-1)):
         def after(self, at):
             seen.append(at)
 
-    training.fit(SMALL, digits, observers=[Counter], checkpoint=file)
+    training.fit(SMALL, digits, observers=[Counter], checkpoint=Checkpoint(file))
     assert seen == list(range(4 * epochs + 1, 6 * epochs + 1))
     # And a finished one is only measured.
-    assert training.fit(SMALL, digits, observers=[Counter], checkpoint=file)["best_epoch"]
+    assert training.fit(SMALL, digits, observers=[Counter], checkpoint=Checkpoint(file))["best_epoch"]
     assert len(seen) == 2 * epochs
 
 
@@ -122,16 +125,16 @@ def test_observers_that_count_go_on_counting(digits, tmp_path):
     training.evaluate = fail_late
     try:
         with pytest.raises(Cut):
-            two_views.fit_with_shadows(config, digits, checkpoint=file)
+            two_views.fit_with_shadows(config, digits, checkpoint=Checkpoint(file))
     finally:
         training.evaluate = evaluate
     assert file.exists()
-    assert two_views.fit_with_shadows(config, digits, checkpoint=file) == undisturbed
+    assert two_views.fit_with_shadows(config, digits, checkpoint=Checkpoint(file)) == undisturbed
 
 
 def interrupted(digits, file, config=SMALL):
     with pytest.raises(Cut):
-        training.fit(config, digits, observers=[cut_at(30)], checkpoint=file)
+        training.fit(config, digits, observers=[cut_at(30)], checkpoint=Checkpoint(file))
     return file
 
 
@@ -140,7 +143,7 @@ def test_a_damaged_checkpoint_is_not_used(digits, tmp_path, keep):
     file = interrupted(digits, tmp_path / "run.checkpoint")
     file.write_bytes(file.read_bytes()[:keep])
     with pytest.warns(UserWarning, match=r"run\.checkpoint is damaged: the run starts anew"):
-        result = training.fit(SMALL, digits, observers=[cut_at(-1)], checkpoint=file)
+        result = training.fit(SMALL, digits, observers=[cut_at(-1)], checkpoint=Checkpoint(file))
     assert result == training.fit(SMALL, digits, observers=[cut_at(-1)])
 
 
@@ -150,7 +153,7 @@ def test_one_flipped_bit_is_damage(digits, tmp_path):
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
     with pytest.warns(UserWarning, match="is damaged"):
-        training.fit(SMALL, digits, observers=[cut_at(-1)], checkpoint=file)
+        training.fit(SMALL, digits, observers=[cut_at(-1)], checkpoint=Checkpoint(file))
 
 
 @pytest.mark.parametrize(
@@ -166,7 +169,7 @@ def test_a_checkpoint_of_another_run_code_or_torch_is_not_used(digits, tmp_path,
     file = interrupted(digits, tmp_path / "run.checkpoint")
     config = change(monkeypatch)
     with pytest.warns(UserWarning, match="is of another run, code or torch: the run starts anew"):
-        training.fit(config, digits, observers=[cut_at(-1)], checkpoint=file)
+        training.fit(config, digits, observers=[cut_at(-1)], checkpoint=Checkpoint(file))
 
 
 def test_short_runs_write_none_and_a_folder_that_takes_none_stops_no_run(digits, tmp_path, monkeypatch):
@@ -174,9 +177,38 @@ def test_short_runs_write_none_and_a_folder_that_takes_none_stops_no_run(digits,
     nowhere.touch()
     message = r"no checkpoint: .*run\.checkpoint cannot be written .*; the run goes on without"
     with pytest.warns(UserWarning, match=message) as warned:
-        result = training.fit(SMALL, digits, checkpoint=nowhere / "run.checkpoint")
+        result = training.fit(SMALL, digits, checkpoint=Checkpoint(nowhere / "run.checkpoint"))
     assert len(warned) == 1
     assert result == training.fit(SMALL, digits)
     monkeypatch.setattr(checkpoints, "EVERY", 1e9)
-    training.fit(SMALL, digits, checkpoint=tmp_path / "run.checkpoint")
+    training.fit(SMALL, digits, checkpoint=Checkpoint(tmp_path / "run.checkpoint"))
     assert not (tmp_path / "run.checkpoint").exists()
+
+
+def test_a_checkpoint_with_other_observers_is_not_used(digits, tmp_path):
+    file = interrupted(digits, tmp_path / "run.checkpoint")
+    with pytest.warns(UserWarning, match="is of another run"):
+        assert training.fit(SMALL, digits, checkpoint=Checkpoint(file)) == training.fit(SMALL, digits)
+
+
+def test_a_folder_in_the_way_stops_no_run(digits, tmp_path):
+    (tmp_path / "run.checkpoint").mkdir()
+    with pytest.warns(UserWarning, match="the run starts anew|goes on without") as warned:
+        training.fit(SMALL, digits, checkpoint=Checkpoint(tmp_path / "run.checkpoint"))
+    assert len(warned) == 2
+
+
+def test_the_seconds_of_earlier_sittings_count(digits, tmp_path, monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(checkpoints.time, "monotonic", lambda: clock[0])
+
+    class Slow(cut_at(30)):
+        def after(self, at):
+            clock[0] += 1.0
+
+    file = tmp_path / "run.checkpoint"
+    with pytest.raises(Cut):
+        training.fit(SMALL, digits, observers=[Slow], checkpoint=Checkpoint(file))
+    second = Checkpoint(file)
+    training.fit(SMALL, digits, observers=[cut_at(-1)], checkpoint=second)
+    assert second.earlier == 2 * (len(digits.train) // 100)

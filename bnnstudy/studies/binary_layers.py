@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import torch
 
 from bnnstudy import data, metrics, training
+from bnnstudy.checkpoints import Checkpoint
 from bnnstudy.claims import Claim, Contrast
 from bnnstudy.config import RunConfig
 from bnnstudy.layers import BinaryConv2d, BinaryLinear
@@ -55,7 +55,7 @@ def fit_and_check(
     dataset: data.Dataset,
     *,
     device: str = "cpu",
-    checkpoint: Path | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> dict:
     """`training.fit`, then a look at every binary weight."""
     return training.fit(

@@ -1,11 +1,11 @@
 """Latent SGD and the filter are one optimizer. Paper B, Eq 1-17 and Figure 7."""
 
 from dataclasses import replace
-from pathlib import Path
 
 from torch import nn
 
 from bnnstudy import data, training
+from bnnstudy.checkpoints import Checkpoint
 from bnnstudy.claims import Claim, Contrast
 from bnnstudy.config import RunConfig
 from bnnstudy.layers import observed_weights
@@ -20,7 +20,7 @@ def fit_with_shadows(
     dataset: data.Dataset,
     *,
     device: str = "cpu",
-    checkpoint: Path | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> dict:
     """`training.fit`, with the other forms of the optimizer on the same gradients."""
 
