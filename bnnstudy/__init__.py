@@ -1,8 +1,8 @@
 """bnnstudy: how binary neural networks are optimised, reproduced from two papers and measured.
 
 Rooms, from the ground up: `config`, `binarize`, `filters`, `data`, `losses`, `schedules`, `devices`;
-`metrics`, `records`, `claims`, `layers`, `optim`; `models`, `tricks`, `shadows`, `checkpoints`, `steps`;
-`study`, `training`; `tuning`; `sweeps`; `studies`; `tables`, `plotting` and the command line.
+`metrics`, `records`, `claims`, `layers`, `optim`; `models`, `tricks`, `shadows`, `checkpoints`,
+`steps`; `study`, `training`; `tuning`; `sweeps`; `studies`; `tables`, `plotting` and the command line.
 """
 
 import importlib
