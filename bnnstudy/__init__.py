@@ -1,8 +1,9 @@
 """bnnstudy: how binary neural networks are optimised, reproduced from two papers and measured.
 
-Rooms, from the ground up: `config`, `binarize`, `filters`, `data`, `losses`, `schedules`, `devices`;
-`metrics`, `records`, `claims`, `layers`, `optim`; `models`, `tricks`, `shadows`, `checkpoints`,
-`steps`; `study`, `training`; `tuning`; `sweeps`; `studies`; `tables`, `plotting` and the command line.
+Rooms, from the ground up: `rules`, `binarize`, `filters`, `data`, `losses`, `schedules`, `devices`;
+`config`, `metrics`, `layers`, `optim`; `records`, `claims`, `models`, `tricks`, `shadows`, `steps`;
+`checkpoints`; `study`, `training`; `tuning`; `sweeps`; `studies`; `tables`, `plotting` and the
+command line.
 """
 
 import importlib

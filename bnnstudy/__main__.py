@@ -41,13 +41,13 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--seeds", type=_count, metavar="N", help="final seeds (default: the preset's)")
     run.add_argument("--device", default="auto", choices=DEVICES)
     run.add_argument("--workers", type=_count, metavar="N", help="processes (default: one a core)")
-    run.add_argument("--data", type=Path, metavar="DIR", help="where data is (or BNNSTUDY_DATA)")
+    run.add_argument("--data", type=_folder, metavar="DIR", help="where data is (or BNNSTUDY_DATA)")
     run.set_defaults(command=_run)
     report = commands.add_parser("report", help="the verdict of each claim", allow_abbrev=False)
     report.add_argument("--json", action="store_true", help="one object for each claim")
     report.set_defaults(command=_report)
     for command in (run, report):
-        command.add_argument("--results", type=Path, metavar="DIR", help="where records are")
+        command.add_argument("--results", type=_folder, metavar="DIR", help="where records are")
     return parser
 
 
@@ -102,6 +102,13 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, got {text!r}")
     return int(text)
+
+
+def _folder(text: str) -> Path:
+    # An empty text, such as a variable that is not set, would be the working folder.
+    if not text:
+        raise argparse.ArgumentTypeError("must be a folder, got ''")
+    return Path(text)
 
 
 def _fail(message: str) -> int:

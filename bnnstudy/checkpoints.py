@@ -62,14 +62,22 @@ class Checkpoint:
         if hashlib.sha256(payload).hexdigest().encode() != digest:
             warnings.warn(f"{self.file} is damaged: the run starts anew", stacklevel=2)
             return None
-        saved = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-        if saved["run"] != self._run:
+        try:
+            saved = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+            run, seconds, state = saved["run"], saved["seconds"], saved["state"]
+        except Exception as error:  # torch, pickle: what it does not load comes in many ways
+            warnings.warn(
+                f"{self.file} cannot be used ({type(error).__name__}): the run starts anew",
+                stacklevel=2,
+            )
+            return None
+        if run != self._run:
             warnings.warn(
                 f"{self.file} is of another run, code or torch: the run starts anew", stacklevel=2
             )
             return None
-        self.earlier = saved["seconds"]
-        return saved["state"]
+        self.earlier = seconds
+        return state
 
     def save(self, state: Callable[[], dict]) -> None:
         """Write what `state()` gives, if the last time is `EVERY` seconds ago.

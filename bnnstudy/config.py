@@ -7,16 +7,20 @@ that lists of runs can be made, hashed and compared at once.
 import dataclasses
 import hashlib
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from bnnstudy import rules
 
 PRESETS = ("quick", "desk", "short", "paper")
 """Names of the presets, from the cheapest to the papers' own settings."""
 
 SCHEMA = 1
 """Version of the configuration's meaning; raised only when an existing field changes its meaning."""
+
+BINARY_OPTIMIZERS = ("filter", "bop")
+"""Optimizers of the filter view: they move weights that are ±1."""
 
 _ALLOWED = {
     "view": ("latent", "filter"),
@@ -25,14 +29,28 @@ _ALLOWED = {
     "precision": ("float32", "float64"),
     "preset": PRESETS,
     "augmentation": ("none", "crop_flip"),
+    "scaling": (None, "mean"),
 }
-_POSITIVE = ("width", "depth", "epochs", "batch_size", "lr", "real_lr", "batch_norm_eps")
-_NOT_NEGATIVE = ("train_size", "weight_decay", "threshold", "init_scale", "seed")
-BINARY_OPTIMIZERS = ("filter", "bop")
-"""Optimizers of the filter view: they move weights that are ±1."""
 
-_ONCE = ("dataset", "train_size", "precision", "preset", "seed", "stages", "epochs")
-_WHOLE = ("train_size", "width", "depth", "epochs", "batch_size", "seed")
+
+_RULES = {
+    **dict.fromkeys(
+        ("dataset", "model", "activation", "surrogate", "activation_surrogate"), rules.NAME
+    ),
+    **dict.fromkeys(("optimizer", "real_optimizer"), rules.NAME),
+    **dict.fromkeys(("binary_weights", "real_first", "real_last", "clamp"), rules.FLAG),
+    **dict.fromkeys(("width", "depth", "epochs"), rules.COUNT),
+    "batch_size": rules.Rule(int, "a whole number of 2 or more (batch norm)", lambda value: value >= 2),
+    "train_size": rules.Rule(int, "a whole number of 0 or more", lambda value: value >= 0),
+    "seed": rules.Rule(int, "a whole number from 0 to 2^63 - 1", lambda value: 0 <= value < 2**63),
+    **dict.fromkeys(("lr", "real_lr", "batch_norm_eps"), rules.POSITIVE),
+    **dict.fromkeys(("weight_decay", "threshold", "init_scale"), rules.NOT_NEGATIVE),
+    **dict.fromkeys(("alpha", "gamma", "batch_norm_momentum"), rules.SHARE),
+    "momentum": rules.MOMENTUM,
+}
+
+_ONCE = ("dataset", "train_size", "model", "width", "depth", "precision", "preset", "seed", "epochs")
+"""What a run has once: no stage can change it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,12 +70,15 @@ class Stage:
     rate: float = 1.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.epochs, int) or self.epochs < 1:
-            raise ValueError(f"epochs of a stage must be 1 or more, got {self.epochs!r}")
-        if not _finite(self.rate) or self.rate <= 0:
-            raise ValueError(f"rate of a stage must be above 0, got {self.rate!r}")
+        rules.COUNT.checked("epochs of a stage", self.epochs)
+        rate = rules.POSITIVE.checked("rate of a stage", self.rate)
+        object.__setattr__(self, "rate", rate)
+        if not isinstance(self.changes, tuple) or not all(
+            isinstance(change, tuple) and len(change) == 2 for change in self.changes
+        ):
+            raise ValueError(f"changes of a stage must be pairs (field, value), got {self.changes!r}")
         for name, _ in self.changes:
-            if name not in RunConfig.__dataclass_fields__ or name in _ONCE:
+            if name not in RunConfig.__dataclass_fields__ or name in (*_ONCE, "stages"):
                 raise ValueError(f"changes of a stage cannot be of {name!r}")
 
 
@@ -130,39 +151,30 @@ class RunConfig:
     def __post_init__(self) -> None:
         for name, allowed in _ALLOWED.items():
             if getattr(self, name) not in allowed:
-                choices = ", ".join(allowed)
+                choices = ", ".join(map(str, allowed))
                 raise ValueError(f"{name} must be one of {choices}; got {getattr(self, name)!r}")
-        for name in _POSITIVE:
-            if not _finite(getattr(self, name)) or getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be above 0, got {getattr(self, name)!r}")
-        for name in _NOT_NEGATIVE:
-            if not _finite(getattr(self, name)) or getattr(self, name) < 0:
-                raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)!r}")
-        for name in _WHOLE:
-            if not isinstance(getattr(self, name), int):
-                raise ValueError(f"{name} must be a whole number, got {getattr(self, name)!r}")
-        for name in ("alpha", "gamma", "batch_norm_momentum"):
-            if not _finite(getattr(self, name)) or not 0 < getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be in (0, 1], got {getattr(self, name)!r}")
+        for name, rule in _RULES.items():
+            object.__setattr__(self, name, rule.checked(name, getattr(self, name)))
         if not isinstance(self.betas, tuple) or len(self.betas) != 2:
             raise ValueError(f"betas must be a tuple of two numbers, got {self.betas!r}")
-        for name, value in (("momentum", self.momentum), *(("betas", b) for b in self.betas)):
-            if not _finite(value) or not 0 <= value < 1:
-                raise ValueError(f"{name} must be in [0, 1), got {value!r}")
-        for name in ("binary_weights", "real_first", "real_last", "clamp"):
-            if not isinstance(getattr(self, name), bool):
-                raise ValueError(f"{name} must be True or False, got {getattr(self, name)!r}")
-        if self.scaling not in (None, "mean"):
-            raise ValueError(f"scaling must be None or 'mean', got {self.scaling!r}")
+        object.__setattr__(self, "betas", tuple(rules.MOMENTUM.checked("betas", b) for b in self.betas))
         self._check_view()
-        if not all(isinstance(stage, Stage) for stage in self.stages):
-            raise ValueError(f"stages must be Stage objects, got {self.stages!r}")
+        self._check_stages()
+
+    def _check_stages(self) -> None:
+        if not isinstance(self.stages, tuple) or not all(isinstance(s, Stage) for s in self.stages):
+            raise ValueError(f"stages must be a tuple of Stage objects, got {self.stages!r}")
         if self.stages and sum(stage.epochs for stage in self.stages) != self.epochs:
             raise ValueError(
                 f"stages must be as long as epochs={self.epochs} together, got {self.stages!r}"
             )
+        self.plan()
 
     def _check_view(self) -> None:
+        if self.real_optimizer in BINARY_OPTIMIZERS:
+            raise ValueError(
+                f"real_optimizer must be one that moves real parameters, got {self.real_optimizer!r}"
+            )
         if (self.view == "filter") != (self.optimizer in BINARY_OPTIMIZERS):
             raise ValueError(
                 f"view 'filter' must be used with an optimizer of {', '.join(BINARY_OPTIMIZERS)}, and "
@@ -260,7 +272,3 @@ def plain(value: object) -> object:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
-
-
-def _finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

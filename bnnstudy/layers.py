@@ -4,7 +4,7 @@ The layers take torch's own arguments, then three more. Arithmetic is *simulated
 stored and multiplied in floating point, as in all training of binary networks.
 """
 
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -236,10 +236,24 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
     return list(binary.values()), list(real.values())
 
 
+Layer = TypeVar("Layer", bound=nn.Module)
+
+
+def twin(layer: Layer) -> Layer:
+    """Marks a real layer that stands where a binary one does in the network that it is the twin of."""
+    object.__setattr__(layer, "twin_parameters", ("weight",))
+    return layer
+
+
 def observed_weights(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The binary weights by name; in a float twin, the weights of its linear layers."""
-    binary, real = split_parameters(model)
-    chosen = {id(p) for p in binary or real if p.dim() > 1}
+    """The binary weights by name; in a float twin, the weights that stand where they do."""
+    marks = ("binary_parameters", "twin_parameters")
+    chosen = {
+        id(getattr(module, name))
+        for module in model.modules()
+        for mark in marks
+        for name in getattr(module, mark, ())
+    }
     return {name: p for name, p in model.named_parameters() if id(p) in chosen}
 
 

@@ -80,7 +80,10 @@ def load(file: Path) -> dict:
         RecordError: naming the file, if it is cut short, edited by hand or of another schema.
     """
     record = _read(file, _PARTS)
-    config = RunConfig.from_dict(record["config"])
+    try:
+        config = RunConfig.from_dict(record["config"])
+    except (TypeError, ValueError) as error:
+        raise RecordError(f"{file} has a configuration that cannot be read: {error}") from error
     if Path(file).name != f"{config.key()}-s{config.seed}.json":
         raise RecordError(f"{file} does not bear the name of its configuration, {config.key()}")
     return record
@@ -205,11 +208,16 @@ def write_atomically(file: Path, content: bytes) -> Path:
 
 
 def remove_litter(folder: Path) -> None:
-    """Remove what killed processes left half-written in `folder`: hidden files an hour old."""
-    for file in Path(folder).glob(f".*{TEMPORARY}"):
-        with contextlib.suppress(OSError):
-            if time.time() - file.stat().st_mtime > LITTER_AGE:
-                file.unlink()
+    """Remove what killed processes left in `folder` and nobody will use.
+
+    That is half-written files an hour old, checkpoints a month old, and those of recorded runs.
+    """
+    for pattern, age in ((f".*{TEMPORARY}", LITTER_AGE), ("*.checkpoint", 720 * LITTER_AGE)):
+        for file in Path(folder).glob(pattern):
+            with contextlib.suppress(OSError):
+                recorded = file.with_suffix(".json").exists()
+                if recorded or time.time() - file.stat().st_mtime > age:
+                    file.unlink()
 
 
 def _text(record: dict) -> str:
@@ -223,7 +231,7 @@ def _text(record: dict) -> str:
 def _read(file: Path, parts: tuple[str, ...]) -> dict:
     try:
         record = json.loads(Path(file).read_text(), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:  # not JSON, or not even text
+    except (ValueError, RecursionError, OSError) as error:  # not JSON, not even text, or no file
         raise RecordError(f"{file} is no complete record ({error}); delete it to run again") from error
     needed = (*parts, "provenance", "digest")
     missing = [part for part in needed if not isinstance(record, dict) or part not in record]

@@ -139,7 +139,9 @@ class _Twin:
         return dict(vars(self.twin))
 
     def load_state_dict(self, state: dict) -> None:
-        vars(self.twin).update(state)
+        device = next(v.device for v in vars(self.twin).values() if isinstance(v, Tensor))
+        moved = {n: v.to(device) if isinstance(v, Tensor) else v for n, v in state.items()}
+        vars(self.twin).update(moved)
 
 
 class _Swapped(_Twin):
@@ -204,7 +206,7 @@ class _Scipy:
         return {"theta": self.theta, "state": self.state}
 
     def load_state_dict(self, state: dict) -> None:
-        self.theta, self.state = state["theta"], state["state"]
+        self.theta, self.state = state["theta"].to(self.theta), state["state"]
 
 
 def _complex_pair(config: RunConfig, w0: Tensor) -> tuple[Shadow, Shadow]:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from bnnstudy import losses, optim
 from bnnstudy.config import RunConfig
-from bnnstudy.layers import split_parameters
+from bnnstudy.layers import observed_weights, split_parameters
 from bnnstudy.schedules import schedule_factor
 
 
@@ -35,26 +35,36 @@ class Observer(Protocol):
 def build_optimizers(config: RunConfig, model: nn.Module) -> list[torch.optim.Optimizer]:
     """One optimizer for all parameters, or two where `real_optimizer` names a second one.
 
-    Weight decay acts on weights, never on batch norm. In a float twin the weights of the linear layers
-    stand where the binary weights do.
+    The first then moves the binary weights, in a float twin those that stand where they do; the second
+    all others, real layers included. Weight decay acts on weights, never on batch norm.
 
     Raises:
-        ValueError: if the view is the filter's and there is no `real_optimizer`.
+        ValueError: if there is no optimizer of a name; if there is a `real_optimizer` and nothing for
+            the first one, or none where the view is the filter's.
     """
-    binary, real = split_parameters(model)
-    if not binary:
-        binary, real = [p for p in real if p.dim() > 1], [p for p in real if p.dim() <= 1]
+    weights = list(observed_weights(model).values())
+    chosen = {id(w) for w in weights}
+    others = [p for p in model.parameters() if id(p) not in chosen]
     if config.real_optimizer:
-        others = dataclasses.replace(config, lr=config.real_lr)
+        if not weights:
+            raise ValueError(
+                "real_optimizer must be empty for a network without binary weights (or, in a twin, "
+                f"without what stands for them), got {config.real_optimizer!r}"
+            )
+        if config.real_optimizer not in optim.NAMES:
+            raise ValueError(
+                f"real_optimizer must be one of {', '.join(optim.NAMES)}; got {config.real_optimizer!r}"
+            )
+        rates = dataclasses.replace(config, lr=config.real_lr)
         return [
-            optim.build(config.optimizer, binary, config),
-            optim.build(config.real_optimizer, _groups(real), others),
+            optim.build(config.optimizer, weights, config),
+            optim.build(config.real_optimizer, _groups(others), rates),
         ]
     if config.view == "filter":
         raise ValueError(
             f"optimizer {config.optimizer!r} moves binary weights only: name a real_optimizer too"
         )
-    return [optim.build(config.optimizer, _groups([*binary, *real]), config)]
+    return [optim.build(config.optimizer, _groups([*weights, *others]), config)]
 
 
 def _groups(parameters: list[nn.Parameter]) -> list[dict[str, Any]]:

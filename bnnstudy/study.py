@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from bnnstudy import rules
 from bnnstudy.claims import Claim
 from bnnstudy.config import RunConfig
 
@@ -25,7 +26,10 @@ class Tuned:
     """A field of an arm's configuration that validation accuracy settles.
 
     The grid is tried; while its best value stands at an end, that end is extended by `factor`, at most
-    `max_extensions` times. Ties go to the smaller value.
+    `max_extensions` times and as far as the field allows. Ties go to the smaller value.
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
     """
 
     field: str
@@ -33,6 +37,15 @@ class Tuned:
     factor: float = 10**0.5
     max_extensions: int = 4
     seeds: int = 1
+
+    def __post_init__(self) -> None:
+        if self.field not in RunConfig.__dataclass_fields__ or self.field == "seed":
+            raise ValueError(f"field must be one of RunConfig but its seed, got {self.field!r}")
+        if not self.grid:
+            raise ValueError("grid must have a value, got none")
+        if not self.factor > 1:
+            raise ValueError(f"factor must be above 1, got {self.factor!r}")
+        rules.COUNT.checked("seeds", self.seeds)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,11 +15,15 @@ from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
 
-from bnnstudy import checkpoints, data, devices, records, training
+from bnnstudy import checkpoints, data, devices, records, rules, training
 from bnnstudy import config as configuration
 from bnnstudy.config import RunConfig
 from bnnstudy.study import Arm, Study
 from bnnstudy.tuning import TUNING_SEED, Search
+
+_SEEDS = rules.Rule(
+    int, f"a whole number from 1 to {TUNING_SEED}", lambda value: 1 <= value <= TUNING_SEED
+)
 
 
 class WorkerLost(RuntimeError):
@@ -36,6 +40,10 @@ class Place:
     workers: int | None = None
     progress: bool = True
 
+    def __post_init__(self) -> None:
+        if self.workers is not None:
+            rules.COUNT.checked("workers", self.workers)
+
     @classmethod
     def of(
         cls,
@@ -50,9 +58,7 @@ class Place:
         Raises:
             ValueError: if the device is not there, `data` is no folder or `workers` no count.
         """
-        if workers is not None and not (isinstance(workers, int) and workers >= 1):
-            raise ValueError(f"workers must be a whole number of 1 or more, got {workers!r}")
-        if data is not None and not Path(data).is_dir():
+        if data is not None and not (os.fspath(data) and Path(data).is_dir()):
             raise ValueError(f"data must be a folder, got {str(data)!r}")
         return cls(
             results=records.DEFAULT_RESULTS if results is None else Path(results),
@@ -75,8 +81,8 @@ def run(study: Study, preset: str, seeds: int | None = None, place: Place | None
     if preset not in study.arms:
         ready = ", ".join(study.arms) or "none yet"
         raise ValueError(f"study {study.name!r} has no preset {preset!r}; allowed: {ready}")
-    if seeds is not None and not (isinstance(seeds, int) and 1 <= seeds <= TUNING_SEED):
-        raise ValueError(f"seeds must be a whole number from 1 to {TUNING_SEED}, got {seeds!r}")
+    if seeds is not None:
+        _SEEDS.checked("seeds", seeds)
     place = place or Place()
     count = study.seeds[preset] if seeds is None else seeds
     arms = tune(study, study.arms[preset], place)

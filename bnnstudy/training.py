@@ -55,7 +55,10 @@ def fit(
 
     Raises:
         ValueError: if the configuration names something unknown or does not fit the data.
+        TypeError: if `checkpoint` is none, such as a bare path.
     """
+    if not isinstance(checkpoint, Checkpoint | None):
+        raise TypeError(f"checkpoint must be a Checkpoint or None, got {checkpoint!r}")
     if dataset is None:
         dataset = data.load(config.dataset, root, train_size=config.train_size, device=device)
     largest = max(stage.batch_size for stage in config.plan())
@@ -67,7 +70,8 @@ def fit(
         run = _Run(config, dataset, torch.device(device), observers)
         if checkpoint:
             names = [observer.name for observer in run.observers]
-            state = checkpoint.load(config, dataset.fingerprint, str(device), names)
+            sizes = [len(part) for part in (dataset.train, dataset.validation, dataset.test)]
+            state = checkpoint.load(config, f"{dataset.fingerprint} {sizes}", str(device), names)
             if state:
                 run.load_state_dict(state)
         done = len(run.curves["train_loss"])
@@ -137,7 +141,7 @@ class _Run:
             "saturation": metrics.saturation(list(observed_weights(self.model).values())),
             "diverged": self.diverged,
             **self.reports[-1],
-            **({"stages": self.reports} if len(self.reports) > 1 else {}),
+            **({"stages": self.reports} if len(self.plan) > 1 else {}),
         }
 
     def state_dict(self) -> dict:

@@ -48,12 +48,14 @@ class Search:
         if self.extensions == self.tuned.max_extensions:
             return
         best, factor = self.best(), self.tuned.factor
-        if best == self.grid[-1]:
-            self.grid.append(_rounded(best * factor))
-        elif best == self.grid[0]:
-            self.grid.insert(0, _rounded(best / factor))
-        else:
+        if best not in (self.grid[0], self.grid[-1]):
             return
+        further = _rounded(best * factor if best == self.grid[-1] else best / factor)
+        try:
+            self._trial(further, TUNING_SEED)
+        except ValueError:
+            return  # beyond what the field may be: the best stands at the edge
+        self.grid = sorted([*self.grid, further])
         self.extensions += 1
 
     def best(self) -> float:

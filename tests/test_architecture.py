@@ -13,11 +13,11 @@ PACKAGE = Path(bnnstudy.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 LEVELS = {
-    "config": 0, "binarize": 0, "filters": 0, "data": 0, "losses": 0, "schedules": 0, "devices": 0,
-    "metrics": 1, "records": 1, "claims": 1, "layers": 1, "optim": 1,
-    "models": 2, "tricks": 2, "shadows": 2, "checkpoints": 2, "steps": 2,
-    "study": 3, "training": 3, "tuning": 4, "sweeps": 5, "studies": 6, "tables": 7, "plotting": 7,
-    "__main__": 8,
+    "rules": 0, "binarize": 0, "filters": 0, "data": 0, "losses": 0, "schedules": 0, "devices": 0,
+    "config": 1, "metrics": 1, "layers": 1, "optim": 1,
+    "records": 2, "claims": 2, "models": 2, "tricks": 2, "shadows": 2, "steps": 2,
+    "checkpoints": 3, "study": 4, "training": 4, "tuning": 5, "sweeps": 6, "studies": 7,
+    "tables": 8, "plotting": 8, "__main__": 9,
 }  # fmt: skip
 """A module imports only from lower levels, except inside its own room."""
 

@@ -106,13 +106,18 @@ def _truncate(file):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda file: file.write_bytes(b""), "is no readable wav file .*; replace it"),
+        (
+            lambda file: file.write_bytes(b""),
+            r"is no readable wav file \(it ends too soon\); replace it",
+        ),
         (lambda file: file.write_bytes(b"RIFF\0\0\0\0nonsense"), "is no readable wav file"),
         (_truncate, "must hold 4000 samples .*, got 3950; it is empty or cut short: replace it"),
         (lambda file: write(file, []), "must hold 0 samples"),
         (lambda file: write(file, tone(100), channels=2), "must be mono, 16 bits, .* got 2 channels"),
         (lambda file: write(file, tone(1) % 256, width=1), "got 1 channels, 8 bits, 8000 Hz"),
         (lambda file: write(file, tone(100), rate=4_000), "got 1 channels, 16 bits, 4000 Hz"),
+        (lambda file: write(file, tone(100), rate=10**8), "got 1 channels, 16 bits, 100000000 Hz"),
+        (lambda file: file.unlink() or file.mkdir(), "is no readable wav file .*directory"),
     ],
 )
 def test_a_bad_recording_is_refused_by_name(recordings, spoil, message):
@@ -132,12 +137,27 @@ def test_a_bad_recording_is_refused_by_name(recordings, spoil, message):
         (lambda folder: write(folder / "3_ada_12.wav", tone(1)), "has 3_ada_12.wav and 0 others"),
         (lambda folder: write(folder / "x_ada_12.wav", tone(1)), "must be called digit_speaker_take"),
         (lambda folder: write(folder / "noise.wav", tone(1)), "must be called digit_speaker_take"),
+        (lambda folder: write(folder / "1_ada_-1.wav", tone(1)), "must be called digit_speaker_take"),
+        (lambda folder: write(folder / "٣_ada_1.wav", tone(1)), "must be called digit_speaker_take"),
+        (lambda folder: write(folder / "3_ada_1.wav", tone(1)), "are the same take: keep one of them"),
+        (lambda folder: write(folder / "ada" / "03_ada_1.wav", tone(1)), "are the same take"),
     ],
 )
 def test_an_incomplete_folder_is_refused_by_what_is_missing(recordings, spoil, message):
     spoil(recordings / "fsdd")
     with pytest.raises(ValueError, match=message):
         data.load("fsdd", recordings)
+
+
+def test_hidden_files_are_passed_over_links_followed_and_suffixes_read_in_any_case(recordings):
+    before = data.load("fsdd", recordings).fingerprint
+    folder = recordings / "fsdd" / "ada"
+    (folder / "._0_ada_1.wav").write_bytes(b"\0")
+    (folder / "0_ada_0.wav").rename(folder / "0_ada_0.WAV")
+    folder.rename(recordings / "elsewhere")
+    folder.symlink_to(recordings / "elsewhere")
+    forget()
+    assert data.load("fsdd", recordings).fingerprint == before
 
 
 def test_a_folder_that_is_nowhere_says_what_was_looked_for(tmp_path):

@@ -1,12 +1,14 @@
 """A run that is cut anywhere and resumed equals one that was not, bit for bit."""
 
+import hashlib
+import io
 import random
 from dataclasses import replace
 
 import pytest
 import torch
 
-from bnnstudy import checkpoints, records, training, tricks
+from bnnstudy import checkpoints, data, records, training, tricks
 from bnnstudy.checkpoints import Checkpoint
 from bnnstudy.config import RunConfig, Stage
 from bnnstudy.studies import two_views
@@ -212,3 +214,19 @@ def test_the_seconds_of_earlier_sittings_count(digits, tmp_path, monkeypatch):
     second = Checkpoint(file)
     training.fit(SMALL, digits, observers=[cut_at(-1)], checkpoint=second)
     assert second.earlier == 2 * (len(digits.train) // 100)
+
+
+def test_a_checkpoint_of_fewer_images_is_not_used(digits, tmp_path):
+    few, file = data.load("digits", train_size=300), tmp_path / "run.checkpoint"
+    training.fit(SMALL, few, checkpoint=Checkpoint(file))
+    with pytest.warns(UserWarning, match="is of another run"):
+        assert training.fit(SMALL, digits, checkpoint=Checkpoint(file)) == training.fit(SMALL, digits)
+
+
+def test_what_torch_will_not_load_is_not_used(digits, tmp_path):
+    stream, file = io.BytesIO(), tmp_path / "run.checkpoint"
+    torch.save({"run": Cut}, stream)
+    payload = stream.getvalue()
+    file.write_bytes(hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
+    with pytest.warns(UserWarning, match=r"cannot be used \(UnpicklingError\): the run starts anew"):
+        training.fit(SMALL, digits, checkpoint=Checkpoint(file))

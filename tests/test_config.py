@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pytest
 
 from bnnstudy.config import RunConfig, Stage
@@ -123,6 +124,17 @@ def test_stages_become_configurations_that_add_up():
         ("betas", (0.9,)),
         ("clamp", "no"),
         ("scaling", "max"),
+        ("model", ["mlp"]),
+        ("batch_size", 1),
+        ("seed", 2**63),
+        ("stages", [Stage(epochs=10)]),
+        ("stages", Stage(epochs=10)),
+        ("real_optimizer", None),
+        ("real_optimizer", "bop"),
+        ("lr", "1e-3"),
+        ("lr", True),
+        ("augmentation", "mixup"),
+        ("threshold", -1.0),
     ],
 )
 def test_bad_values_are_refused_by_name(field, value):
@@ -148,10 +160,13 @@ def test_the_filter_view_has_no_magnitude_to_touch(changes, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"epochs": 0}, "epochs of a stage must be 1 or more, got 0"),
+        ({"epochs": 0}, "epochs of a stage must be a whole number of 1 or more, got 0"),
         ({"epochs": 1, "rate": 0.0}, "rate of a stage must be above 0"),
         ({"epochs": 1, "changes": (("seed", 3),)}, "changes of a stage cannot be of 'seed'"),
         ({"epochs": 1, "changes": (("speed", 3),)}, "changes of a stage cannot be of 'speed'"),
+        ({"epochs": 1, "changes": (("width", 3),)}, "changes of a stage cannot be of 'width'"),
+        ({"epochs": 1, "changes": "lr"}, "changes of a stage must be pairs .*, got 'lr'"),
+        ({"epochs": True}, "epochs of a stage must be a whole number of 1 or more, got True"),
     ],
 )
 def test_a_stage_changes_only_what_a_stage_can(arguments, message):
@@ -162,3 +177,19 @@ def test_a_stage_changes_only_what_a_stage_can(arguments, message):
 def test_an_unknown_field_is_refused_by_name():
     with pytest.raises(ValueError, match="'speed' is no field"):
         RunConfig.from_dict({"speed": 3})
+
+
+def test_equal_configurations_have_one_key_however_their_numbers_are_written():
+    written = RunConfig(
+        lr=1, width=np.int64(64), betas=(np.float64(0.5), 0), init_scale=np.float32(0.5)
+    )
+    plain = RunConfig(lr=1.0, width=64, betas=(0.5, 0.0), init_scale=0.5)
+    assert written == plain
+    assert written.key() == plain.key()
+    assert written.to_dict() == plain.to_dict()
+    assert Stage(epochs=2, rate=1) == Stage(epochs=2, rate=1.0)
+
+
+def test_a_stage_whose_changes_do_not_fit_is_refused_with_the_run():
+    with pytest.raises(ValueError, match="lr must be above 0"):
+        RunConfig(epochs=1, stages=(Stage(epochs=1, changes=(("lr", -1.0),)),))

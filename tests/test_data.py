@@ -43,8 +43,9 @@ def test_a_smaller_training_set_takes_the_first_images_and_leaves_the_rest(tiny_
     assert np.array_equal(small.train.images[:, 0].numpy(), arrays["train_images"][:5])
     assert torch.equal(small.validation.images, whole.validation.images)
     assert small.fingerprint == whole.fingerprint
-    with pytest.raises(ValueError, match="train_size must be 0 to 36 for mnist, got 37"):
-        data.load("mnist", root, train_size=37)
+    for size in (37, -1, 1.5, "5", None):
+        with pytest.raises(ValueError, match="train_size must be 0 to 36 for mnist, got"):
+            data.load("mnist", root, train_size=size)
 
 
 def test_colour_images_become_channels_first(tmp_path, monkeypatch):
@@ -120,8 +121,41 @@ def test_other_data_under_a_known_name_is_refused(tiny_mnist, monkeypatch):
     data.load("mnist", root)
     forget()
     np.savez(root / "mnist.npz", **arrays | {"train_images": arrays["train_images"] // 2})
-    with pytest.raises(ValueError, match=r"mnist\.npz: this is not mnist: .* replace it"):
+    with pytest.raises(ValueError, match=r"mnist\.npz: this is not mnist: the training .* replace it"):
         data.load("mnist", root)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        ({"test_images": np.zeros((10, 28, 28), np.uint8)}, "the test images' mean is"),
+        ({"train_labels": np.zeros(40, np.uint8)}, "the training images' labels are not"),
+        ({"test_labels": np.zeros(10, np.uint8)}, "the test images' labels are not"),
+    ],
+)
+def test_labels_and_test_images_are_looked_at_too(tiny_mnist, monkeypatch, spoil, message):
+    root, arrays = tiny_mnist
+    means = [(arrays[f"{part}_images"].mean() / 255,) for part in ("train", "test")]
+    counts = [tuple(np.bincount(arrays[f"{p}_labels"], minlength=10)) for p in ("train", "test")]
+    source = images.Source((28, 28), 40, 10, "MNIST", *means, *counts)
+    monkeypatch.setitem(images.SOURCES, "mnist", source)
+    forget()
+    data.load("mnist", root)
+    np.savez(root / "mnist.npz", **arrays | spoil)
+    forget()
+    with pytest.raises(ValueError, match=message):
+        data.load("mnist", root)
+
+
+def test_a_relative_root_follows_the_working_folder(tiny_mnist, tmp_path, monkeypatch):
+    root, _ = tiny_mnist
+    (root / "inner").mkdir()
+    monkeypatch.chdir(root)
+    data.load("mnist", ".")
+    monkeypatch.chdir(root / "inner")
+    monkeypatch.setattr(images, "_from_torchvision", lambda name, root: pytest.fail("looked for"))
+    with pytest.raises(pytest.fail.Exception, match="looked for"):
+        data.load("mnist", ".")
 
 
 def test_each_channel_is_standardised_by_its_own_mean(tmp_path, monkeypatch):

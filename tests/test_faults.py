@@ -118,16 +118,23 @@ def test_a_sweep_ends_well_beside_one_that_is_killed(start, undisturbed, tmp_pat
     assert contents(tmp_path) == contents(expected)
 
 
-def test_what_a_kill_left_half_written_is_cleared_away_when_it_is_old(tmp_path):
+def test_what_kills_left_is_cleared_away_when_nobody_will_use_it(tmp_path):
     folder = tmp_path / "toy" / "quick"
     folder.mkdir(parents=True)
     old, young = folder / f".old{records.TEMPORARY}", folder / f".young{records.TEMPORARY}"
     for file in (old, young):
         file.write_text("{")
     os.utime(old, (time.time() - 2 * records.LITTER_AGE,) * 2)
+    month_old, recent = folder / "a-s0.checkpoint", folder / "b-s0.checkpoint"
+    recorded = folder / f"{STUDY.arms['quick'][0].config.key()}-s0.checkpoint"
+    for file in (month_old, recent):
+        file.touch()
+    os.utime(month_old, (time.time() - 721 * records.LITTER_AGE,) * 2)
     sweeps.run(STUDY, "quick", 1, place(tmp_path))
-    assert not old.exists()
-    assert young.exists()
+    assert [file.exists() for file in (old, young, month_old, recent)] == [False, True, False, True]
+    recorded.touch()
+    sweeps.run(STUDY, "quick", 2, place(tmp_path))
+    assert not recorded.exists()
 
 
 def test_a_full_disk_stops_a_sweep_by_name_and_costs_no_record(start, undisturbed, tmp_path):

@@ -19,6 +19,8 @@ from bnnstudy import studies, sweeps
         (["run", "two_views", "--seeds", "0"], ["--seeds", "'0'", "1 or more"]),
         (["run", "two_views", "--seeds", "many"], ["--seeds", "'many'"]),
         (["run", "two_views", "--workers", "-1"], ["--workers"]),
+        (["run", "two_views", "--data", ""], ["--data"]),
+        (["report", "--results", ""], ["--results"]),
         (["run", "two_views", "--device", "tpu"], ["--device", "'tpu'", "auto", "cpu", "cuda"]),
         (["run", "two_views", "--data", "/nowhere"], ["data", "'/nowhere'", "folder"]),
         (["run", "two_views", "--results", "/dev/null/x"], ["results", "/dev/null"]),

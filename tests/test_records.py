@@ -80,6 +80,24 @@ def test_a_record_edited_by_hand_is_refused_by_name(tmp_path, edit):
         records.load_seeds(tmp_path, "toy", CONFIG)
 
 
+def test_a_configuration_of_another_version_is_refused_by_file(tmp_path):
+    record = a_record()
+    for change in ({"speed": 3}, {"width": 0}):
+        config = record["config"] | change
+        parts = {part: record[part] for part in records._PARTS} | {"config": config}
+        newer = record | parts | {"digest": records._digest(parts, records._PARTS)}
+        file = records.save(newer, tmp_path / f"{CONFIG.key()}-s3.json")
+        with pytest.raises(records.RecordError, match=rf"{file.name} has a configuration that cannot"):
+            records.load(file)
+
+
+def test_a_folder_in_a_records_place_is_refused_by_name(tmp_path):
+    file = records.path(tmp_path, "toy", CONFIG)
+    file.mkdir(parents=True)
+    with pytest.raises(records.RecordError, match=rf"{file.name} is no complete record"):
+        records.load(file)
+
+
 def test_a_record_under_another_name_is_refused(tmp_path):
     file = saved(tmp_path)
     other = file.with_name(f"{CONFIG.key()}-s4.json")

@@ -130,6 +130,36 @@ def test_a_search_that_runs_out_of_extensions_says_so(tmp_path):
     assert choice["chosen"] == 16.0
 
 
+def test_a_search_stops_where_the_field_does(tmp_path):
+    arm = Arm(
+        name="a",
+        config=RunConfig(preset="desk"),
+        tuned=Tuned(field="gamma", grid=(0.25, 0.5, 1.0), factor=2.0),
+        measure=lambda config, dataset, *, device, checkpoint: {
+            "validation_accuracy": config.gamma, "test_accuracy": 0.0,
+        },
+    )  # fmt: skip
+    study = Study(name="edge", title="", claims=(), arms={"desk": (arm,)}, seeds={"desk": 1})
+    sweeps.run(study, "desk", place=place(tmp_path))
+    (choice,) = sweeps.choices(study, "desk", tmp_path)
+    assert (choice["chosen"], choice["at_edge"]) == (1.0, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"field": "speed"}, "field must be one of RunConfig but its seed, got 'speed'"),
+        ({"field": "seed"}, "field must be one of RunConfig but its seed, got 'seed'"),
+        ({"grid": ()}, "grid must have a value"),
+        ({"factor": 1.0}, "factor must be above 1, got 1.0"),
+        ({"seeds": 0}, "seeds must be a whole number of 1 or more, got 0"),
+    ],
+)
+def test_what_cannot_be_tuned_is_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        Tuned(**{"field": "lr", "grid": (0.1,), **arguments})
+
+
 def test_tuning_sees_validation_alone_and_seeds_that_final_runs_do_not_use(tmp_path):
     found, choice = _tuned(tmp_path, peak=2.0)
     # `_peaked` gives test accuracies that are worst where validation is best.
@@ -179,18 +209,19 @@ def test_a_renamed_arm_keeps_its_records(tmp_path):
 def test_bad_requests_are_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match="study 'toy' has no preset 'paper'; allowed: quick"):
         sweeps.run(STUDY, "paper", place=place(tmp_path))
-    for seeds in (0, -1, 1001, 2.5, "3", 10**20):
+    for seeds in (0, -1, 1001, 2.5, "3", True, 10**20):
         with pytest.raises(ValueError, match="seeds must be a whole number from 1 to 1000, got"):
             sweeps.run(STUDY, "quick", seeds, place(tmp_path))
-    for workers in (0, -3, "x"):
+    for workers in (0, -3, "x", True):
         with pytest.raises(ValueError, match="workers must be a whole number of 1 or more"):
             sweeps.Place.of(workers=workers)
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(ValueError, match="results must be a folder"):
         sweeps.run(STUDY, "quick", place=place(file))
-    with pytest.raises(ValueError, match="data must be a folder, got '/nowhere'"):
-        sweeps.Place.of(data="/nowhere")
+    for data in ("/nowhere", ""):
+        with pytest.raises(ValueError, match=f"data must be a folder, got '{data}'"):
+            sweeps.Place.of(data=data)
 
 
 def test_arms_must_be_told_apart():

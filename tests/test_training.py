@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from bnnstudy import devices, steps, training, tricks
+from bnnstudy import devices, models, steps, training, tricks
 from bnnstudy.config import RunConfig, Stage
 from bnnstudy.layers import observed_weights
 from bnnstudy.losses import squared_hinge
@@ -189,8 +189,6 @@ def test_the_squared_hinge_is_its_formula_and_036_at_chance():
 
 
 def test_batch_norm_is_spared_weight_decay_and_may_have_its_own_optimizer(digits):
-    from bnnstudy import models
-
     config = replace(SMALL, weight_decay=0.1)
     network = models.build(config, digits.shape, digits.classes)
     (optimizer,) = steps.build_optimizers(config, network)
@@ -201,6 +199,46 @@ def test_batch_norm_is_spared_weight_decay_and_may_have_its_own_optimizer(digits
     assert [type(o).__name__ for o in apart] == ["SGD", "Adam"]
     owners = [p for o in apart for g in o.param_groups for p in g["params"]]
     assert len(owners) == len({id(p) for p in owners}) == len(list(network.parameters()))
+
+
+@pytest.mark.parametrize("model", ["mlp", "birealnet20", "reactnet_a"])
+def test_a_network_and_its_twin_share_out_their_parameters_alike(model):
+    ends = {"real_first": True, "real_last": True}
+    config = replace(SMALL, model=model, width=4, depth=2, activation="sign", **ends)
+    config = tricks.batch_norm_at_own_rate(replace(config, weight_decay=0.1))
+    networks = [config, tricks.float_twin(config)]
+    shared = []
+    for each in networks:
+        network = models.build(each, (3, 32, 32), 10)
+        optimizers = steps.build_optimizers(each, network)
+        names = {id(p): name for name, p in network.named_parameters()}
+        shared.append(
+            [
+                [(g["weight_decay"], len(g["params"]), g["params"][0].dim()) for g in o.param_groups]
+                for o in optimizers
+            ]
+        )
+        (weights,) = optimizers[0].param_groups
+        assert {names[id(p)] for p in weights["params"]} == set(observed_weights(network))
+        assert all(p.dim() == 1 for g in optimizers[1].param_groups if not g["weight_decay"]
+                   for p in g["params"])  # fmt: skip
+    assert shared[0] == shared[1]
+
+
+def test_a_second_optimizer_with_nothing_left_for_the_first_is_refused(digits):
+    config = replace(SMALL, real_first=True, real_last=True, real_optimizer="adam")
+    with pytest.raises(ValueError, match="real_optimizer must be empty for a network without binary"):
+        training.fit(config, digits)
+
+
+def test_an_unknown_second_optimizer_is_refused_by_its_own_name(digits):
+    with pytest.raises(ValueError, match=r"real_optimizer must be one of sgd, .*; got 'lion'"):
+        training.fit(replace(SMALL, real_optimizer="lion"), digits)
+
+
+def test_a_bare_path_is_no_checkpoint(digits):
+    with pytest.raises(TypeError, match="checkpoint must be a Checkpoint or None, got 'here'"):
+        training.fit(SMALL, digits, checkpoint="here")
 
 
 def test_a_filter_without_an_optimizer_for_the_rest_is_refused(digits):

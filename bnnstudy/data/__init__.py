@@ -1,9 +1,10 @@
 """Data sets as tensors that stay on the device, with a fixed train, validation and test split.
 
 A data set is looked for under one root folder. Images: `<name>.npz` (train_images, train_labels,
-test_images, test_labels; uint8 images (N, H, W) or (N, H, W, C)), else torchvision's own files, else
-torchvision downloads them there. Recordings: a folder `<name>` of wav files. `digits` comes with
-scikit-learn and needs no folder. What is damaged, incomplete or something else is refused by name.
+test_images, test_labels; uint8 images, (N, H, W) grey or (N, H, W, C) in colour), else torchvision's
+own files, else torchvision downloads them there. Recordings: a folder `<name>` of wav files. `digits`
+comes with scikit-learn and needs no folder. What is damaged, incomplete or something else is refused
+by name.
 """
 
 import functools
@@ -29,7 +30,10 @@ CLASSES = 10
 
 @dataclass(frozen=True)
 class Split:
-    """Images (N, C, H, W) as uint8 and their labels (N) as int64, on one device."""
+    """Images (N, C, H, W) as uint8 and their labels (N) as int64, on one device.
+
+    They are shared by all that load the same data: not to be changed in place.
+    """
 
     images: Tensor
     labels: Tensor
@@ -93,10 +97,11 @@ def load(
     """
     if name not in NAMES:
         raise ValueError(f"dataset must be one of {', '.join(NAMES)}; got {name!r}")
-    root = str(Path(root) if root else default_root())
+    # Whole, so that another working folder means other data.
+    root = str(Path(root or default_root()).absolute())
     (whole, *others), fingerprint = _parts(name, root)
-    if not 0 <= train_size <= len(whole):
-        raise ValueError(f"train_size must be 0 to {len(whole)} for {name}, got {train_size}")
+    if not isinstance(train_size, int) or not 0 <= train_size <= len(whole):
+        raise ValueError(f"train_size must be 0 to {len(whole)} for {name}, got {train_size!r}")
     train, mean, std = _standard(name, root, train_size or len(whole))
     train, validation, test = (
         Split(s.images.to(device), s.labels.to(device)) for s in (train, *others)

@@ -1,5 +1,6 @@
 """Recordings of spoken digits as log-mel features, from a folder of wav files."""
 
+import glob
 import hashlib
 import os
 import wave
@@ -10,10 +11,13 @@ from pathlib import Path
 import numpy as np
 from scipy import signal
 
-from bnnstudy.data.images import ADVICE, Parts
+from bnnstudy.data.images import Parts
 
 RATE = 8_000
 """Samples a second, to which every recording is brought."""
+
+HIGHEST_RATE = 192_000
+"""More samples a second than any recorder takes: a damaged header."""
 
 LENGTH = 8_000
 """Samples of a recording that are used: one second, filled up with silence or cut."""
@@ -47,7 +51,7 @@ SOURCES = {"fsdd": Source(speakers=6), "audiomnist": Source(speakers=60)}
 def read(name: str, root: Path) -> tuple[Parts, str]:
     """The features of a set of recordings under `root/<name>`, and the fingerprint of its samples.
 
-    Files are called `{digit}_{speaker}_{take}.wav`, mono, 16 bits, 8 kHz or more, in any folder below.
+    Files are called `{digit}_{speaker}_{take}.wav`, mono, 16 bits, 8 to 192 kHz, in any folder below.
     Takes 0 to 4 are the test set by the convention of FSDD's authors, 5 to 9 validate, the others
     train, take by take, so that the first recordings are of all speakers and digits.
 
@@ -56,8 +60,11 @@ def read(name: str, root: Path) -> tuple[Parts, str]:
     """
     folder = root / name
     if not folder.is_dir():
-        raise FileNotFoundError(f"no data: there is no folder {folder} of wav files; {ADVICE}")
-    files = {_named(file): file for file in sorted(folder.rglob("*.wav"))}
+        raise FileNotFoundError(
+            f"no data: there is no folder {folder} of wav files; "
+            "put it there, or name another root with --data or BNNSTUDY_DATA"
+        )
+    files = _files(folder)
     _require_complete(files, SOURCES[name], folder)
     order = sorted(files, key=lambda key: (key[2], key[0], key[1]))
     digest = hashlib.sha256()
@@ -114,11 +121,24 @@ def _one_second(recording: np.ndarray) -> np.ndarray:
     return np.pad(recording[:LENGTH], (0, max(0, LENGTH - len(recording))))
 
 
+def _files(folder: Path) -> dict[tuple[int, str, int], Path]:
+    """All wav files by (digit, speaker, take); hidden ones are left out, links followed."""
+    found: dict[tuple[int, str, int], Path] = {}
+    for name in sorted(glob.glob("**/*.[wW][aA][vV]", root_dir=folder, recursive=True)):
+        file = folder / name
+        key = _named(file)
+        if key in found:
+            raise ValueError(f"{file} and {found[key]} are the same take: keep one of them")
+        found[key] = file
+    return found
+
+
 def _named(file: Path) -> tuple[int, str, int]:
     """(digit, speaker, take) of a file."""
     digit, _, rest = file.stem.partition("_")
     speaker, _, take = rest.rpartition("_")
-    if not (digit.isdecimal() and speaker and take.isdecimal() and int(digit) < 10):
+    numbers = all(part.isascii() and part.isdecimal() for part in (digit, take))
+    if not (numbers and speaker and int(digit) < 10):
         raise ValueError(f"{file} must be called digit_speaker_take.wav, with a digit from 0 to 9")
     return int(digit), speaker, int(take)
 
@@ -152,13 +172,12 @@ def _read(file: Path) -> np.ndarray:
             channels, width, rate = stream.getparams()[:3]
             frames = stream.getnframes()
             content = stream.readframes(frames)
-    except (wave.Error, EOFError) as error:
+    except (wave.Error, EOFError, OSError) as error:
+        reason = str(error) or "it ends too soon"
+        raise ValueError(f"{file} is no readable wav file ({reason}); replace it") from error
+    if (channels, width) != (1, 2) or not RATE <= rate <= HIGHEST_RATE:
         raise ValueError(
-            f"{file} is no readable wav file ({error or 'it ends too soon'}); replace it"
-        ) from error
-    if (channels, width) != (1, 2) or rate < RATE:
-        raise ValueError(
-            f"{file} must be mono, 16 bits, {RATE} Hz or more, got {channels} channels, "
+            f"{file} must be mono, 16 bits, {RATE} to {HIGHEST_RATE} Hz, got {channels} channels, "
             f"{8 * width} bits, {rate} Hz"
         )
     if frames == 0 or len(content) != 2 * frames:

@@ -24,8 +24,9 @@ ADVICE = "put one of them there, or name another folder with --data or BNNSTUDY_
 class Source:
     """What a published data set looks like.
 
-    `shape` is (H, W) or (H, W, C); `torchvision` the name of its class there; `mean` the published mean
-    of the training images by channel, black 0 and white 1, by which other data under this name is told.
+    `shape` is (H, W) or (H, W, C); `torchvision` the name of its class there. By `mean` and
+    `test_mean`, the published means of training and test images by channel (black 0, white 1), and by
+    `counts` and `test_counts`, the images of each class, other data under this name is told.
     """
 
     shape: tuple[int, ...]
@@ -33,13 +34,23 @@ class Source:
     test: int
     torchvision: str
     mean: tuple[float, ...] = ()
+    test_mean: tuple[float, ...] = ()
+    counts: tuple[int, ...] = ()
+    test_counts: tuple[int, ...] = ()
     classes: int = 10
 
 
 SOURCES = {
-    "mnist": Source((28, 28), 60_000, 10_000, "MNIST", mean=(0.1307,)),
-    "cifar10": Source((32, 32, 3), 50_000, 10_000, "CIFAR10", mean=(0.4914, 0.4822, 0.4465)),
-}
+    "mnist": Source(
+        (28, 28), 60_000, 10_000, "MNIST", mean=(0.1307,), test_mean=(0.1325,),
+        counts=(5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949),
+        test_counts=(980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
+    ),
+    "cifar10": Source(
+        (32, 32, 3), 50_000, 10_000, "CIFAR10", mean=(0.4914, 0.4822, 0.4465),
+        test_mean=(0.4942, 0.4851, 0.4504), counts=(5000,) * 10, test_counts=(1000,) * 10,
+    ),
+}  # fmt: skip
 """The published data sets of images by name."""
 
 
@@ -108,8 +119,15 @@ def _checked(arrays: list[np.ndarray], name: str, origin: str) -> list[np.ndarra
             _check_labels(array, source.classes, f"{origin}: {key}")
     # One type, so that the same data has the same fingerprint wherever it was read from.
     arrays = [np.asarray(array, dtype=np.uint8) for array in arrays]
-    if source.mean:
-        _check_mean(arrays[0], source.mean, name, origin)
+    for part, mean, counts, (pixels, labels) in (
+        ("training", source.mean, source.counts, arrays[:2]),
+        ("test", source.test_mean, source.test_counts, arrays[2:]),
+    ):
+        what = f"{origin}: this is not {name}: the {part} images'"
+        if mean:
+            _check_mean(pixels, mean, what)
+        if counts and np.bincount(labels, minlength=len(counts)).tolist() != list(counts):
+            raise ValueError(f"{what} labels are not {list(counts)} of each class; replace it")
     return arrays
 
 
@@ -121,13 +139,10 @@ def _check_labels(labels: np.ndarray, classes: int, what: str) -> None:
         raise ValueError(f"{what} must be 0 to {classes - 1}, got {low} to {high}")
 
 
-def _check_mean(images: np.ndarray, published: tuple[float, ...], name: str, origin: str) -> None:
-    found = images.reshape(*images.shape[:3], -1).mean(axis=(0, 1, 2)) / 255
+def _check_mean(pixels: np.ndarray, published: tuple[float, ...], what: str) -> None:
+    found = pixels.reshape(*pixels.shape[:3], -1).mean(axis=(0, 1, 2)) / 255
     if not np.allclose(found, published, atol=1e-4):
-        raise ValueError(
-            f"{origin}: this is not {name}: the training images' mean is {found.round(4).tolist()}, "
-            f"that of {name} {list(published)}; replace it"
-        )
+        raise ValueError(f"{what} mean is {found.round(4).tolist()}, not {list(published)}; replace it")
 
 
 def _from_torchvision(name: str, root: Path) -> list[np.ndarray]:

@@ -3,7 +3,7 @@
 from torch import nn
 
 from bnnstudy.config import RunConfig
-from bnnstudy.layers import BinaryActivation, BinaryConv2d, BinaryLinear
+from bnnstudy.layers import BinaryActivation, BinaryConv2d, BinaryLinear, twin
 
 ACTIVATIONS = {"relu": nn.ReLU, "hardtanh": nn.Hardtanh}
 """Real activations by name; `"sign"` is `BinaryActivation`."""
@@ -25,8 +25,10 @@ def activation_of(config: RunConfig) -> nn.Module:
 
 def linear(config: RunConfig, inputs: int, outputs: int, real: bool = False) -> nn.Module:
     """A linear layer without bias: binary, or real where `real` or the configuration says so."""
-    if real or not config.binary_weights:
+    if real:
         return nn.Linear(inputs, outputs, bias=False)
+    if not config.binary_weights:
+        return twin(nn.Linear(inputs, outputs, bias=False))
     return BinaryLinear(inputs, outputs, bias=False, **_kind(config))
 
 
@@ -40,8 +42,10 @@ def conv(
 ) -> nn.Module:
     """A convolution without bias that keeps the image's size (over `stride`): binary, or real."""
     padding = size // 2
-    if real or not config.binary_weights:
+    if real:
         return nn.Conv2d(inputs, outputs, size, stride, padding, bias=False)
+    if not config.binary_weights:
+        return twin(nn.Conv2d(inputs, outputs, size, stride, padding, bias=False))
     return BinaryConv2d(inputs, outputs, size, stride, padding, bias=False, **_kind(config))
 
 

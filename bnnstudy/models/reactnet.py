@@ -16,10 +16,10 @@ class _Shift(nn.Module):
 
     def __init__(self, channels: int):
         super().__init__()
-        self.threshold = nn.Parameter(torch.zeros(channels, 1, 1))
+        self.threshold = nn.Parameter(torch.zeros(channels))
 
     def forward(self, input: Tensor) -> Tensor:
-        return input - self.threshold
+        return input - self.threshold.view(-1, 1, 1)
 
 
 def _activation(config: RunConfig, channels: int) -> nn.Module:

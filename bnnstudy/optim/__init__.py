@@ -6,6 +6,6 @@ All are `torch.optim.Optimizer`s and know parameters only, never layers or model
 from bnnstudy.optim.bop import Bop
 from bnnstudy.optim.filtering import FilterOptimizer, LinearFilter
 from bnnstudy.optim.latent import LatentSGD
-from bnnstudy.optim.table import TORCH, build
+from bnnstudy.optim.table import NAMES, TORCH, build
 
-__all__ = ["TORCH", "Bop", "FilterOptimizer", "LatentSGD", "LinearFilter", "build"]
+__all__ = ["NAMES", "TORCH", "Bop", "FilterOptimizer", "LatentSGD", "LinearFilter", "build"]

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
+from bnnstudy import rules
 from bnnstudy.optim.filtering import require_signs
 from bnnstudy.optim.grouped import GroupedOptimizer
 
@@ -15,8 +16,8 @@ class Bop(GroupedOptimizer):
         w flips where |m_i| > threshold and m_i has the sign of w
 
     At threshold 0 it is the first-order filter: `FilterOptimizer` with alpha = this gamma and its own
-    gamma = 1, in every sign, but for an average that cancels to exactly 0: here the weight stays, there
-    it becomes 1.
+    gamma = 1, in every sign that rounding does not decide; where an average cancels to exactly 0 the
+    weight stays here and becomes 1 there.
 
     `gamma` follows any torch scheduler: the group's `lr` starts at 1 and the rate in force is
     gamma * lr, which may reach 0.
@@ -39,10 +40,8 @@ class Bop(GroupedOptimizer):
         """Add a group, its numbers and weights checked."""
         super().add_param_group(param_group)
         group = self.param_groups[-1]
-        if not 0 <= group["threshold"] < float("inf"):
-            raise ValueError(f"threshold must be 0 or more and finite, got {group['threshold']!r}")
-        if not 0 < group["gamma"] <= 1:
-            raise ValueError(f"gamma must be in (0, 1], got {group['gamma']!r}")
+        group["threshold"] = rules.NOT_NEGATIVE.checked("threshold", group["threshold"])
+        group["gamma"] = rules.SHARE.checked("gamma", group["gamma"])
         require_signs(group["params"])
 
     def _update(self, group: dict, weights: list[Tensor], gradients: list[Tensor]) -> None:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from bnnstudy import binarize, filters
+from bnnstudy import binarize, filters, rules
 from bnnstudy.optim.grouped import GroupedOptimizer
 
 MAX_ORDER = 8
@@ -56,8 +56,9 @@ class FilterOptimizer(GroupedOptimizer):
         if initial_state is None:
             return
         weights = [p for group in self.param_groups for p in group["params"]]
-        states = list(initial_state)
-        if [s.shape for s in states] != [w.shape for w in weights]:
+        states = list(initial_state) if isinstance(initial_state, Iterable) else [initial_state]
+        shapes = [s.shape if isinstance(s, Tensor) else None for s in states]
+        if shapes != [w.shape for w in weights]:
             raise ValueError("initial_state must be one tensor a parameter, each of its shape")
         for w, state in zip(weights, states, strict=True):
             self._start(w, -state.detach().to(w))
@@ -67,11 +68,12 @@ class FilterOptimizer(GroupedOptimizer):
         super().add_param_group(param_group)
         group = self.param_groups[-1]
         for name in ("alpha", "gamma"):
-            if not 0 < group[name] <= 1:
-                raise ValueError(f"{name} must be in (0, 1], got {group[name]!r}")
+            group[name] = rules.SHARE.checked(name, group[name])
         require_signs(group["params"])
 
     def _start(self, w: Tensor, descent: Tensor) -> None:
+        if not descent.isfinite().all():
+            raise ValueError("initial_state must be finite, got values that are not")
         # Where the state is 0 its sign bit carries the weight's sign.
         descent = torch.where(descent == 0, torch.copysign(descent, w.detach()), descent)
         wrong = int((torch.signbit(descent) != torch.signbit(w)).sum())
@@ -155,18 +157,21 @@ class LinearFilter(GroupedOptimizer):
 
 
 def _normalised(b: Coefficients, a: Coefficients) -> tuple[list[float], list[float]]:
-    b, a = [float(c) for c in b], [float(c) for c in a]
+    try:
+        b, a = [float(c) for c in b], [float(c) for c in a]
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"b and a must be sequences of numbers, got {b!r} and {a!r}") from error
     if not b or not any(b):
         raise ValueError(f"b must have a coefficient that is not 0, got {b!r}")
     if not a or a[0] == 0:
         raise ValueError(f"a must start with a coefficient that is not 0, got {a!r}")
-    if not all(map(math.isfinite, b + a)):
-        raise ValueError(f"b and a must be finite, got {b!r} and {a!r}")
     order = max(len(a), len(b)) - 1
     if order > MAX_ORDER:
         raise ValueError(f"the filter's order must be at most {MAX_ORDER}, got {order}")
     b = [c / a[0] for c in b] + [0.0] * (order + 1 - len(b))
     a = [c / a[0] for c in a] + [0.0] * (order + 1 - len(a))
+    if not all(map(math.isfinite, b + a)):
+        raise ValueError(f"b and a must be finite once divided by a_0, got {b!r} and {a!r}")
     filters.require_stable(filters.Filter(tuple(b), tuple(a)))
     return b, a
 

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
+from bnnstudy import rules
 from bnnstudy.optim.grouped import GroupedOptimizer
 
 
@@ -38,12 +39,9 @@ class LatentSGD(GroupedOptimizer):
         super().add_param_group(param_group)
         group = self.param_groups[-1]
         lr, gamma, decay = group["lr"], group["gamma"], group["weight_decay"]
-        if not 0 < lr < float("inf"):
-            raise ValueError(f"lr must be above 0 and finite, got {lr!r}")
-        if not 0 < gamma <= 1:
-            raise ValueError(f"gamma must be in (0, 1], got {gamma!r}")
-        if not 0 <= decay < float("inf"):
-            raise ValueError(f"weight_decay must be 0 or more and finite, got {decay!r}")
+        rules.POSITIVE.checked("lr", lr)
+        rules.SHARE.checked("gamma", gamma)
+        rules.NOT_NEGATIVE.checked("weight_decay", decay)
         if lr * decay > 1:
             raise ValueError(f"lr * weight_decay must be at most 1, got {lr!r} * {decay!r}")
 

@@ -62,6 +62,10 @@ OURS: dict[str, Callable[[ParamsT, Numbers], Optimizer]] = {
 """The two views of paper B, and Bop. `filter` and `bop` need weights that are ±1."""
 
 
+NAMES = (*TORCH, *OURS)
+"""All optimizers by name."""
+
+
 def build(name: str, params: ParamsT, config: Numbers) -> Optimizer:
     """The optimizer called `name` over `params`, with the numbers of `config`.
 
@@ -74,6 +78,6 @@ def build(name: str, params: ParamsT, config: Numbers) -> Optimizer:
     """
     table = {**TORCH, **OURS}
     if name not in table:
-        raise ValueError(f"optimizer must be one of {', '.join(table)}; got {name!r}")
+        raise ValueError(f"optimizer must be one of {', '.join(NAMES)}; got {name!r}")
     # mypy takes the list for one of all three kinds of items; it is of one kind, as `params` is.
     return table[name](cast(ParamsT, list(params)), config)
