@@ -176,6 +176,9 @@ def test_reactnet_a_has_its_published_operations():
 def test_the_audio_net_has_four_layers_and_the_mlps_shape():
     network = built("audio_net")
     assert sum(isinstance(m, nn.Linear) for m in network.modules()) == 4
+    found = counts("audio_net", (1, 32, 32), width=100)
+    assert found["real_macs"] == 1024 * 100
+    assert found["binary_weights"] == found["binary_macs"] == 2 * 100**2 + 10 * 100
     with pytest.raises(ValueError, match="depth must be 3 with model 'audio_net'"):
         built("audio_net", depth=2)
 

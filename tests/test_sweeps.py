@@ -1,3 +1,5 @@
+"""Many runs: none is done twice, none is lost."""
+
 import json
 import signal
 import subprocess
@@ -10,7 +12,7 @@ from toy_study import STUDY
 
 from bnnstudy import claims, records, sweeps, training
 from bnnstudy.config import RunConfig
-from bnnstudy.study import Arm, Study, Tuned
+from bnnstudy.study import Arm, Study
 
 SCRIPT = Path(__file__).with_name("toy_study.py")
 
@@ -91,81 +93,6 @@ def test_quick_records_of_other_code_are_replaced(undisturbed, tmp_path, monkeyp
     assert sweeps.recorded(STUDY, "quick", tmp_path) == []
     found = sweeps.run(STUDY, "quick", place=place(tmp_path))
     assert {r["provenance"]["source"] for r in found} == {"another source"}
-
-
-def _peaked(peak: float):
-    def measure(config, dataset, *, device, checkpoint):
-        accuracy = 1 / (1 + abs(config.lr - peak))
-        return {"validation_accuracy": accuracy, "test_accuracy": -accuracy}
-
-    return measure
-
-
-def _tuned(tmp_path, peak, grid=(1.0, 2.0, 4.0), extensions=10):
-    arm = Arm(
-        name="a",
-        config=RunConfig(preset="desk"),
-        tuned=Tuned(field="lr", grid=grid, factor=2.0, max_extensions=extensions, seeds=3),
-        measure=_peaked(peak),
-    )
-    study = Study(name="peak", title="", claims=(), arms={"desk": (arm,)}, seeds={"desk": 1})
-    found = sweeps.run(study, "desk", place=place(tmp_path))
-    (choice,) = sweeps.choices(study, "desk", tmp_path)
-    return found, choice
-
-
-@pytest.mark.parametrize("peak", [0.1, 1.0, 2.0, 3.9, 60.0])
-def test_a_search_goes_on_until_its_best_is_inside(tmp_path, peak):
-    found, choice = _tuned(tmp_path, peak)
-    values = sorted({trial["value"] for trial in choice["trials"]})
-    best = min(values, key=lambda v: abs(v - peak))
-    assert choice["chosen"] == best == RunConfig.from_dict(found[0]["config"]).lr
-    assert values[0] < best < values[-1]
-    assert not choice["at_edge"]
-
-
-def test_a_search_that_runs_out_of_extensions_says_so(tmp_path):
-    _, choice = _tuned(tmp_path, peak=1e6, extensions=2)
-    assert choice["at_edge"]
-    assert choice["chosen"] == 16.0
-
-
-def test_a_search_stops_where_the_field_does(tmp_path):
-    arm = Arm(
-        name="a",
-        config=RunConfig(preset="desk"),
-        tuned=Tuned(field="gamma", grid=(0.25, 0.5, 1.0), factor=2.0),
-        measure=lambda config, dataset, *, device, checkpoint: {
-            "validation_accuracy": config.gamma, "test_accuracy": 0.0,
-        },
-    )  # fmt: skip
-    study = Study(name="edge", title="", claims=(), arms={"desk": (arm,)}, seeds={"desk": 1})
-    sweeps.run(study, "desk", place=place(tmp_path))
-    (choice,) = sweeps.choices(study, "desk", tmp_path)
-    assert (choice["chosen"], choice["at_edge"]) == (1.0, True)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"field": "speed"}, "field must be one of RunConfig but its seed, got 'speed'"),
-        ({"field": "seed"}, "field must be one of RunConfig but its seed, got 'seed'"),
-        ({"grid": ()}, "grid must have a value"),
-        ({"factor": 1.0}, "factor must be above 1, got 1.0"),
-        ({"seeds": 0}, "seeds must be a whole number of 1 or more, got 0"),
-    ],
-)
-def test_what_cannot_be_tuned_is_refused(arguments, message):
-    with pytest.raises(ValueError, match=message):
-        Tuned(**{"field": "lr", "grid": (0.1,), **arguments})
-
-
-def test_tuning_sees_validation_alone_and_seeds_that_final_runs_do_not_use(tmp_path):
-    found, choice = _tuned(tmp_path, peak=2.0)
-    # `_peaked` gives test accuracies that are worst where validation is best.
-    assert choice["chosen"] == 2.0
-    assert {trial["seed"] for trial in choice["trials"]} == {1000, 1001, 1002}
-    assert [r["config"]["seed"] for r in found] == [0]
 
 
 def test_a_finished_run_survives_a_later_failure(tmp_path):

@@ -1,4 +1,9 @@
-"""The filter optimizer's step on 10 M weights in 20 tensors, and other ways of writing it."""
+"""The filter optimizer's step on 10 M weights in 20 tensors, and other ways of writing it.
+
+A flat buffer alone brings next to nothing. Compiled, it saves a few per cent of a training step on a
+CPU, which is mostly forward and backward, and needs a C++ compiler; so the optimizer stays eager,
+tensor by tensor.
+"""
 
 from collections.abc import Callable, Iterator
 

@@ -1,0 +1,137 @@
+"""Every optimizer against its slow twin in the papers' symbols, fed the same gradients."""
+
+import numpy as np
+import torch
+from driving import SHAPES, apply, gradients, parameters, rates, seeds, signs, starts
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import signal
+
+from bnnstudy import optim
+from bnnstudy.binarize import sign
+from bnnstudy.optim import Bop, FilterOptimizer, LatentSGD, LinearFilter, reference
+from bnnstudy.optim.reference import (
+    BopTwin,
+    FilterTwin,
+    LatentSGDTwin,
+    LinearFilterTwin,
+)
+
+
+@given(
+    lr=st.floats(1e-3, 10),
+    gamma=rates,
+    decay=st.floats(0, 0.09),
+    scale=st.sampled_from([0, 1]),
+    seed=seeds,
+)
+def test_latent_sgd_follows_its_twin(lr, gamma, decay, scale, seed):
+    w0 = starts(seed, scale)
+    params = parameters(w0)
+    optimizer = LatentSGD(params, lr, gamma, decay)
+    twins = [LatentSGDTwin(w, lr, gamma, decay) for w in w0]
+    for step in gradients(seed):
+        apply(optimizer, params, step)
+        for p, twin, gradient in zip(params, twins, step, strict=True):
+            theta = twin.step(gradient)
+            torch.testing.assert_close(p.detach(), twin.w, rtol=1e-9, atol=1e-12)
+            assert torch.equal(sign(p), theta)
+
+
+@given(alpha=rates, gamma=rates, scale=st.sampled_from([0, 1]), seed=seeds)
+def test_the_filter_follows_its_twin(alpha, gamma, scale, seed):
+    w0 = starts(seed, scale)
+    theta0, g0 = [sign(w) for w in w0], [-0.01 * w for w in w0]
+    params = parameters(theta0)
+    optimizer = FilterOptimizer(params, alpha, gamma, initial_state=g0)
+    twins = [FilterTwin(t, alpha, gamma, g) for t, g in zip(theta0, g0, strict=True)]
+    for step in gradients(seed):
+        apply(optimizer, params, step)
+        for p, twin, gradient in zip(params, twins, step, strict=True):
+            assert torch.equal(p.detach(), twin.step(gradient))
+            torch.testing.assert_close(optimizer.filtered(p), twin.g, rtol=1e-9, atol=1e-12)
+
+
+inside = st.floats(-0.95, 0.95)
+
+
+@given(
+    poles=st.lists(inside, max_size=4),
+    pairs=st.lists(st.tuples(inside, st.floats(0.05, 3.0)), max_size=2),
+    b=st.lists(st.floats(-2, 2), min_size=1, max_size=9).filter(lambda b: abs(b[0]) > 0.1),
+    a0=st.sampled_from([1.0, 2.0, -0.5]),
+    seed=seeds,
+)
+def test_a_linear_filter_of_any_order_follows_its_twin_and_scipy(poles, pairs, b, a0, seed):
+    every = [*poles, *(abs(r) * np.exp(s * 1j * angle) for r, angle in pairs for s in (1, -1))]
+    a = a0 * np.real(np.poly(every)) if every else np.array([a0])
+    steps = gradients(seed)
+    theta0 = [sign(w) for w in starts(seed, 1)]
+    params = parameters(theta0)
+    optimizer = LinearFilter(params, b, a)
+    twins = [LinearFilterTwin(t, b, a) for t in theta0]
+    outputs = [
+        signal.lfilter(b, a, np.stack([s[k].numpy() for s in steps]), axis=0)
+        for k in range(len(SHAPES))
+    ]
+    for i, step in enumerate(steps):
+        apply(optimizer, params, step)
+        for p, twin, gradient, output in zip(params, twins, step, outputs, strict=True):
+            theta = twin.step(gradient)
+            # Signs are compared where rounding cannot decide them, which is nearly everywhere.
+            clear = torch.from_numpy(np.abs(output[i]) > 1e-9)
+            expected = -torch.from_numpy(np.sign(output[i]))
+            assert torch.equal(p.detach()[clear], theta[clear])
+            assert torch.equal(p.detach()[clear], expected[clear])
+
+
+@given(threshold=st.one_of(st.just(0.0), st.floats(1e-4, 1.0)), gamma=rates, seed=seeds)
+def test_bop_follows_its_twin(threshold, gamma, seed):
+    theta0 = [sign(w) for w in starts(seed, 1)]
+    params = parameters(theta0)
+    optimizer = Bop(params, threshold, gamma)
+    twins = [BopTwin(t, threshold, gamma) for t in theta0]
+    for step in gradients(seed):
+        apply(optimizer, params, step)
+        for p, twin, gradient in zip(params, twins, step, strict=True):
+            twin.step(gradient)
+            # Where rounding cannot decide whether the average passes the threshold.
+            clear = (twin.m.abs() - threshold).abs() > 1e-12
+            assert torch.equal(p.detach()[clear], twin.theta[clear])
+
+
+def test_a_torch_scheduler_drives_bops_gamma():
+    theta0 = [sign(w) for w in starts(1, 1)]
+    params = parameters(theta0)
+    optimizer = Bop(params, 1e-3, 0.5)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda i: 0.5**i)
+    twins = [BopTwin(t, 1e-3, 0.5) for t in theta0]
+    for i, step in enumerate(gradients(1, steps=20)):
+        apply(optimizer, params, step)
+        scheduler.step()
+        expected = [t.step(g, 0.5 * 0.5**i) for t, g in zip(twins, step, strict=True)]
+        assert signs(params) == signs(expected)
+
+
+def test_a_torch_scheduler_drives_alpha_down_to_zero():
+    theta = [sign(w) for w in starts(1, 1)]
+    params = parameters(theta)
+    optimizer = FilterOptimizer(params, 0.5, 0.1)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda i: max(0.0, 1 - i / 10))
+    twins = [FilterTwin(t, 0.5, 0.1) for t in theta]
+    for i, step in enumerate(gradients(1, steps=20)):
+        apply(optimizer, params, step)
+        scheduler.step()
+        alpha = 0.5 * max(0.0, 1 - i / 10)
+        expected = [t.step(g, alpha) for t, g in zip(twins, step, strict=True)]
+        assert signs(params) == signs(expected)
+    frozen = signs(params)
+    apply(optimizer, params, gradients(2)[0])
+    assert signs(params) == frozen
+
+
+def test_every_optimizer_has_a_twin():
+    ours = {name for name in optim.__all__ if isinstance(getattr(optim, name), type)}
+    twins = {f"{name.removesuffix('Optimizer')}Twin" for name in ours}
+    assert len(ours) == 4
+    assert twins <= vars(reference).keys()
