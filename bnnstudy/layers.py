@@ -4,6 +4,8 @@ The layers take torch's own arguments, then three more. Arithmetic is *simulated
 stored and multiplied in floating point, as in all training of binary networks.
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import Literal, TypeVar
 
 import torch
@@ -234,6 +236,18 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
         names = [name for name, parameter in model.named_parameters() if id(parameter) in shared]
         raise ValueError(f"parameters {names} are shared by a binary and a real layer")
     return list(binary.values()), list(real.values())
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode while it lasts; then each layer is in the mode it was in, frozen ones too."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
 
 
 Layer = TypeVar("Layer", bound=nn.Module)

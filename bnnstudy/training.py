@@ -16,7 +16,7 @@ from bnnstudy import data, devices, metrics, models
 from bnnstudy.binarize import sign
 from bnnstudy.checkpoints import Checkpoint
 from bnnstudy.config import RunConfig
-from bnnstudy.layers import observed_weights, split_parameters
+from bnnstudy.layers import evaluating, observed_weights, split_parameters
 from bnnstudy.steps import Observer, Step
 
 MakeObserver = Callable[[RunConfig, nn.Module, int], Observer]
@@ -197,10 +197,8 @@ def _batches(size: int, batch: int, order: torch.Generator, device: torch.device
 def evaluate(model: nn.Module, dataset: data.Dataset, split: data.Split, batch: int = 2000) -> float:
     """Accuracy (0 to 1) of the model in evaluation mode on one split."""
     dtype = next(model.parameters()).dtype
-    training = model.training
-    model.eval()
-    outputs = [model(dataset.inputs(images, dtype)) for images in split.images.split(batch)]
-    model.train(training)
+    with evaluating(model):
+        outputs = [model(dataset.inputs(images, dtype)) for images in split.images.split(batch)]
     return metrics.accuracy(torch.cat(outputs), split.labels).item()
 
 

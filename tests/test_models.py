@@ -243,9 +243,11 @@ def test_the_summary_of_a_convolution_counts_each_position():
 
 def test_a_summary_leaves_the_model_as_it_was():
     network = built()
+    network[2].eval()  # a frozen batch norm
     before = {k: v.clone() for k, v in network.state_dict().items()}
     models.summary(network, (1, 8, 8))
     assert network.training
+    assert not network[2].training
     assert all(torch.equal(v, before[k]) for k, v in network.state_dict().items())
     assert not any(m._forward_hooks for m in network.modules())
 

@@ -154,8 +154,10 @@ def test_a_batch_larger_than_the_data_is_refused(digits):
 def test_evaluation_is_the_same_in_any_batch_and_keeps_the_mode(digits):
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.BatchNorm1d(10))
     whole = training.evaluate(network, digits, digits.test)
+    network[2].eval()  # a frozen batch norm stays frozen
     assert training.evaluate(network, digits, digits.test, batch=7) == whole
     assert network.training
+    assert not network[2].training
 
 
 def test_devices_are_named_or_refused():

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from bnnstudy.layers import evaluating
+
 
 @dataclass(frozen=True)
 class LayerSummary:
@@ -42,12 +44,10 @@ def summary(model: nn.Module, shape: tuple[int, int, int]) -> list[LayerSummary]
         if list(layer.parameters(recurse=False))
     ]
     device = next(model.parameters())
-    training = model.training
     try:
-        with torch.no_grad():
-            model.eval()(torch.zeros((1, *shape), dtype=device.dtype, device=device.device))
+        with torch.no_grad(), evaluating(model):
+            model(torch.zeros((1, *shape), dtype=device.dtype, device=device.device))
     finally:
-        model.train(training)
         for handle in handles:
             handle.remove()
     return rows
