@@ -204,16 +204,20 @@ def test_the_seconds_of_earlier_sittings_count(digits, tmp_path, monkeypatch):
     clock = [0.0]
     monkeypatch.setattr(checkpoints.time, "monotonic", lambda: clock[0])
 
-    class Slow(cut_at(30)):
-        def after(self, at):
-            clock[0] += 1.0
+    def slow_until(step):
+        class Slow(cut_at(step)):
+            def after(self, at):
+                clock[0] += 1.0
 
-    file = tmp_path / "run.checkpoint"
-    with pytest.raises(Cut):
-        training.fit(SMALL, digits, observers=[Slow], checkpoint=Checkpoint(file))
-    second = Checkpoint(file)
-    training.fit(SMALL, digits, observers=[cut_at(-1)], checkpoint=second)
-    assert second.earlier == 2 * (len(digits.train) // 100)
+        return Slow
+
+    file, epoch = tmp_path / "run.checkpoint", len(digits.train) // 100
+    for cut in (epoch + 5, 2 * epoch + 5):  # of what is left: after one epoch, then after two more
+        with pytest.raises(Cut):
+            training.fit(SMALL, digits, observers=[slow_until(cut)], checkpoint=Checkpoint(file))
+    third = Checkpoint(file)
+    training.fit(SMALL, digits, observers=[cut_at(-1)], checkpoint=third)
+    assert third.earlier == 3 * epoch
 
 
 def test_a_checkpoint_of_fewer_images_is_not_used(digits, tmp_path):

@@ -108,6 +108,17 @@ def test_a_finished_run_survives_a_later_failure(tmp_path):
     assert len(sweeps.recorded(study, "quick", tmp_path)) == 2
 
 
+def test_a_record_counts_the_seconds_of_all_sittings(tmp_path):
+    def resumed(config, dataset, *, device, checkpoint):
+        checkpoint.earlier = 1e6
+        return {"test_accuracy": 0.5}
+
+    arm = Arm(name="a", config=RunConfig(), measure=resumed)
+    study = Study(name="long", title="", claims=(), arms={"quick": (arm,)}, seeds={"quick": 1})
+    (record,) = sweeps.run(study, "quick", place=place(tmp_path))
+    assert record["provenance"]["seconds"] >= 1e6
+
+
 def test_a_damaged_record_stops_a_sweep_by_name(undisturbed, tmp_path):
     sweeps.run(STUDY, "quick", place=place(tmp_path))
     victim = next((tmp_path / "toy" / "quick").glob("*-s2.json"))
