@@ -39,18 +39,18 @@ def build_optimizers(config: RunConfig, model: nn.Module) -> list[torch.optim.Op
     all others, real layers included. Weight decay acts on weights, never on batch norm.
 
     Raises:
-        ValueError: if there is no optimizer of a name; if there is a `real_optimizer` and nothing for
-            the first one, or none where the view is the filter's.
+        ValueError: if there is no optimizer of a name, nothing binary (nor what stands for it) in the
+            network, or no `real_optimizer` where the view is the filter's.
     """
     weights = list(observed_weights(model).values())
     chosen = {id(w) for w in weights}
     others = [p for p in model.parameters() if id(p) not in chosen]
+    if not weights:
+        raise ValueError(
+            "real_first and real_last must leave a layer between them, "
+            f"got both with depth {config.depth} of model {config.model!r}"
+        )
     if config.real_optimizer:
-        if not weights:
-            raise ValueError(
-                "real_optimizer must be empty for a network without binary weights (or, in a twin, "
-                f"without what stands for them), got {config.real_optimizer!r}"
-            )
         if config.real_optimizer not in optim.NAMES:
             raise ValueError(
                 f"real_optimizer must be one of {', '.join(optim.NAMES)}; got {config.real_optimizer!r}"

@@ -96,10 +96,12 @@ def test_a_network_and_its_twin_share_out_their_parameters_alike(model):
     assert shared[0] == shared[1]
 
 
-def test_a_second_optimizer_with_nothing_left_for_the_first_is_refused(digits):
-    config = replace(SMALL, real_first=True, real_last=True, real_optimizer="adam")
-    with pytest.raises(ValueError, match="real_optimizer must be empty for a network without binary"):
-        training.fit(config, digits)
+@pytest.mark.parametrize("other", ["", "adam"])
+@pytest.mark.parametrize("binary", [True, False])
+def test_a_network_whose_ends_leave_nothing_binary_is_refused(digits, other, binary):
+    ends = {"real_first": True, "real_last": True, "binary_weights": binary}
+    with pytest.raises(ValueError, match="real_first and real_last must leave a layer between them"):
+        training.fit(replace(SMALL, real_optimizer=other, **ends), digits)
 
 
 def test_an_unknown_second_optimizer_is_refused_by_its_own_name(digits):
