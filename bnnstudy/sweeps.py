@@ -1,8 +1,8 @@
 """Many runs: what is recorded is not run again, rates are tuned, seeds are paired.
 
-Each run is recorded as soon as it ends, by the process that made it; a kill loses the runs in progress
-and nothing else. Two sweeps may work on one folder side by side: at worst they do a run twice, with
-the same result.
+Each run is recorded as soon as it ends, by the process that made it; a kill loses what the runs in
+progress did since their last checkpoint, and nothing else. Two sweeps may work on one folder side by
+side: at worst they do a run twice, with the same result.
 """
 
 import os
@@ -32,7 +32,11 @@ class WorkerLost(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a sweep works: what does not change a result."""
+    """Where a sweep works: what does not change a result.
+
+    Raises:
+        ValueError: if `workers` is no count; `of` checks the others too.
+    """
 
     results: Path = records.DEFAULT_RESULTS
     data: Path | None = None
