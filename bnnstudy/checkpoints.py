@@ -108,4 +108,4 @@ class Checkpoint:
 
 def beside(record: Path) -> Checkpoint:
     """The checkpoint of a run whose record is not written yet: it lies where the record will."""
-    return Checkpoint(record.with_suffix(".checkpoint"))
+    return Checkpoint(record.with_suffix(records.CHECKPOINT))

@@ -253,8 +253,8 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 Layer = TypeVar("Layer", bound=nn.Module)
 
 
-def twin(layer: Layer) -> Layer:
-    """Marks a real layer that stands where a binary one does in the network that it is the twin of."""
+def mark_twin(layer: Layer) -> Layer:
+    """Marks a real layer of a float twin that stands where the binary network has a binary one."""
     object.__setattr__(layer, "twin_parameters", ("weight",))
     return layer
 

@@ -30,6 +30,9 @@ SCHEMA = 1
 TEMPORARY = ".tmp"
 LITTER_AGE = 3600.0
 """Seconds after which a half-written file has no process any more that will finish it."""
+CHECKPOINT = ".checkpoint"
+CHECKPOINT_AGE = 30 * 24 * 3600.0
+"""Seconds after which nobody goes on with a run that was cut."""
 _PARTS = ("schema", "study", "arm", "preset", "config", "result")
 _CHOICE_PARTS = ("schema", "study", "arm", "preset", "field", "chosen", "at_edge", "trials")
 _LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "joblib")
@@ -212,7 +215,7 @@ def remove_litter(folder: Path) -> None:
 
     That is half-written files an hour old, checkpoints a month old, and those of recorded runs.
     """
-    for pattern, age in ((f".*{TEMPORARY}", LITTER_AGE), ("*.checkpoint", 720 * LITTER_AGE)):
+    for pattern, age in ((f".*{TEMPORARY}", LITTER_AGE), (f"*{CHECKPOINT}", CHECKPOINT_AGE)):
         for file in Path(folder).glob(pattern):
             with contextlib.suppress(OSError):
                 recorded = file.with_suffix(".json").exists()

@@ -129,7 +129,7 @@ def test_what_kills_left_is_cleared_away_when_nobody_will_use_it(tmp_path):
     recorded = folder / f"{STUDY.arms['quick'][0].config.key()}-s0.checkpoint"
     for file in (month_old, recent):
         file.touch()
-    os.utime(month_old, (time.time() - 721 * records.LITTER_AGE,) * 2)
+    os.utime(month_old, (time.time() - 2 * records.CHECKPOINT_AGE,) * 2)
     sweeps.run(STUDY, "quick", 1, place(tmp_path))
     assert [file.exists() for file in (old, young, month_old, recent)] == [False, True, False, True]
     recorded.touch()

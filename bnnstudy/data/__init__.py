@@ -25,8 +25,6 @@ __all__ = ["NAMES", "Dataset", "Split", "augmentation", "crop_flip", "default_ro
 NAMES = ("digits", *images.SOURCES, *audio.SOURCES)
 """The data sets by name."""
 
-CLASSES = 10
-
 
 @dataclass(frozen=True)
 class Split:
@@ -107,7 +105,7 @@ def load(
         Split(s.images.to(device), s.labels.to(device)) for s in (train, *others)
     )
     mean, std = mean.to(device), std.to(device)
-    return Dataset(name, train, validation, test, CLASSES, mean, std, fingerprint)
+    return Dataset(name, train, validation, test, images.CLASSES, mean, std, fingerprint)
 
 
 @functools.lru_cache(maxsize=4)

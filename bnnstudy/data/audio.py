@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from scipy import signal
 
-from bnnstudy.data.images import Parts
+from bnnstudy.data.images import CLASSES, Parts
 
 RATE = 8_000
 """Samples a second, to which every recording is brought."""
@@ -41,7 +41,6 @@ class Source:
 
     speakers: int
     takes: int = 50
-    digits: int = 10
 
 
 SOURCES = {"fsdd": Source(speakers=6), "audiomnist": Source(speakers=60)}
@@ -138,7 +137,7 @@ def _named(file: Path) -> tuple[int, str, int]:
     digit, _, rest = file.stem.partition("_")
     speaker, _, take = rest.rpartition("_")
     numbers = all(part.isascii() and part.isdecimal() for part in (digit, take))
-    if not (numbers and speaker and int(digit) < 10):
+    if not (numbers and speaker and int(digit) < CLASSES):
         raise ValueError(f"{file} must be called digit_speaker_take.wav, with a digit from 0 to 9")
     return int(digit), speaker, int(take)
 
@@ -152,7 +151,7 @@ def _require_complete(files: dict, source: Source, folder: Path) -> None:
         )
     wanted = {
         (digit, speaker, take)
-        for digit in range(source.digits)
+        for digit in range(CLASSES)
         for speaker in speakers
         for take in range(source.takes)
     }

@@ -1,6 +1,5 @@
 """Images from `<name>.npz`, from torchvision's files or from scikit-learn, checked."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,9 @@ if TYPE_CHECKING:
 
 Parts = tuple[tuple[np.ndarray, np.ndarray], ...]
 """(images, labels) for training, validation and test."""
+
+CLASSES = 10
+"""Every data set here has ten classes."""
 
 VALIDATION_SHARE = 0.1
 """The last tenth of the training images is the validation set (paper A, section 3)."""
@@ -37,7 +39,6 @@ class Source:
     test_mean: tuple[float, ...] = ()
     counts: tuple[int, ...] = ()
     test_counts: tuple[int, ...] = ()
-    classes: int = 10
 
 
 SOURCES = {
@@ -116,7 +117,7 @@ def _checked(arrays: list[np.ndarray], name: str, origin: str) -> list[np.ndarra
         if key.endswith("images") and array.dtype != np.uint8:
             raise ValueError(f"{origin}: {key} must be uint8 (0 to 255), got {array.dtype}")
         if key.endswith("labels"):
-            _check_labels(array, source.classes, f"{origin}: {key}")
+            _check_labels(array, f"{origin}: {key}")
     # One type, so that the same data has the same fingerprint wherever it was read from.
     arrays = [np.asarray(array, dtype=np.uint8) for array in arrays]
     for part, mean, counts, (pixels, labels) in (
@@ -131,12 +132,12 @@ def _checked(arrays: list[np.ndarray], name: str, origin: str) -> list[np.ndarra
     return arrays
 
 
-def _check_labels(labels: np.ndarray, classes: int, what: str) -> None:
+def _check_labels(labels: np.ndarray, what: str) -> None:
     if not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(f"{what} must be integers, got {labels.dtype}")
     low, high = int(labels.min()), int(labels.max())
-    if low < 0 or high >= classes:
-        raise ValueError(f"{what} must be 0 to {classes - 1}, got {low} to {high}")
+    if low < 0 or high >= CLASSES:
+        raise ValueError(f"{what} must be 0 to {CLASSES - 1}, got {low} to {high}")
 
 
 def _check_mean(pixels: np.ndarray, published: tuple[float, ...], what: str) -> None:
@@ -156,7 +157,7 @@ def _from_torchvision(name: str, root: Path) -> list[np.ndarray]:
             f"no data: neither {wanted}, and torchvision is not installed; {ADVICE}"
         ) from error
     make = getattr(datasets, source.torchvision)
-    for file, whole in _files(make, root):
+    for file, whole in _files(make, source, root):
         if file.exists() and not whole(file):
             raise ValueError(
                 f"{file} is damaged or half downloaded ({file.stat().st_size} bytes); "
@@ -176,23 +177,29 @@ def _from_torchvision(name: str, root: Path) -> list[np.ndarray]:
 
 
 def _files(
-    kind: "type[MNIST] | type[CIFAR10]", root: Path
+    kind: "type[MNIST] | type[CIFAR10]", source: Source, root: Path
 ) -> list[tuple[Path, Callable[[Path], bool]]]:
     """torchvision's files of a data set, each with what tells whether it is whole."""
+    from torchvision.datasets.utils import check_integrity
 
     def sums(md5: str) -> Callable[[Path], bool]:
-        return lambda file: hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest() == md5
+        return lambda file: check_integrity(file, md5)
 
-    def sizes(header: int, each: int) -> Callable[[Path], bool]:
-        # The idx format: a header, then as many values as it says.
-        return lambda file: (file.stat().st_size - header) in (60_000 * each, 10_000 * each)
+    def size(expected: int) -> Callable[[Path], bool]:
+        return lambda file: file.stat().st_size == expected
 
     if hasattr(kind, "resources"):
-        raw = root / kind.__name__ / "raw"
+        raw, pixels = root / kind.__name__ / "raw", int(np.prod(source.shape))
         packed = [(raw / name, sums(md5)) for name, md5 in kind.resources]
-        unpacked = [raw / name.removesuffix(".gz") for name, _ in kind.resources]
-        kinds = {True: sizes(16, 28 * 28), False: sizes(8, 1)}
-        return [(file, kinds["images" in file.name]) for file in unpacked] + packed
+        # The idx format, in the order of torchvision's list: a header, then as many values as it says.
+        sizes = [
+            16 + source.train * pixels,
+            8 + source.train,
+            16 + source.test * pixels,
+            8 + source.test,
+        ]
+        unpacked = [file.with_suffix("") for file, _ in packed]
+        return [*packed, *zip(unpacked, map(size, sizes), strict=True)]
     folder = root / kind.base_folder
     batches = [(folder / name, sums(md5)) for name, md5 in kind.train_list + kind.test_list]
     return [*batches, (root / kind.filename, sums(kind.tgz_md5))]

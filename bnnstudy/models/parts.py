@@ -3,7 +3,7 @@
 from torch import nn
 
 from bnnstudy.config import RunConfig
-from bnnstudy.layers import BinaryActivation, BinaryConv2d, BinaryLinear, twin
+from bnnstudy.layers import BinaryActivation, BinaryConv2d, BinaryLinear, mark_twin
 
 ACTIVATIONS = {"relu": nn.ReLU, "hardtanh": nn.Hardtanh}
 """Real activations by name; `"sign"` is `BinaryActivation`."""
@@ -28,7 +28,7 @@ def linear(config: RunConfig, inputs: int, outputs: int, real: bool = False) -> 
     if real:
         return nn.Linear(inputs, outputs, bias=False)
     if not config.binary_weights:
-        return twin(nn.Linear(inputs, outputs, bias=False))
+        return mark_twin(nn.Linear(inputs, outputs, bias=False))
     return BinaryLinear(inputs, outputs, bias=False, **_kind(config))
 
 
@@ -45,7 +45,7 @@ def conv(
     if real:
         return nn.Conv2d(inputs, outputs, size, stride, padding, bias=False)
     if not config.binary_weights:
-        return twin(nn.Conv2d(inputs, outputs, size, stride, padding, bias=False))
+        return mark_twin(nn.Conv2d(inputs, outputs, size, stride, padding, bias=False))
     return BinaryConv2d(inputs, outputs, size, stride, padding, bias=False, **_kind(config))
 
 

@@ -38,10 +38,10 @@ class LatentSGD(GroupedOptimizer):
         """Add a group, its numbers checked."""
         super().add_param_group(param_group)
         group = self.param_groups[-1]
-        lr, gamma, decay = group["lr"], group["gamma"], group["weight_decay"]
-        rules.POSITIVE.checked("lr", lr)
-        rules.SHARE.checked("gamma", gamma)
-        rules.NOT_NEGATIVE.checked("weight_decay", decay)
+        group["gamma"] = rules.SHARE.checked("gamma", group["gamma"])
+        lr = group["lr"] = rules.POSITIVE.checked("lr", group["lr"])
+        decay = rules.NOT_NEGATIVE.checked("weight_decay", group["weight_decay"])
+        group["weight_decay"] = decay
         if lr * decay > 1:
             raise ValueError(f"lr * weight_decay must be at most 1, got {lr!r} * {decay!r}")
 
