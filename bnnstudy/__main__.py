@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
-from bnnstudy.claims import decide, holm
 from bnnstudy.config import PRESETS
+from bnnstudy.verdicts import decide, holm
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -77,7 +77,8 @@ def _run(options: argparse.Namespace) -> int:
         return 1
     print(f"{study.name} {options.preset}: {len(records)} runs under {place.results / study.name}")
     for claim in study.claims:
-        print(decide(claim, records).line())
+        for verdict in decide(claim, records):
+            print(verdict.line())
     return 0
 
 
@@ -93,8 +94,12 @@ def _report(options: argparse.Namespace) -> int:
     run = [verdict for verdict in found if verdict.verdict != "not run"]
     held = holm(run)
     for verdict in run:
-        print(verdict.line() + (" *" if verdict.claim.id in held else ""))
-    print(f"{len(run)} claims run, {len(found) - len(run)} not run; * holds after Holm's correction")
+        print(verdict.line() + (" *" if (verdict.claim.id, verdict.task) in held else ""))
+    claims = len({verdict.claim.id for verdict in run})
+    print(
+        f"{claims} claims run ({len(run)} verdicts), {len(found) - len(run)} not run; "
+        "* holds after Holm's correction"
+    )
     return 0
 
 

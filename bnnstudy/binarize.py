@@ -55,6 +55,18 @@ class _Clip(Function):
         return torch.ops.aten.hardtanh_backward(grad, x, -bound, bound)
 
 
+class _ClipStrict(Function):
+    @staticmethod
+    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return sign(x)
+
+    @staticmethod
+    def backward(ctx: BackwardCFunction, grad: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return torch.ops.aten.hardtanh_backward(grad, x, -1.0, 1.0)
+
+
 class _Approx(Function):
     @staticmethod
     def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
@@ -100,6 +112,15 @@ def clip(x: Tensor) -> Tensor:
     return _Clip.apply(x)
 
 
+def clip_strict(x: Tensor) -> Tensor:
+    """Sign forward, `torch.nn.Hardtanh` backward: the gradient passes only where |x| < 1.
+
+    Forward sign(x); backward d/dx = 1 if |x| < 1, else 0. It differs from `clip` at |x| = 1 alone: a
+    latent weight that was clamped to 1 or -1 gets no gradient again.
+    """
+    return _ClipStrict.apply(x)
+
+
 def approx(x: Tensor) -> Tensor:
     """ApproxSign: sign forward, the derivative of a piecewise parabola backward.
 
@@ -128,6 +149,7 @@ def ede(x: Tensor, t: float = 1.0) -> Tensor:
 SURROGATES: dict[str, Callable[[Tensor], Tensor]] = {
     "identity": identity,
     "clip": clip,
+    "clip_strict": clip_strict,
     "approx": approx,
     "ede": ede,
 }

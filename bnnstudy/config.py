@@ -30,6 +30,9 @@ _ALLOWED = {
     "preset": PRESETS,
     "augmentation": ("none", "crop_flip"),
     "scaling": (None, "mean"),
+    "lr_scaling": (None, "gradient", "update"),
+    "block": ("conv_pool_norm_act", "conv_norm_act_pool", "norm_act_conv_pool"),
+    "pool": ("max", "average", "stride"),
 }
 
 
@@ -49,7 +52,8 @@ _RULES = {
     "momentum": rules.MOMENTUM,
 }
 
-_ONCE = ("dataset", "train_size", "model", "width", "depth", "precision", "preset", "seed", "epochs")
+_ONCE = ("dataset", "train_size", "model", "width", "depth", "block", "pool", "precision", "preset",
+         "seed", "epochs")  # fmt: skip
 """What a run has once: no stage can change it."""
 
 
@@ -92,6 +96,8 @@ class RunConfig:
     Network: `model` by name with `width` and `depth`; `binary_weights` False gives the float twin;
     `activation` is `"sign"` (binary), `"relu"` or `"hardtanh"`; `real_first` and `real_last` keep
     the first and the last layer real. 1W/32A is binary weights with `"relu"`, 1W/1A with `"sign"`.
+    `block` is the order of a convolution's neighbours (`cnn` and `binaryconnect` alone) and `pool`
+    how they halve the image: `"max"`, `"average"`, or the convolution's own `"stride"`.
 
     Gradients: `surrogate` for the weights' sign and `activation_surrogate` for the activations',
     both by name (`bnnstudy.binarize`); `scaling` None or `"mean"`; `clamp` keeps latent weights in
@@ -103,7 +109,9 @@ class RunConfig:
     those of paper B's Eq 2-3; `alpha` is the filter's rate, `threshold` and `gamma` are Bop's;
     `momentum` and `betas` are torch's.
     `real_optimizer` drives the real parameters (here: batch norm); empty means the same optimizer
-    and rate as the weights. `real_lr` is its rate. `schedule` acts on all rates, step by step.
+    and rate as the weights. `real_lr` is its rate. `schedule` acts on all rates, step by step; at each
+    of `drops`, shares of the run in rising order, they fall to a tenth besides. `lr_scaling` multiplies
+    each binary layer's `"gradient"` or its `"update"` by `steps.glorot_factor`.
 
     `batch_norm_momentum` follows torch: the weight of the new batch (papers often give 1 minus it).
 
@@ -117,6 +125,8 @@ class RunConfig:
     model: str = "mlp"
     width: int = 128
     depth: int = 3
+    block: str = "conv_pool_norm_act"
+    pool: str = "max"
     binary_weights: bool = True
     activation: str = "relu"
     real_first: bool = False
@@ -137,7 +147,9 @@ class RunConfig:
     weight_decay: float = 0.0
     real_optimizer: str = ""
     real_lr: float = 1e-3
+    lr_scaling: str | None = None
     schedule: str = "constant"
+    drops: tuple[float, ...] = ()
     stages: tuple[Stage, ...] = ()
     epochs: int = 10
     batch_size: int = 100
@@ -158,8 +170,18 @@ class RunConfig:
         if not isinstance(self.betas, tuple) or len(self.betas) != 2:
             raise ValueError(f"betas must be a tuple of two numbers, got {self.betas!r}")
         object.__setattr__(self, "betas", tuple(rules.MOMENTUM.checked("betas", b) for b in self.betas))
+        self._check_drops()
         self._check_view()
         self._check_stages()
+
+    def _check_drops(self) -> None:
+        inside = isinstance(self.drops, tuple) and all(
+            isinstance(drop, float) and 0 < drop < 1 for drop in self.drops
+        )
+        if not inside or list(self.drops) != sorted(set(self.drops)):
+            raise ValueError(f"drops must be shares of the run in rising order, got {self.drops!r}")
+        if self.drops and self.stages:
+            raise ValueError(f"drops must be () with stages, which have rates, got {self.drops!r}")
 
     def _check_stages(self) -> None:
         if not isinstance(self.stages, tuple) or not all(isinstance(s, Stage) for s in self.stages):
@@ -182,7 +204,8 @@ class RunConfig:
             )
         if self.view == "filter":
             # Weights that are ±1 have no magnitude to mask, scale or clamp, and no float twin.
-            fixed = {"binary_weights": True, "scaling": None, "clamp": False, "surrogate": "clip"}
+            fixed = {"binary_weights": True, "scaling": None, "clamp": False, "surrogate": "clip",
+                     "lr_scaling": None}  # fmt: skip
             for name, value in fixed.items():
                 if getattr(self, name) != value:
                     raise ValueError(
@@ -243,8 +266,8 @@ class RunConfig:
             if name not in known:
                 raise ValueError(f"{name!r} is no field of RunConfig; allowed: {sorted(known)}")
         values = dict(fields)
-        if "betas" in values:
-            values["betas"] = tuple(values["betas"])
+        for name in {"betas", "drops"} & values.keys():
+            values[name] = tuple(values[name])
         if "stages" in values:
             values["stages"] = tuple(
                 Stage(

@@ -43,10 +43,10 @@ def saturation(weights: Sequence[Tensor]) -> float:
     return beyond / sum(w.numel() for w in weights)
 
 
-def dead(weights: Sequence[Tensor]) -> float:
+def beyond(weights: Sequence[Tensor]) -> float:
     """Share of latent weights with |w| > 1: with the surrogate `clip` no gradient reaches them."""
-    beyond = sum(int((w.detach().abs() > 1).sum()) for w in weights)
-    return beyond / sum(w.numel() for w in weights)
+    past = sum(int((w.detach().abs() > 1).sum()) for w in weights)
+    return past / sum(w.numel() for w in weights)
 
 
 def not_binary(weights: Sequence[Tensor]) -> int:

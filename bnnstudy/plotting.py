@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
 
 from bnnstudy.binarize import SURROGATES
-from bnnstudy.claims import paired_interval
 from bnnstudy.config import PRESETS
+from bnnstudy.records import parts
+from bnnstudy.verdicts import paired_interval, read, task_of
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Okabe and Ito's palette, told apart with any colour vision."""
@@ -61,35 +62,81 @@ def histogram(stored: torch.Tensor, effective: torch.Tensor) -> Figure:
 
 
 def accuracies(
-    records: Iterable[Mapping], arms: Sequence[str], metric: str = "test_accuracy"
+    records: Iterable[Mapping],
+    arms: Sequence[str],
+    metric: str = "test_accuracy",
+    label: str = "test accuracy, %",
+    scale: float = 100.0,
 ) -> Figure:
-    """A row for each arm: one dot a seed, the mean, its 95 % interval; one panel for each preset."""
+    """A row for each arm (or "arm, part"): one dot a seed, the mean, its 95 % interval.
+
+    One panel for each preset, data set and network. `metric` is a path into a result.
+    """
     with plt.rc_context(STYLE):
-        figure, panels = _panels(records, 4.0, 0.8 + 0.23 * len(arms), sharey=True)
-        for axis, preset, runs in panels:
+        figure, panels = _panels(records, 3.6, 1.0 + 0.23 * len(arms), sharey=True)
+        for axis, title, runs in panels:
             for row, arm in enumerate(arms):
-                values = [100 * run["result"][metric] for run in runs if run["arm"] == arm]
+                found = [read(run["result"], metric) for run in runs if run["arm"] == arm]
+                values = [scale * value for value in found if value is not None]
                 if values:
                     _dots(axis, row, values)
             axis.set_yticks(range(len(arms)), arms)
-            axis.set(title=preset, xlabel=f"{metric.replace('_', ' ')}, %")
+            axis.set(title=title, xlabel=label)
             axis.set_ylim(len(arms) - 0.5, -0.5)
             axis.grid(axis="y", alpha=0.3)
     return _done(figure)
 
 
 def curves(
-    records: Iterable[Mapping], arms: Sequence[str], metric: str = "validation_accuracy"
+    records: Iterable[Mapping],
+    arms: Sequence[str],
+    metric: str = "validation_accuracy",
+    log: bool = False,
 ) -> Figure:
-    """A metric by epoch: seeds thin, their mean thick; one panel for each preset."""
+    """A curve by epoch: seeds thin, their mean thick; one panel for each preset, data and network."""
     with plt.rc_context(STYLE):
-        figure, panels = _panels(records, 4.8, 3.4)
-        for axis, preset, runs in panels:
+        figure, panels = _panels(records, 4.2, 3.4)
+        for axis, title, runs in panels:
             for arm, colour in zip(arms, COLOURS, strict=False):
-                seeds = [run["result"]["curves"][metric] for run in runs if run["arm"] == arm]
-                _fan(axis, seeds, arm, colour)
-            axis.set(title=preset, xlabel="epoch", ylabel=metric.replace("_", " "))
-        figure.axes[0].legend(fontsize=8)
+                found = [run["result"]["curves"] for run in runs if run["arm"] == arm]
+                _fan(axis, [c[metric] for c in found if metric in c], arm, colour)
+            axis.set(title=title, xlabel="epoch", ylabel=metric.replace("_", " "))
+            if log:
+                axis.set_yscale("log")
+        _legend(figure)
+    return _done(figure)
+
+
+def against(
+    records: Iterable[Mapping],
+    families: Mapping[str, Mapping[str, float]],
+    metric: str,
+    xlabel: str,
+    ylabel: str,
+    scale: float = 1.0,
+    log: str = "",
+) -> Figure:
+    """A metric against a position of arms: each family (name, {arm: position}) a line over the means.
+
+    One dot a seed; one panel for each preset, data set and network. `log` names the axes, such as "xy".
+    """
+    with plt.rc_context(STYLE):
+        figure, panels = _panels(records, 4.2, 3.4)
+        for axis, title, runs in panels:
+            for (name, arms), colour in zip(families.items(), COLOURS, strict=False):
+                found = {
+                    x: [scale * v for run in runs if run["arm"] == arm
+                        if (v := read(run["result"], metric)) is not None]
+                    for arm, x in arms.items()
+                }  # fmt: skip
+                found = {x: values for x, values in found.items() if values}
+                for x, values in found.items():
+                    axis.plot([x] * len(values), values, "o", color=colour, markersize=3, alpha=0.4)
+                axis.plot(list(found), [np.mean(v) for v in found.values()], color=colour, label=name)
+            axis.set(title=title, xlabel=xlabel, ylabel=ylabel)
+            axis.set_xscale("log" if "x" in log else "linear")
+            axis.set_yscale("log" if "y" in log else "linear")
+        _legend(figure)
     return _done(figure)
 
 
@@ -98,7 +145,7 @@ def differing_signs(records: Iterable[Mapping], arm: str, shadows: Sequence[str]
     chosen = [record for record in records if record["arm"] == arm]
     with plt.rc_context(STYLE):
         figure, panels = _panels(chosen, 4.8, 3.4)
-        for axis, preset, runs in panels:
+        for axis, title, runs in panels:
             for shadow, colour in zip(shadows, COLOURS, strict=False):
                 for k, run in enumerate(runs):
                     found = run["result"]["shadows"][shadow]
@@ -109,7 +156,7 @@ def differing_signs(records: Iterable[Mapping], arm: str, shadows: Sequence[str]
             axis.set_xscale("log")
             axis.set_yscale("symlog", linthresh=1e-4)
             axis.set(
-                title=f"{arm}, {preset}",
+                title=f"{arm}, {title}",
                 xlabel="step",
                 ylabel="signs that differ, %",
                 ylim=(-2e-5, 100),
@@ -121,13 +168,24 @@ def differing_signs(records: Iterable[Mapping], arm: str, shadows: Sequence[str]
 def _panels(
     records: Iterable[Mapping], width: float, height: float, sharey: bool = False
 ) -> tuple[Figure, list[tuple[Axes, str, list[Mapping]]]]:
-    """A figure with one panel for each preset that has records: (axes, preset, its records)."""
-    records = list(records)
-    by_preset = {p: [record for record in records if record["preset"] == p] for p in PRESETS}
-    found = [(preset, runs) for preset, runs in by_preset.items() if runs]
-    count = max(len(found), 1)
+    """A figure with one panel for each preset and task that has records: (axes, title, its records).
+
+    What a run measured in several parts stands there as records of their own, too.
+    """
+    found: dict[tuple[str, str], list[Mapping]] = {}
+    for record in records:
+        group = found.setdefault((record["preset"], task_of(record["config"])), [])
+        group += [record, *parts(record)]
+    panels = sorted(found.items(), key=lambda panel: PRESETS.index(panel[0][0]))
+    count = max(len(panels), 1)
     figure, axes = plt.subplots(1, count, figsize=(width * count, height), squeeze=False, sharey=sharey)
-    return figure, [(axis, *panel) for axis, panel in zip(axes[0], found, strict=False)]
+    titled = [(f"{preset}, {task}", runs) for (preset, task), runs in panels]
+    return figure, [(axis, *panel) for axis, panel in zip(axes[0], titled, strict=False)]
+
+
+def _legend(figure: Figure) -> None:
+    axes = max(figure.axes, key=lambda axis: len(axis.get_legend_handles_labels()[0]))
+    axes.legend(fontsize=8)
 
 
 def _dots(axis: Axes, row: int, values: list[float]) -> None:
@@ -139,6 +197,8 @@ def _dots(axis: Axes, row: int, values: list[float]) -> None:
 
 
 def _fan(axis: Axes, seeds: list[list[float]], label: str, colour: str) -> None:
+    # An epoch whose loss was not finite has none.
+    seeds = [[np.nan if value is None else value for value in values] for values in seeds]
     for values in seeds:
         axis.plot(range(1, len(values) + 1), values, color=colour, alpha=0.25, linewidth=0.8)
     if seeds:

@@ -15,6 +15,7 @@ import platform
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
@@ -101,6 +102,17 @@ def load_seeds(results: str | os.PathLike, study: str, config: RunConfig) -> lis
     files = path(results, study, config).parent.glob(f"{config.key()}-s*.json")
     found = [record for record in map(load, files) if is_current(record)]
     return sorted(found, key=lambda record: record["config"]["seed"])
+
+
+def parts(record: Mapping) -> list[dict]:
+    """What a run measured in several ways, each as a record of its own, its arm called "arm, part".
+
+    A part is a result under the name `parts` in the run's result; most runs have none.
+    """
+    return [
+        {**record, "arm": f"{record['arm']}, {name}", "result": result}
+        for name, result in record["result"].get("parts", {}).items()
+    ]
 
 
 def save_choice(choice: dict, file: Path) -> Path:

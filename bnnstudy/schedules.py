@@ -1,7 +1,7 @@
 """Schedules by name: what multiplies all rates of a run, step by step."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda done: 1.0,
@@ -12,9 +12,11 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 """The schedules by name, as functions of the share of the run that is done."""
 
 
-def schedule_factor(name: str, step: int, steps: int) -> float:
+def schedule_factor(name: str, step: int, steps: int, drops: Sequence[float] = ()) -> float:
     """What a schedule multiplies the rates with at `step` (from 0) of `steps`; 1 at the start.
 
-    cosine and linear end at 0, exponential at 0.003 (paper A's code: 1e-3 to 3e-6).
+    cosine and linear end at 0, exponential at 0.003 (paper A's code: 1e-3 to 3e-6). At each of `drops`,
+    shares of the run, the rates fall to a tenth besides (paper A, Figures 2c and 5).
     """
-    return SCHEDULES[name](step / steps)
+    passed = sum(step >= round(drop * steps) for drop in drops)
+    return SCHEDULES[name](step / steps) * 0.1**passed

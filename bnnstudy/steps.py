@@ -1,6 +1,7 @@
 """One update of a network: forward, backward, optimizers, schedule, clamp; observers around it."""
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -50,6 +51,7 @@ def build_optimizers(config: RunConfig, model: nn.Module) -> list[torch.optim.Op
             "real_first and real_last must leave a layer between them, "
             f"got both with depth {config.depth} of model {config.model!r}"
         )
+    own = _rates(weights, config)
     if config.real_optimizer:
         if config.real_optimizer not in optim.NAMES:
             raise ValueError(
@@ -57,14 +59,37 @@ def build_optimizers(config: RunConfig, model: nn.Module) -> list[torch.optim.Op
             )
         rates = dataclasses.replace(config, lr=config.real_lr)
         return [
-            optim.build(config.optimizer, weights, config),
+            optim.build(config.optimizer, own, config),
             optim.build(config.real_optimizer, _groups(others), rates),
         ]
     if config.view == "filter":
         raise ValueError(
             f"optimizer {config.optimizer!r} moves binary weights only: name a real_optimizer too"
         )
+    if config.lr_scaling == "update":
+        return [optim.build(config.optimizer, [*own, *_groups(others)], config)]
     return [optim.build(config.optimizer, _groups([*weights, *others]), config)]
+
+
+def _rates(weights: list[nn.Parameter], config: RunConfig) -> list[Any]:
+    """The weights; with `lr_scaling` "update" each a group of its own, at its layer's rate.
+
+    All of torch's updates that are used here are proportional to the rate, so scaling the rate scales
+    the update.
+    """
+    if config.lr_scaling != "update":
+        return weights
+    return [{"params": [w], "lr": config.lr * glorot_factor(w)} for w in weights]
+
+
+def glorot_factor(weight: Tensor) -> float:
+    """sqrt((fan_in + fan_out) / 1.5), fans with the kernel's area: BinaryConnect's scale of a rate.
+
+    Courbariaux et al. 2015, released code. Paper A's code counts no area, and has 3 in place of 1.5.
+    """
+    area = weight[0][0].numel()
+    fans = (weight.shape[0] + weight.shape[1]) * area
+    return math.sqrt(fans / 1.5)
 
 
 def _groups(parameters: list[nn.Parameter]) -> list[dict[str, Any]]:
@@ -82,15 +107,19 @@ class Step:
         self.loss = losses.LOSSES[config.loss]
         self.optimizers = build_optimizers(config, model)
         self.schedulers = []
-        if config.schedule != "constant":
+        if config.schedule != "constant" or config.drops:
             self.schedulers = [
                 torch.optim.lr_scheduler.LambdaLR(
-                    optimizer, lambda i: schedule_factor(config.schedule, i, steps)
+                    optimizer, lambda i: schedule_factor(config.schedule, i, steps, config.drops)
                 )
                 for optimizer in self.optimizers
             ]
         self.clamped: list[Tensor] = [*split_parameters(model)[0]] if config.clamp else []
+        self.scaled = [*observed_weights(model).values()] if config.lr_scaling == "gradient" else []
         self.count = 0
+
+    def _scaled(self) -> list[tuple[Tensor, float]]:
+        return [(w.grad, glorot_factor(w)) for w in self.scaled if w.grad is not None]
 
     def __call__(self, inputs: Tensor, labels: Tensor) -> Tensor:
         self.count += 1
@@ -100,6 +129,8 @@ class Step:
             optimizer.zero_grad(set_to_none=True)
         loss = self.loss(self.model(inputs), labels)
         loss.backward()
+        for gradient, factor in self._scaled():
+            gradient.mul_(factor)
         for optimizer in self.optimizers:
             optimizer.step()
         if self.clamped:

@@ -53,7 +53,7 @@ class Arm:
     """One setting of a study, run with several seeds.
 
     Attributes:
-        name: how claims and figures call it, unique in its study.
+        name: how claims and figures call it, unique in its study for one data set and network.
         config: the configuration; its seed is set by the sweep.
         tuned: a field that is settled before the final runs, if any.
         measure: what a run does; None means `bnnstudy.training.fit`.
@@ -80,9 +80,9 @@ class Study:
 
     def __post_init__(self) -> None:
         for preset, arms in self.arms.items():
-            names = [arm.name for arm in arms]
+            names = [(arm.name, arm.config.dataset, arm.config.model) for arm in arms]
             if len(set(names)) != len(names):
-                raise ValueError(f"arms of study {self.name!r} must have distinct names")
+                raise ValueError(f"arms of study {self.name!r} must have distinct names in a task")
             if len({arm.config.key() for arm in arms}) != len(arms):
                 raise ValueError(f"arms of study {self.name!r} must have distinct configurations")
             if any(arm.config.preset != preset for arm in arms):

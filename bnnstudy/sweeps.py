@@ -151,10 +151,14 @@ def recorded(
 def choices(
     study: Study, preset: str, results: str | os.PathLike = records.DEFAULT_RESULTS
 ) -> list[dict]:
-    """What the tunings of a study's present arms chose at a preset; runs nothing."""
+    """What the tunings of a study's present arms chose at a preset, with their task; runs nothing."""
     place = Place(results=Path(results))
-    tuned = [arm for arm in study.arms.get(preset, ()) if arm.tuned]
-    return [c for c in (_recorded_choice(study, arm, place) for arm in tuned) if c]
+    found = []
+    for arm in study.arms.get(preset, ()):
+        choice = _recorded_choice(study, arm, place) if arm.tuned else None
+        if choice:
+            found.append({**choice, "task": f"{arm.config.dataset} {arm.config.model}"})
+    return found
 
 
 def _settle(arm: Arm, choice: dict) -> Arm:

@@ -3,10 +3,11 @@
 import dataclasses
 from collections.abc import Iterable, Mapping
 
-from bnnstudy.claims import Claim, Verdict, decide_each, holm
+from bnnstudy.claims import Claim, Verdict
 from bnnstudy.config import PRESETS, RunConfig
 from bnnstudy.models import LayerSummary
 from bnnstudy.study import Arm, Study
+from bnnstudy.verdicts import decide_each, holm, task_of
 
 MARKS = {
     "reproduced": "✓",
@@ -33,7 +34,7 @@ def verdicts(study: Study, records: Iterable[Mapping]) -> str:
     for claim in study.claims:
         ours = decide_each(claim, records) or [Verdict(claim=claim, verdict="not run")]
         measured = "<br>".join(
-            f"**{v.verdict}** ({v.preset}): {v.measured()}" if v.preset else v.verdict for v in ours
+            f"**{v.verdict}** ({v.where()}): {v.measured()}" if v.preset else v.verdict for v in ours
         )
         source = f"{claim.text} {_source(claim)}"
         rows.append((source, claim.paper_value or "–", measured))
@@ -53,8 +54,8 @@ def scoreboard(found: Iterable[Verdict], paper: str) -> str:
     rows = []
     for verdict in sorted((v for v in found if v.claim.paper == paper), key=lambda v: not v.preset):
         claim = verdict.claim
-        star = r" \*" if claim.id in held else ""
-        measured = f"{verdict.measured()} ({verdict.preset}){star}" if verdict.preset else "–"
+        star = r" \*" if (claim.id, verdict.task) in held else ""
+        measured = f"{verdict.measured()} ({verdict.where()}){star}" if verdict.preset else "–"
         mark = f"{MARKS[verdict.verdict]} {verdict.verdict}"
         text = f"{claim.text} ({claim.source}; `{claim.id}`)"
         rows.append((text, claim.paper_value or "–", mark, measured))
@@ -64,7 +65,7 @@ def scoreboard(found: Iterable[Verdict], paper: str) -> str:
 def findings(found: Iterable[Verdict]) -> str:
     """Verdicts as a list of sentences; those that were not run are left out."""
     return "\n".join(
-        f"- **{v.verdict.capitalize()}**: {v.claim.text} {v.measured()} ({v.preset})."
+        f"- **{v.verdict.capitalize()}**: {v.claim.text} {v.measured()} ({v.where()})."
         for v in found
         if v.preset
     )
@@ -73,14 +74,17 @@ def findings(found: Iterable[Verdict]) -> str:
 def tally_sentence(found: Iterable[Verdict]) -> str:
     """How many claims there are, how many were run, and what came out, in one sentence."""
     found = list(found)
+    claims = len({verdict.claim.id for verdict in found})
     run = [verdict for verdict in found if verdict.preset]
+    run_claims = len({verdict.claim.id for verdict in run})
     words = dict.fromkeys(verdict.verdict for verdict in run)
     counts = ", ".join(f"{sum(v.verdict == word for v in run)} {word}" for word in words)
-    return f"Of {len(found)} claims {len(run)} were run: {counts or 'none yet'}."
+    each = f", with {len(run)} verdicts (one a data set and network)" if len(run) > run_claims else ""
+    return f"Of {claims} claims {run_claims} were run{each}: {counts or 'none yet'}."
 
 
 def tally(found: Iterable[Verdict]) -> str:
-    """How many claims of each paper got which verdict."""
+    """How many verdicts the claims of each paper got; a claim has one a data set and network."""
     names = {"A": "Paper A", "B": "Paper B", "ours": "Our own"}
     words = ("reproduced", "not reproduced", "supported", "refuted", "inconclusive", "not run")
     found = list(found)
@@ -88,7 +92,7 @@ def tally(found: Iterable[Verdict]) -> str:
     for paper, name in names.items():
         counts = [sum(v.claim.paper == paper and v.verdict == word for v in found) for word in words]
         rows.append((name, *(count or "–" for count in counts), sum(counts)))
-    return table(("Claims", *words, "all"), rows)
+    return table(("Verdicts on", *words, "all"), rows)
 
 
 def provenance(records: Iterable[Mapping]) -> str:
@@ -114,14 +118,13 @@ def provenance(records: Iterable[Mapping]) -> str:
 
 
 def caption(records: Iterable[Mapping]) -> str:
-    """One line for a figure: for each preset the data, the network's width, epochs, n and device."""
+    """One line for a figure: for each preset and task the size of data and network, n and device."""
     parts = []
-    for preset in PRESETS:
-        runs = [record for record in records if record["preset"] == preset]
-        if not runs:
-            continue
+    groups: dict[tuple[str, str], list[Mapping]] = {}
+    for record in records:
+        groups.setdefault((record["preset"], task_of(record["config"])), []).append(record)
+    for (preset, task), runs in sorted(groups.items(), key=lambda item: PRESETS.index(item[0][0])):
         configs = [RunConfig.from_dict(run["config"]) for run in runs]
-        data = ", ".join(sorted({config.dataset for config in configs}))
         devices = ", ".join(sorted({run["provenance"]["device"] for run in runs}))
         seeds = len({config.seed for config in configs})
         sizes = {(c.train_size, c.width, c.epochs) for c in configs}
@@ -129,7 +132,7 @@ def caption(records: Iterable[Mapping]) -> str:
             f"{images or 'all'} training images, width {width}, {epochs} epochs"
             for images, width, epochs in sorted(sizes)
         )
-        parts.append(f"{preset}: {data}, {size}, n = {seeds} seeds, {devices}")
+        parts.append(f"{preset}: {task}, {size}, n = {seeds} seeds, {devices}")
     return "; ".join(parts) or "nothing recorded"
 
 
@@ -185,10 +188,9 @@ def tuned(choices: Iterable[Mapping]) -> str:
     for choice in choices:
         values = sorted({trial["value"] for trial in choice["trials"]})
         edge = "yes" if choice["at_edge"] else "no"
-        rows.append(
-            (choice["arm"], f"{choice['chosen']:.3g}", f"{values[0]:.3g} to {values[-1]:.3g}", edge)
-        )
-    return table(("Arm", "Rate", "Tried", "At an edge"), rows)
+        tried = f"{values[0]:.3g} to {values[-1]:.3g}"
+        rows.append((choice["task"], choice["arm"], f"{choice['chosen']:.3g}", tried, edge))
+    return table(("Task", "Arm", "Rate", "Tried", "At an edge"), rows)
 
 
 def layers(rows: Iterable[LayerSummary]) -> str:

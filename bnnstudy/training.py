@@ -7,6 +7,7 @@ many runs go side by side instead (`bnnstudy.sweeps`).
 import math
 import os
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -50,8 +51,14 @@ def fit(
 
     Returns:
         `validation_accuracy` and `test_accuracy` (shares, 0 to 1) at `best_epoch` (from 1), the same
-        two under `last`, `curves` by epoch, `flip_ratio`, `saturation`, `diverged`. A run of several
-        stages has the observers' reports of the last one, and under `stages` those of each.
+        two under `last`, `curves` by epoch, `flip_ratio`, `saturation`, `diverged`. The curves hold the
+        shares of weights with |w| >= 1 (`saturation`) and with |w| > 1 (`beyond`) too.
+
+        A run of several stages has the observers' reports of the last one, and under `stages` those of
+        each, with its `epochs` and the accuracies at its `start`, before any step. Epochs in which the
+        network has other bits than at the end (a pre-training) are never the best.
+
+        A run with drops of the rate has `phases`: loss and accuracies at the end of each phase.
 
     Raises:
         ValueError: if the configuration names something unknown or does not fit the data.
@@ -85,6 +92,9 @@ def fit(
         return run.result()
 
 
+_MEASURED = ("train_loss", "validation_accuracy", "test_accuracy")
+
+
 class _Run:
     """A run between two epochs: all that its end depends on."""
 
@@ -98,12 +108,11 @@ class _Run:
         self.dataset, self.device = dataset, device
         self.plan, self.makers = config.plan(), (_Flips, *observers)
         self.order = torch.Generator().manual_seed(config.seed)
-        self.curves: dict[str, list] = {
-            name: [] for name in ("train_loss", "validation_accuracy", "test_accuracy")
-        }
-        self.reports: list[dict[str, dict]] = []
+        self.curves: dict[str, list] = {name: [] for name in (*_MEASURED, "saturation", "beyond")}
+        self.reports: list[dict[str, Any]] = []
         self.diverged = False
         self._enter(0, None)
+        self.start = self._accuracies() if len(self.plan) > 1 else {}
 
     def _enter(self, stage: int, previous: nn.Module | None) -> None:
         config = self.plan[stage]
@@ -122,27 +131,50 @@ class _Run:
         loss = _epoch(self.step, config, dataset, self.order)
         self.diverged = not math.isfinite(loss)
         self.curves["train_loss"].append(None if self.diverged else loss)
-        self.curves["validation_accuracy"].append(evaluate(self.model, dataset, dataset.validation))
-        self.curves["test_accuracy"].append(evaluate(self.model, dataset, dataset.test))
+        for name, value in (self._accuracies() | self._magnitudes()).items():
+            self.curves[name].append(value)
         self.epochs += 1
         if self.diverged or self.epochs == config.epochs:
-            self.reports.append({observer.name: observer.report() for observer in self.observers})
+            reports = {observer.name: observer.report() for observer in self.observers}
+            self.reports.append({**reports, "epochs": self.epochs, "start": self.start})
             if not self.finished:
                 self._enter(self.stage + 1, self.model)
+                self.start = self._accuracies()
+
+    def _accuracies(self) -> dict[str, float]:
+        parts = {"validation": self.dataset.validation, "test": self.dataset.test}
+        return {f"{n}_accuracy": evaluate(self.model, self.dataset, p) for n, p in parts.items()}
+
+    def _magnitudes(self) -> dict[str, float]:
+        weights = list(observed_weights(self.model).values())
+        shares = {"saturation": metrics.saturation(weights), "beyond": metrics.beyond(weights)}
+        return {name: float(f"{share:.4g}") for name, share in shares.items()}
 
     def result(self) -> dict:
-        curves = self.curves
-        best = max(range(len(curves["train_loss"])), key=curves["validation_accuracy"].__getitem__)
+        curves, last = self.curves, self.reports[-1]
+        best = max(self._own_epochs(), key=curves["validation_accuracy"].__getitem__)
         return {
-            **_accuracies(curves, best),
+            **_at(curves, best, _MEASURED[1:]),
             "best_epoch": best + 1,
-            "last": _accuracies(curves, -1),
+            "last": _at(curves, -1, _MEASURED[1:]),
             "curves": curves,
             "saturation": metrics.saturation(list(observed_weights(self.model).values())),
             "diverged": self.diverged,
-            **self.reports[-1],
+            **{observer.name: last[observer.name] for observer in self.observers},
             **({"stages": self.reports} if len(self.plan) > 1 else {}),
+            **({"phases": self._phases()} if self.plan[0].drops else {}),
         }
+
+    def _own_epochs(self) -> list[int]:
+        """The epochs, from 0, in which the network has the bits that it ends with."""
+        stages = [stage.bits for stage in self.plan for _ in range(stage.epochs)]
+        done = len(self.curves["train_loss"])
+        return [k for k in range(done) if stages[k] == stages[done - 1]]
+
+    def _phases(self) -> list[dict]:
+        config, done = self.plan[0], len(self.curves["train_loss"])
+        ends = [round(drop * config.epochs) for drop in (*config.drops, 1.0)]
+        return [_at(self.curves, end - 1, _MEASURED) for end in ends if 0 < end <= done]
 
     def state_dict(self) -> dict:
         return {
@@ -151,6 +183,7 @@ class _Run:
             "order": self.order.get_state(),
             "curves": self.curves,
             "reports": self.reports,
+            "start": self.start,
             "diverged": self.diverged,
             "model": self.model.state_dict(),
             "step": self.step.state_dict(),
@@ -160,7 +193,7 @@ class _Run:
     def load_state_dict(self, state: dict) -> None:
         self._enter(state["stage"], None)
         self.epochs, self.diverged = state["epochs"], state["diverged"]
-        self.curves, self.reports = state["curves"], state["reports"]
+        self.curves, self.reports, self.start = state["curves"], state["reports"], state["start"]
         self.order.set_state(state["order"])
         self.model.load_state_dict(state["model"])
         self.step.load_state_dict(state["step"])
@@ -194,7 +227,7 @@ def _batches(size: int, batch: int, order: torch.Generator, device: torch.device
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, dataset: data.Dataset, split: data.Split, batch: int = 2000) -> float:
+def evaluate(model: nn.Module, dataset: data.Dataset, split: data.Split, batch: int = 500) -> float:
     """Accuracy (0 to 1) of the model in evaluation mode on one split."""
     dtype = next(model.parameters()).dtype
     with evaluating(model):
@@ -216,6 +249,5 @@ def _next_model(
     return model.to(device)
 
 
-def _accuracies(curves: dict, epoch: int) -> dict:
-    names = ("validation_accuracy", "test_accuracy")
+def _at(curves: dict, epoch: int, names: Sequence[str]) -> dict:
     return {name: curves[name][epoch] for name in names}

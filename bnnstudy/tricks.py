@@ -28,6 +28,19 @@ def weight_clipping(config: RunConfig) -> RunConfig:
     return replace(config, clamp=True)
 
 
+def no_clipping(config: RunConfig) -> RunConfig:
+    """Neither kind of clipping: the vanilla straight-through estimator. Paper A, section 3.2."""
+    return replace(config, surrogate="identity", clamp=False)
+
+
+def rate_scaled_by_layer(config: RunConfig, kind: str) -> RunConfig:
+    """Each binary layer's `"gradient"` or `"update"` times its inverse Glorot factor.
+
+    Paper A, section 3.4, scales the gradient; Courbariaux et al. 2015 scale the update.
+    """
+    return replace(config, lr_scaling=kind)
+
+
 def binary_activations(config: RunConfig) -> RunConfig:
     """1W/32A becomes 1W/1A: the sign as activation. Hubara et al. 2016."""
     return replace(config, activation="sign")

@@ -18,7 +18,7 @@ import pytest
 from test_sweeps import contents, place
 from toy_study import SMALL, STUDY
 
-from bnnstudy import claims, records, sweeps, tricks
+from bnnstudy import records, sweeps, tricks, verdicts
 from bnnstudy.claims import Contrast
 from bnnstudy.config import RunConfig
 from bnnstudy.study import Arm
@@ -176,7 +176,7 @@ def test_a_diverged_run_is_recorded_and_counted(tmp_path):
     assert [run["result"]["diverged"] for run in found] == [True] * 4 + [False] * 4
     contrast = Contrast(kind="difference", metric="test_accuracy", arm="calm", control="wild")
     claim = replace(STUDY.claims[0], contrast=contrast)
-    verdict = claims.decide(claim, sweeps.recorded(study, "quick", tmp_path))
+    (verdict,) = verdicts.decide(claim, sweeps.recorded(study, "quick", tmp_path))
     assert verdict.n == 4
     means = [sum(r["result"]["test_accuracy"] for r in runs) / 4 for runs in (found[4:], found[:4])]
     assert verdict.effect == pytest.approx(100 * (means[0] - means[1]))

@@ -25,7 +25,7 @@ def test_lists_that_do_not_match_are_refused(after):
 def test_saturation_includes_the_edge_and_death_does_not():
     weights = [torch.tensor([0.0, 1.0, -1.0, 1.5])]
     assert metrics.saturation(weights) == 0.75
-    assert metrics.dead(weights) == 0.25
+    assert metrics.beyond(weights) == 0.25
     assert metrics.not_binary(weights) == 2
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from toy_study import STUDY
 
-from bnnstudy import claims, records, sweeps, training
+from bnnstudy import records, sweeps, training, verdicts
 from bnnstudy.config import RunConfig
 from bnnstudy.study import Arm, Study
 
@@ -174,5 +174,5 @@ def test_arms_must_be_told_apart():
 
 
 def test_the_toys_claim_is_decided_from_its_records(undisturbed):
-    verdict = claims.decide(STUDY.claims[0], sweeps.recorded(STUDY, "quick", undisturbed))
+    (verdict,) = verdicts.decide(STUDY.claims[0], sweeps.recorded(STUDY, "quick", undisturbed))
     assert verdict.n == 4

@@ -7,6 +7,9 @@ from torch import nn
 from bnnstudy.config import RunConfig
 from bnnstudy.models.parts import activation_of, conv, linear, norm, require_real_ends
 
+POOLS: dict[str, type[nn.Module]] = {"max": nn.MaxPool2d, "average": nn.AvgPool2d}
+"""What halves an image, by name; `"stride"` is the convolution's own."""
+
 
 def mlp(config: RunConfig, shape: tuple[int, int, int], classes: int) -> nn.Sequential:
     """Fully connected network: (linear, batch norm, activation) x depth, then linear, batch norm.
@@ -48,14 +51,13 @@ def cnn(config: RunConfig, shape: tuple[int, int, int], classes: int) -> nn.Sequ
     """A small VGG-like network: (conv 3x3, max-pool 2x2, batch norm, activation) x 3, then linear.
 
     Channels width, 2 width, 4 width (32-64-128 at width 32). Pooling stands before the batch norm, so
-    it acts on values that are not binary (paper A, Figure 3b). No biases. `depth` is not used.
+    it acts on values that are not binary (paper A, Figure 3b), unless the configuration's `block` and
+    `pool` say otherwise. No biases. `depth` is not used.
 
     Shapes: input (N, C, H, W) with H and W of 8 or more, output (N, classes).
     """
     sizes = [shape[0], config.width, 2 * config.width, 4 * config.width]
-    layers: list[nn.Module] = []
-    for k, (inputs, outputs) in enumerate(pairwise(sizes)):
-        layers += _convolution(config, inputs, outputs, pool=True, real=config.real_first and k == 0)
+    layers = _convolutions(config, sizes, [True] * 3)
     features = sizes[-1] * _after_three_pools(config, shape)
     layers += [nn.Flatten(), linear(config, features, classes, config.real_last)]
     return nn.Sequential(*layers, norm(config, classes))
@@ -73,11 +75,7 @@ def binaryconnect(config: RunConfig, shape: tuple[int, int, int], classes: int) 
     Source: Courbariaux et al. 2015; paper A, section 3.
     """
     channels = [shape[0]] + [config.width * factor for factor in (1, 1, 2, 2, 4, 4)]
-    layers: list[nn.Module] = []
-    for k, (inputs, outputs) in enumerate(pairwise(channels)):
-        real = config.real_first and k == 0
-        layers += _convolution(config, inputs, outputs, pool=k % 2 == 1, real=real)
-    layers += [nn.Flatten()]
+    layers = [*_convolutions(config, channels, [False, True] * 3), nn.Flatten()]
     features = [channels[-1] * _after_three_pools(config, shape), 8 * config.width, 8 * config.width]
     for inputs, outputs in pairwise(features):
         layers += [linear(config, inputs, outputs), norm(config, outputs), activation_of(config)]
@@ -85,10 +83,28 @@ def binaryconnect(config: RunConfig, shape: tuple[int, int, int], classes: int) 
     return nn.Sequential(*layers)
 
 
-def _convolution(config: RunConfig, inputs: int, outputs: int, *, pool: bool, real: bool) -> list:
-    layers = [conv(config, inputs, outputs, real=real)]
-    layers += [nn.MaxPool2d(2)] if pool else []
-    return [*layers, norm(config, outputs, nn.BatchNorm2d), activation_of(config)]
+def _convolutions(config: RunConfig, channels: list[int], pooled: list[bool]) -> list[nn.Module]:
+    """Convolutions with their neighbours in the configuration's order, the image halved where `pooled`.
+
+    With `"norm_act_conv_pool"` the first convolution sees the image itself, as in the other orders, and
+    the layer after the last pooling sees values that are not binary.
+    """
+    order = config.block.split("_")
+    norm_first = order[0] == "norm"
+    layers: list[nn.Module] = []
+    for k, ((inputs, outputs), halve) in enumerate(zip(pairwise(channels), pooled, strict=True)):
+        stride = 2 if halve and config.pool == "stride" else 1
+        real = config.real_first and k == 0
+        parts = {
+            "conv": [conv(config, inputs, outputs, stride=stride, real=real)],
+            "pool": [POOLS[config.pool](2)] if halve and config.pool in POOLS else [],
+            "norm": [norm(config, inputs if norm_first else outputs, nn.BatchNorm2d)],
+            "act": [activation_of(config)],
+        }
+        if norm_first and k == 0:
+            del parts["norm"], parts["act"]
+        layers += [layer for name in order if name in parts for layer in parts[name]]
+    return layers
 
 
 def _after_three_pools(config: RunConfig, shape: tuple[int, int, int]) -> int:

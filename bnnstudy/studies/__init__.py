@@ -3,32 +3,31 @@
 import os
 
 from bnnstudy import records, sweeps
-from bnnstudy.claims import Claim, Verdict, decide
+from bnnstudy.claims import Claim, Verdict
 from bnnstudy.studies import (
     adam_betas,
     alpha,
     alpha_decay,
     batch_norm,
-    batch_size,
     binary_layers,
     cifar10,
     clipping,
-    clipping_speed,
-    early_stopping,
     filter_order,
-    glorot,
     imagenet,
     learning_rate,
-    momentum,
+    lr_scaling,
     optimizers,
-    pooling,
+    pooling_order,
     pretraining,
+    recipe,
     search,
+    sgd,
     start,
-    two_stages,
+    two_stage,
     two_views,
 )
 from bnnstudy.study import Study
+from bnnstudy.verdicts import decide
 
 STUDIES: dict[str, Study] = {
     module.STUDY.name: module.STUDY
@@ -36,17 +35,15 @@ STUDIES: dict[str, Study] = {
         binary_layers,
         two_views,
         optimizers,
-        batch_size,
-        momentum,
+        sgd,
         adam_betas,
-        early_stopping,
         clipping,
-        clipping_speed,
         batch_norm,
-        pooling,
-        glorot,
-        two_stages,
+        pooling_order,
+        lr_scaling,
         pretraining,
+        two_stage,
+        recipe,
         filter_order,
         start,
         learning_rate,
@@ -66,7 +63,9 @@ def ledger() -> tuple[Claim, ...]:
 
 
 def verdicts(results: str | os.PathLike | None = None) -> list[Verdict]:
-    """The verdict of every claim in the ledger, from the records under `results` (None: the default).
+    """The verdicts of every claim in the ledger, from the records under `results` (None: the default).
+
+    One for each data set and network that the claim was run on; "not run" where there is none.
 
     Raises:
         RecordError: naming a record that cannot be used.
@@ -75,8 +74,8 @@ def verdicts(results: str | os.PathLike | None = None) -> list[Verdict]:
 
 
 def verdicts_of(study: Study, runs: list[dict]) -> list[Verdict]:
-    """The verdict of each claim of one study, from its records."""
-    return [decide(claim, runs) for claim in study.claims]
+    """The verdicts of each claim of one study, from its records."""
+    return [verdict for claim in study.claims for verdict in decide(claim, runs)]
 
 
 def recorded(study: Study, results: str | os.PathLike | None = None) -> list[dict]:

@@ -1,0 +1,105 @@
+"""Does scaling each layer's rate by Glorot's factor help? Paper A, section 3.4.
+
+Paper A's code multiplies the gradient, BinaryConnect's the update. Under SGD that is the same; Adam
+divides the former away. The factor reaches the binary weights and not batch norm, so it also sets
+their rates apart: the control gives batch norm a rate of its own.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from bnnstudy.config import RunConfig
+from bnnstudy.paper_a import arms, claim, is_small_cnn, ours, tuned
+from bnnstudy.study import Arm, Study
+from bnnstudy.tricks import batch_norm_at_own_rate, rate_scaled_by_layer
+
+SOURCE, AUDIT = "section 3.4", "audit of section 3.4"
+APART = ", BN at its own rate"
+
+CLAIMS = (
+    claim(
+        "scaling-sgd",
+        SOURCE,
+        "Scaling the rate of each layer by the inverse Glorot factor helps SGD.",
+        "sgd, scaled gradient",
+        "sgd",
+    ),
+    claim(
+        "scaling-adam",
+        SOURCE,
+        "It makes no difference with other optimizers: Adam.",
+        "adam, scaled gradient",
+        "adam",
+        kind="equivalence",
+    ),
+    claim(
+        "scaling-momentum",
+        SOURCE,
+        "It makes no difference with other optimizers: momentum.",
+        "momentum, scaled gradient",
+        "momentum",
+        kind="equivalence",
+    ),
+    ours(
+        "scaling-update",
+        AUDIT,
+        "Under Adam scaling the update, as BinaryConnect does, is something else than scaling the "
+        "gradient: it changes the accuracy of the first epoch.",
+        "adam, scaled update",
+        "adam, scaled gradient",
+        metric="curves.validation_accuracy.0",
+        margin=0.5,
+    ),
+    ours(
+        "scaling-update-accuracy",
+        AUDIT,
+        "With its rate tuned, it ends where Adam without it does.",
+        "adam, scaled update",
+        "adam",
+        kind="equivalence",
+        margin=0.3,
+    ),
+    ours(
+        "scaling-rates-apart",
+        AUDIT,
+        "What helps SGD is that batch norm keeps a lower rate: with batch norm at a rate of its own, "
+        "scaling by layer adds nothing.",
+        f"sgd, scaled gradient{APART}",
+        f"sgd{APART}",
+        kind="equivalence",
+        margin=0.3,
+    ),
+    ours(
+        "scaling-own-rate",
+        AUDIT,
+        "And a rate of its own for batch norm does without scaling at least what scaling does.",
+        f"sgd{APART}",
+        "sgd, scaled gradient",
+        margin=-0.2,
+    ),
+)
+
+
+def _arms(network: RunConfig) -> Iterable[Arm]:
+    sgd, momentum, adam = (replace(network, optimizer=n) for n in ("sgd", "momentum", "adam"))
+    yield tuned("sgd", sgd, 10**0.5)
+    yield tuned("sgd, scaled gradient", rate_scaled_by_layer(sgd, "gradient"), 10**0.5)
+    if not is_small_cnn(network):
+        yield tuned("momentum", momentum, 1.0)
+        heavy = rate_scaled_by_layer(momentum, "gradient")
+        yield tuned("momentum, scaled gradient", heavy, 10**-0.5)
+    yield tuned("adam", adam)
+    yield tuned("adam, scaled gradient", rate_scaled_by_layer(adam, "gradient"))
+    yield tuned("adam, scaled update", rate_scaled_by_layer(adam, "update"), 1e-3)
+    apart = batch_norm_at_own_rate(sgd)
+    yield tuned(f"sgd{APART}", apart, 100.0)
+    yield tuned(f"sgd, scaled gradient{APART}", rate_scaled_by_layer(apart, "gradient"), 10.0)
+
+
+STUDY = Study(
+    name="lr_scaling",
+    title="Rates scaled by layer",
+    claims=CLAIMS,
+    arms=arms(_arms),
+    seeds={"quick": 5, "desk": 5, "paper": 5},
+)

@@ -1,0 +1,112 @@
+"""Should pooling come before the sign? Paper A, section 3.4, Figure 3.
+
+The question needs binary activations (1W/1A); the paper's own networks have ReLU, which is the control.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from bnnstudy.config import RunConfig
+from bnnstudy.measures import with_positive_inputs
+from bnnstudy.paper_a import CNN, NO_NUMBER, arms, claim, ours, tuned
+from bnnstudy.study import Arm, Study
+from bnnstudy.tricks import binary_activations
+
+POOL_FIRST = "conv, pool, norm, sign"
+POOL_LAST = "conv, norm, sign, pool"
+NORM_FIRST = "norm, sign, conv, pool"
+
+CLAIMS = (
+    claim(
+        "pooling-order",
+        "section 3.4, Figure 3",
+        "Pooling values that are not binary ends better than pooling after the activation.",
+        POOL_FIRST,
+        POOL_LAST,
+        "'significant', no number given",
+        margin=0.5,
+    ),
+    claim(
+        "pooling-norm-first",
+        "section 3.4, Figure 3",
+        "So does the order norm, sign, conv, pool.",
+        NORM_FIRST,
+        POOL_LAST,
+        NO_NUMBER,
+        margin=0.5,
+    ),
+    claim(
+        "pooling-ones",
+        "section 3.4",
+        "Max-pooling binary values gives almost only ones: at least 20 points more of them.",
+        POOL_LAST,
+        POOL_FIRST,
+        NO_NUMBER,
+        metric="positive_inputs.mean",
+        margin=20.0,
+        unit="points of the inputs that are +1",
+    ),
+    ours(
+        "pooling-relu",
+        "audit of Figure 3",
+        "With ReLU activations, as in the released code, the order matters less than with sign.",
+        (POOL_FIRST, POOL_LAST),
+        ("conv, pool, norm, relu", "conv, norm, relu, pool"),
+    ),
+    ours(
+        "pooling-average",
+        "audit of Figure 3",
+        "It is the maximum: after the sign, average pooling ends better than max-pooling.",
+        f"{POOL_LAST} (average)",
+        POOL_LAST,
+        margin=0.5,
+    ),
+    ours(
+        "pooling-average-first",
+        "audit of Figure 3",
+        "Before the norm, average and max-pooling end alike.",
+        f"{POOL_FIRST} (average)",
+        POOL_FIRST,
+        kind="equivalence",
+        margin=1.0,
+    ),
+    ours(
+        "pooling-stride",
+        "audit of Figure 3",
+        "Max-pooling after the sign is worse than no pooling at all (convolutions at stride 2).",
+        "conv at stride 2, norm, sign",
+        POOL_LAST,
+        margin=0.5,
+    ),
+)
+
+
+def _arms(network: RunConfig) -> Iterable[Arm]:
+    real = replace(network, optimizer="adam")
+    sign = binary_activations(real)
+    last = replace(sign, block="conv_norm_act_pool")
+    yield _tuned(POOL_FIRST, sign)
+    yield _tuned(POOL_LAST, last)
+    yield _tuned(NORM_FIRST, replace(sign, block="norm_act_conv_pool"))
+    yield _tuned(f"{POOL_FIRST} (average)", replace(sign, pool="average"))
+    yield _tuned(f"{POOL_LAST} (average)", replace(last, pool="average"))
+    yield _tuned("conv at stride 2, norm, sign", replace(sign, pool="stride"))
+    yield _tuned("conv, pool, norm, relu", real)
+    yield _tuned("conv, norm, relu, pool", replace(real, block="conv_norm_act_pool"))
+
+
+def _tuned(name: str, config: RunConfig) -> Arm:
+    return tuned(name, config, measure=with_positive_inputs)
+
+
+def _networks(preset: str) -> tuple[RunConfig, ...]:
+    return (CNN[preset],)
+
+
+STUDY = Study(
+    name="pooling_order",
+    title="Where to pool",
+    claims=CLAIMS,
+    arms=arms(_arms, _networks),
+    seeds={"quick": 5, "desk": 5, "paper": 5},
+)

@@ -1,0 +1,161 @@
+"""Batch size and momentum under SGD. Paper A, section 3.1 (Figures 2a, 2b) and Appendix A."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from bnnstudy.claims import Claim, Contrast
+from bnnstudy.config import RunConfig
+from bnnstudy.measures import with_loss_sums
+from bnnstudy.paper_a import TRAINING_LOSS, arms, claim, is_small_cnn, ours, tuned
+from bnnstudy.study import Arm, Study
+from bnnstudy.tricks import float_twin
+
+BATCHES = (50, 100, 150, 200)
+MOMENTA = (0.7, 0.8, 0.9, 0.99)
+
+_BY_MOMENTUM = tuple((f"momentum {m}", m) for m in MOMENTA)
+_SUM: dict[str, Any] = {"log": True, "scale": 1.0, "unit": "decades of the loss summed over an epoch"}
+
+
+def _trend(id: str, text: str, value: str, **contrast: object) -> Claim:
+    fields: dict[str, Any] = {"kind": "trend", "arms": _BY_MOMENTUM, "direction": -1, **contrast}
+    decided = Contrast(**fields)
+    source = "section 3.1, Figure 2b"
+    return Claim(id=id, paper="A", source=source, text=text, paper_value=value, contrast=decided)
+
+
+CLAIMS = (
+    claim(
+        "batch-size-early",
+        "section 3.1, Figure 2a",
+        "With plain SGD a larger batch lowers the training error of the first epoch, as plotted.",
+        "batch 200",
+        "batch 50",
+        "about 300 (batch 50) and 80 (batch 200), CNN, read off the plot",
+        metric="curves.train_loss_sum.0",
+        direction=-1,
+        margin=0.1,
+        **_SUM,
+    ),
+    claim(
+        "batch-size-final",
+        "section 3.1",
+        "No batch size brings plain SGD to the best accuracy: Adam stays ahead of batch 200.",
+        "adam",
+        "batch 200",
+        "test error 17.98 (SGD) and 10.30 (Adam), CIFAR-10",
+        margin=0.5,
+    ),
+    claim(
+        "batch-size-float",
+        "Appendix A",
+        "For real weights the batch size matters far less at the end than for binary ones.",
+        ("batch 50", "batch 200"),
+        ("float, batch 50", "float, batch 200"),
+        "end of the float curves: about .07, .02, .005, .002 (CNN), read off the plot",
+        metric="curves.train_loss_sum.-1",
+        margin=0.1,
+        **_SUM,
+    ),
+    ours(
+        "batch-size-mean-loss",
+        "audit of Figure 2a",
+        "The plotted error is a sum over batches; as a mean over images the first epoch of batch 200 "
+        "is no better than that of batch 50.",
+        "batch 200",
+        "batch 50",
+        metric="curves.train_loss.0",
+        margin=0.0,
+        **TRAINING_LOSS,
+    ),
+    ours(
+        "batch-size-mean-end",
+        "audit of Figure 2a",
+        "As a mean over images, batch sizes 50 and 200 end at the same loss.",
+        "batch 200",
+        "batch 50",
+        kind="equivalence",
+        metric="curves.train_loss.-1",
+        margin=0.1,
+        **TRAINING_LOSS,
+    ),
+    _trend(
+        "momentum-faster",
+        "The higher the momentum, the lower the training loss at the end.",
+        "CNN: about 1.2, .9, .5, .05 for .7, .8, .9, .99, read off the plot",
+        metric="curves.train_loss.-1",
+        log=True,
+        scale=1.0,
+        unit="decades of training loss for each unit of momentum",
+    ),
+    _trend(
+        "momentum-early",
+        "Higher momentum trains faster: the higher it is, the lower the loss of the first epoch.",
+        "no number given",
+        metric="curves.train_loss.0",
+        log=True,
+        scale=1.0,
+        unit="decades of training loss for each unit of momentum",
+    ),
+    _trend(
+        "momentum-accuracy",
+        "The higher the momentum, the worse the final accuracy.",
+        "no number given",
+        metric="test_accuracy",
+        unit="points for each unit of momentum",
+    ),
+    claim(
+        "momentum-float",
+        "Appendix A",
+        "For real weights the momentum's rate matters far less for the training loss.",
+        ("momentum 0.7", "momentum 0.99"),
+        ("float, momentum 0.7", "float, momentum 0.99"),
+        "end of the float curves: about .005 to .02",
+        metric="curves.train_loss.-1",
+        margin=0.1,
+        **TRAINING_LOSS,
+    ),
+    ours(
+        "momentum-rate",
+        "audit of Figure 2b",
+        "It is the rate, lr / (1 - momentum), that counts: each at its own rate, momentum .7 and .99 "
+        "end at the same accuracy.",
+        "momentum 0.99",
+        "momentum 0.7",
+        kind="equivalence",
+        margin=0.3,
+    ),
+)
+
+
+def _arms(binary: RunConfig) -> Iterable[Arm]:
+    real = float_twin(binary)
+    yield tuned("adam", replace(binary, optimizer="adam"))
+    small = is_small_cnn(binary)
+    for batch in (50, 200) if small else BATCHES:
+        plain = replace(binary, optimizer="sgd", batch_size=batch)
+        yield tuned(f"batch {batch}", plain, 10**0.5, with_loss_sums)
+    for batch in (50, 200):
+        plain = replace(real, optimizer="sgd", batch_size=batch)
+        yield tuned(f"float, batch {batch}", plain, 1.0, with_loss_sums)
+    # The rate at which latent weights keep the pace of plain SGD: lr / (1 - momentum).
+    for momentum in () if small else MOMENTA:
+        heavy = replace(binary, optimizer="momentum", momentum=momentum)
+        yield tuned(f"momentum {momentum}", heavy, _six(10 * (1 - momentum)))
+    for momentum in () if small else (0.7, 0.99):
+        heavy = replace(real, optimizer="momentum", momentum=momentum)
+        yield tuned(f"float, momentum {momentum}", heavy, _six(3 * (1 - momentum)))
+
+
+def _six(value: float) -> float:
+    return float(f"{value:.6g}")
+
+
+STUDY = Study(
+    name="sgd",
+    title="Batch size and momentum under SGD",
+    claims=CLAIMS,
+    arms=arms(_arms),
+    seeds={"quick": 5, "desk": 5, "paper": 5},
+)

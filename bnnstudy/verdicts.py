@@ -1,0 +1,214 @@
+"""How records decide a claim: effect, confidence interval, n, verdict.
+
+A claim is decided for each preset and each *task*, the data set and network that runs have in common:
+runs of different tasks are never compared.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bnnstudy import records as recording
+from bnnstudy.claims import Claim, Contrast, Side, Verdict, words
+from bnnstudy.config import PRESETS, RunConfig
+
+CONFIDENCE = 0.95
+
+FLOOR = 1e-6
+"""The smallest value that a logarithm tells from zero."""
+
+Runs = dict[str, dict[int, Mapping]]
+"""Results by arm and seed, of one preset and task."""
+
+
+def decide(claim: Claim, records: Iterable[Mapping]) -> list[Verdict]:
+    """The verdicts of the largest preset that can decide the claim, one a task; else "not run"."""
+    found = decide_each(claim, records)
+    if not found:
+        return [Verdict(claim=claim, verdict="not run")]
+    return [verdict for verdict in found if verdict.preset == found[-1].preset]
+
+
+def decide_each(claim: Claim, records: Iterable[Mapping]) -> list[Verdict]:
+    """One verdict for each preset and task that has what the contrast needs, presets in their order."""
+    grouped = by_task(records)
+    judge = _exact if claim.contrast.kind == "exact" else _interval
+    found = []
+    for preset, task in sorted(grouped, key=lambda group: PRESETS.index(group[0])):
+        if verdict := judge(claim, grouped[preset, task], preset, task):
+            found.append(verdict)
+    return found
+
+
+def by_task(records: Iterable[Mapping]) -> dict[tuple[str, str], Runs]:
+    """Results by (preset, task), then arm and seed; tasks in the order in which they come."""
+    grouped: dict[tuple[str, str], Runs] = {}
+    for record in records:
+        for run in (record, *recording.parts(record)):
+            runs = grouped.setdefault((run["preset"], task_of(run["config"])), {})
+            runs.setdefault(run["arm"], {})[run["config"]["seed"]] = run["result"]
+    return grouped
+
+
+def task_of(config: Mapping) -> str:
+    """Data set and network of a recorded configuration, such as "mnist mlp"."""
+    return " ".join(config.get(name, getattr(RunConfig, name)) for name in ("dataset", "model"))
+
+
+def holm(verdicts: Iterable[Verdict], level: float = 1 - CONFIDENCE) -> set[tuple[str, str | None]]:
+    """(claim's id, task) of the verdicts that hold when all are judged together (Holm 1979).
+
+    All that have an interval are counted, the inconclusive ones too.
+    """
+    tested = [(v.p, v.claim.id, v.task) for v in verdicts if v.p is not None]
+    held = set()
+    for rank, (p, id, task) in enumerate(sorted(tested, key=lambda t: t[0])):
+        if p > level / (len(tested) - rank):
+            break
+        held.add((id, task))
+    return held
+
+
+def paired_interval(values: list[float]) -> tuple[float, float, float]:
+    """(mean, low, high) of paired differences over seeds: Student's t at 95 %."""
+    from scipy import stats
+
+    mean = math.fsum(values) / len(values)
+    if len(values) < 2:
+        return mean, -math.inf, math.inf
+    error = _standard_error(values, mean)
+    reach = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * error
+    return mean, mean - reach, mean + reach
+
+
+def read(result: Any, metric: str) -> Any:
+    """What stands in a result at a path such as "curves.test_accuracy.-1"; None if nothing does."""
+    for part in metric.split("."):
+        if isinstance(result, list) and part.lstrip("-").isdigit():
+            place = int(part)
+            if not -len(result) <= place < len(result):
+                return None
+            result = result[place]
+        elif isinstance(result, Mapping) and part in result:
+            result = result[part]
+        else:
+            return None
+    return result
+
+
+def _exact(claim: Claim, runs: Runs, preset: str, task: str) -> Verdict | None:
+    found = [read(r, claim.contrast.metric) for r in runs.get(str(claim.contrast.arm), {}).values()]
+    found = [counts for counts in found if counts is not None]
+    if not found:
+        return None
+    against = sum(counts["differing"] for counts in found)
+    compared = sum(counts["compared"] for counts in found)
+    answer = words(claim)["no" if against else "yes"]
+    return Verdict(
+        claim=claim, verdict=answer, preset=preset, task=task, n=compared, effect=float(against)
+    )
+
+
+def _interval(claim: Claim, runs: Runs, preset: str, task: str) -> Verdict | None:
+    contrast = claim.contrast
+    values = _speeds(contrast, runs) if contrast.kind == "speed" else _effects(contrast, runs)
+    if not values:
+        return None
+    mean, low, high = paired_interval(values)
+    outcome = _judge(contrast, low, high)
+    bounded = math.isfinite(low)
+    return Verdict(
+        claim=claim,
+        verdict=words(claim).get(outcome, outcome),
+        preset=preset,
+        task=task,
+        n=len(values),
+        effect=mean,
+        low=low if bounded else None,
+        high=high if bounded else None,
+        p=_p_value(contrast, outcome, values, mean) if bounded else None,
+    )
+
+
+def _effects(contrast: Contrast, runs: Runs) -> list[float]:
+    """The contrast's effect for each seed that all its arms have."""
+    if contrast.kind == "trend":
+        weights = _slope_weights(contrast.arms)
+    else:
+        weights = _difference_weights(contrast.arm, contrast.control)
+    values = []
+    for seed in _common_seeds(runs, weights):
+        parts = {arm: read(runs[arm][seed], contrast.metric) for arm in weights}
+        if None in parts.values():
+            continue
+        if contrast.log:
+            parts = {arm: math.log10(max(part, FLOOR)) for arm, part in parts.items()}
+        values.append(contrast.scale * math.fsum(w * parts[a] for a, w in weights.items()))
+    return values
+
+
+def _speeds(contrast: Contrast, runs: Runs) -> list[float]:
+    """Epochs to the level of the control's end, arm minus control, for each seed that both have."""
+    sides = [str(contrast.arm), str(contrast.control)]
+    values = []
+    for seed in _common_seeds(runs, sides):
+        arm, control = (read(runs[side][seed], contrast.metric) for side in sides)
+        if arm and control:
+            level = control[-1] - contrast.below
+            values.append(float(_epochs_to(level, arm) - _epochs_to(level, control)))
+    return values
+
+
+def _epochs_to(level: float, curve: list[float]) -> int:
+    reached = (epoch for epoch, value in enumerate(curve, start=1) if value >= level)
+    return next(reached, len(curve) + 1)
+
+
+def _common_seeds(runs: Runs, arms: Iterable[str]) -> list[int]:
+    return sorted(set.intersection(*(set(runs.get(arm, {})) for arm in arms)))
+
+
+def _difference_weights(arm: Side, control: Side) -> dict[str, float]:
+    weights: dict[str, float] = {}
+    for side, factor in ((arm, 1.0), (control, -1.0)):
+        plus, minus = (side, None) if isinstance(side, str) else side
+        weights[plus] = weights.get(plus, 0.0) + factor
+        if minus is not None:
+            weights[minus] = weights.get(minus, 0.0) - factor
+    return weights
+
+
+def _slope_weights(arms: tuple[tuple[str, float], ...]) -> dict[str, float]:
+    center = math.fsum(x for _, x in arms) / len(arms)
+    spread = math.fsum((x - center) ** 2 for _, x in arms)
+    return {arm: (x - center) / spread for arm, x in arms}
+
+
+def _judge(contrast: Contrast, low: float, high: float) -> str:
+    if contrast.kind == "equivalence":
+        if -contrast.margin <= low and high <= contrast.margin:
+            return "yes"
+        return "no" if low > contrast.margin or high < -contrast.margin else "inconclusive"
+    if contrast.direction < 0:
+        low, high = -high, -low
+    if low > contrast.margin:
+        return "yes"
+    return "no" if high < contrast.margin else "inconclusive"
+
+
+def _p_value(contrast: Contrast, outcome: str, values: list[float], mean: float) -> float:
+    from scipy import stats
+
+    error = _standard_error(values, mean)
+    if outcome == "inconclusive" or error == 0:
+        return 1.0
+    if contrast.kind == "equivalence":
+        distance = abs(abs(mean) - contrast.margin)
+    else:
+        distance = abs(contrast.direction * mean - contrast.margin)
+    return float(2 * stats.t.sf(distance / error, len(values) - 1))
+
+
+def _standard_error(values: list[float], mean: float) -> float:
+    squares = math.fsum((value - mean) ** 2 for value in values)
+    return math.sqrt(squares / (len(values) - 1) / len(values))
