@@ -68,11 +68,14 @@ def is_small_cnn(network: RunConfig) -> bool:
     return network.model == "cnn"
 
 
+def around(middle: float) -> tuple[float, ...]:
+    """Three rates around `middle`, in steps of sqrt(10), in six digits as a search extends them."""
+    return tuple(float(f"{middle * factor:.6g}") for factor in (10**-0.5, 1.0, 10**0.5))
+
+
 def tuned(name: str, config: RunConfig, middle: float = 0.01, measure: Any = None) -> Arm:
-    """An arm whose rate is searched from three values around `middle`, in steps of sqrt(10)."""
-    # In six digits, as a search extends a grid.
-    grid = tuple(float(f"{middle * factor:.6g}") for factor in (10**-0.5, 1.0, 10**0.5))
-    return Arm(name=name, config=config, tuned=Tuned(field="lr", grid=grid), measure=measure)
+    """An arm whose rate is searched from three values around `middle`."""
+    return Arm(name=name, config=config, tuned=Tuned(field="lr", grid=around(middle)), measure=measure)
 
 
 def claim(
