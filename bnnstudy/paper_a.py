@@ -68,6 +68,11 @@ def is_small_cnn(network: RunConfig) -> bool:
     return network.model == "cnn"
 
 
+def stage_epochs(network: RunConfig) -> int:
+    """Length of a run in stages: twice the network's own where that is short, so that each has time."""
+    return network.epochs if network.preset == "paper" else 2 * network.epochs
+
+
 def around(middle: float) -> tuple[float, ...]:
     """Three rates around `middle`, in steps of sqrt(10), in six digits as a search extends them."""
     return tuple(float(f"{middle * factor:.6g}") for factor in (10**-0.5, 1.0, 10**0.5))

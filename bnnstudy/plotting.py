@@ -1,5 +1,6 @@
 """Figures, drawn from records (and from functions that a chapter explains) alone."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -170,17 +171,22 @@ def _panels(
 ) -> tuple[Figure, list[tuple[Axes, str, list[Mapping]]]]:
     """A figure with one panel for each preset and task that has records: (axes, title, its records).
 
-    What a run measured in several parts stands there as records of their own, too.
+    Two panels stand side by side at most, so that a narrow screen shows them at a size to read. What a
+    run measured in several parts stands there as records of their own, too.
     """
     found: dict[tuple[str, str], list[Mapping]] = {}
     for record in records:
         group = found.setdefault((record["preset"], task_of(record["config"])), [])
         group += [record, *parts(record)]
     panels = sorted(found.items(), key=lambda panel: PRESETS.index(panel[0][0]))
-    count = max(len(panels), 1)
-    figure, axes = plt.subplots(1, count, figsize=(width * count, height), squeeze=False, sharey=sharey)
+    columns = min(max(len(panels), 1), 2)
+    rows = max(math.ceil(len(panels) / columns), 1)
+    size = (width * columns, height * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, sharey=sharey)
+    for axis in axes.flat[len(panels) :]:
+        axis.set_visible(False)
     titled = [(f"{preset}, {task}", runs) for (preset, task), runs in panels]
-    return figure, [(axis, *panel) for axis, panel in zip(axes[0], titled, strict=False)]
+    return figure, [(axis, *panel) for axis, panel in zip(axes.flat, titled, strict=False)]
 
 
 def _legend(figure: Figure) -> None:

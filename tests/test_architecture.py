@@ -17,8 +17,8 @@ LEVELS = {
     "rules": 0, "binarize": 0, "filters": 0, "data": 0, "losses": 0, "schedules": 0, "devices": 0,
     "config": 1, "metrics": 1, "layers": 1, "optim": 1,
     "records": 2, "claims": 2, "models": 2, "tricks": 2, "shadows": 2, "steps": 2,
-    "checkpoints": 3, "verdicts": 3, "study": 4, "training": 4, "tuning": 5, "sweeps": 6, "studies": 7,
-    "tables": 8, "plotting": 8, "__main__": 9,
+    "checkpoints": 3, "verdicts": 3, "study": 4, "training": 4, "tuning": 5, "paper_a": 5,
+    "observers": 5, "measures": 6, "sweeps": 6, "studies": 7, "tables": 8, "plotting": 8, "__main__": 9,
 }  # fmt: skip
 """A module imports only from lower levels, except inside its own room."""
 

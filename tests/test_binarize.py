@@ -13,6 +13,7 @@ points = st.lists(numbers, min_size=1, max_size=30).map(lambda x: [*x, 0.0, -0.0
 CLOSED_FORMS = {
     "identity": lambda x: 1.0,
     "clip": lambda x: 1.0 if abs(x) <= 1 else 0.0,
+    "clip_strict": lambda x: 1.0 if abs(x) < 1 else 0.0,
     "approx": lambda x: max(0.0, 2 - 2 * abs(x)),
     "ede": lambda x: 1 - math.tanh(x) ** 2,
 }

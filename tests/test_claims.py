@@ -172,11 +172,14 @@ def test_holm_steps_down_and_stops_at_the_first_that_fails():
     def verdict(name, p):
         return Verdict(claim=claim(id=name), verdict="reproduced", p=p)
 
+    def names(found):
+        return {id for id, _ in holm(found)}
+
     found = [verdict("a", 0.001), verdict("b", 0.03), verdict("c", 0.02), verdict("d", None)]
-    assert holm(found) == {"a", "c", "b"}  # 0.001 <= 0.05/3, 0.02 <= 0.05/2, 0.03 <= 0.05
-    assert holm([verdict("a", 0.02), verdict("b", 0.001), verdict("c", 0.03)]) == {"b", "a", "c"}
-    assert holm([verdict("a", 0.02), verdict("b", 0.026)]) == {"a", "b"}
-    assert holm([verdict("a", 0.026), verdict("b", 0.026)]) == set()
+    assert names(found) == {"a", "c", "b"}  # 0.001 <= 0.05/3, 0.02 <= 0.05/2, 0.03 <= 0.05
+    assert names([verdict("a", 0.02), verdict("b", 0.001), verdict("c", 0.03)]) == {"b", "a", "c"}
+    assert names([verdict("a", 0.02), verdict("b", 0.026)]) == {"a", "b"}
+    assert names([verdict("a", 0.026), verdict("b", 0.026)]) == set()
 
 
 @given(differences=st.lists(st.floats(1, 3), min_size=4, max_size=8), margin=st.floats(0, 0.5))
@@ -200,18 +203,18 @@ def test_what_is_inconclusive_or_without_spread_counts_among_those_judged():
     assert (unclear.verdict, unclear.p) == ("inconclusive", 1.0)
     assert (flat.verdict, flat.p) == ("reproduced", 1.0)
     near = Verdict(claim=claim(id="near"), verdict="reproduced", p=0.03)
-    assert holm([near]) == {"near"}
+    assert holm([near]) == {("near", None)}
     assert holm([near, unclear]) == set()
 
 
 def test_a_report_line_and_its_object_say_the_same():
     verdict = decide(claim(), runs(a=[0.9, 0.91, 0.92], b=[0.8, 0.81, 0.83]))
     assert verdict.line().startswith("reproduced      toy: +9.67 [")
-    assert verdict.line().endswith("percentage points, n = 3 (desk)")
+    assert verdict.line().endswith("percentage points, n = 3 (desk, digits mlp)")
     summary = verdict.summary()
     assert list(summary) == [
-        "id", "paper", "source", "claim", "paper_value", "verdict", "preset", "n", "effect", "low",
-        "high", "unit",
+        "id", "paper", "source", "claim", "paper_value", "verdict", "preset", "task", "n", "effect",
+        "low", "high", "unit",
     ]  # fmt: skip
     assert math.isclose(summary["effect"], 9.6667, rel_tol=1e-3)
 
@@ -226,8 +229,56 @@ def test_a_report_line_and_its_object_say_the_same():
         ({"control": ""}, "needs an arm and a control"),
         ({"kind": "trend"}, "needs three arms"),
         ({"kind": "exact", "arm": ""}, "needs an arm"),
+        ({"kind": "speed", "arm": ("a", "b")}, "no pairs"),
+        ({"kind": "speed", "below": -0.1}, "below must be 0 or more"),
     ],
 )
 def test_a_contrast_that_decides_nothing_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         claim(**change)
+
+
+def test_data_sets_and_networks_are_judged_apart():
+    found = runs(a=[0.9, 0.91], b=[0.8, 0.81])
+    for record_ in runs(a=[0.5, 0.51], b=[0.8, 0.81]):
+        record_["config"] |= {"dataset": "cifar10", "model": "cnn"}
+        found.append(record_)
+    by_task = {v.task: v.verdict for v in verdicts.decide(claim(), found)}
+    assert by_task == {"digits mlp": "reproduced", "cifar10 cnn": "not reproduced"}
+    quick = verdicts.decide(claim(), found + runs("quick", a=[0.1, 0.1], b=[0.8, 0.81]))
+    assert {v.preset for v in quick} == {"desk"}
+
+
+def test_a_part_of_a_run_is_an_arm():
+    found = runs(a=[0.9, 0.91], b=[0.8, 0.81])
+    for record_ in found[:2]:
+        record_["result"]["parts"] = {"early": {"test_accuracy": 0.6}}
+    verdict = decide(claim(arm="a, early", control="a"), found)
+    assert verdict.effect == pytest.approx(np.mean([60 - 90, 60 - 91]))
+
+
+def test_logarithms_are_decimal_and_stop_at_the_floor():
+    found = runs(a=[0.01, 0.01], b=[0.1, 0.0])
+    verdict = decide(claim(log=True, scale=1.0), found)
+    assert verdict.effect == pytest.approx(np.mean([-1.0, -2.0 - math.log10(verdicts.FLOOR)]))
+
+
+@pytest.mark.parametrize(
+    ("arm", "below", "expected"),
+    [
+        ([0.5, 0.9, 0.9], 0.0, 2 - 3),
+        ([0.5, 0.6, 0.7], 0.0, 4 - 3),  # never: one epoch more than it has
+        ([0.5, 0.6, 0.7], 0.15, 3 - 2),
+        ([0.9], 0.0, 1 - 3),
+    ],
+)
+def test_a_speed_counts_epochs_to_the_level_of_the_controls_end(arm, below, expected):
+    curves = {"a": arm, "b": [0.2, 0.66, 0.8]}
+    found = [record(name, s, c, metric="curve") for name, c in curves.items() for s in (0, 1)]
+    verdict = decide(claim(kind="speed", metric="curve", below=below, scale=1.0), found)
+    assert verdict.effect == expected
+
+
+@pytest.mark.parametrize(("path", "expected"), [("x.-1", 3), ("x.0", 1), ("x.-4", None), ("x.3", None)])
+def test_a_path_may_count_from_the_end(path, expected):
+    assert verdicts.read({"x": [1, 2, 3]}, path) == expected

@@ -64,7 +64,8 @@ def test_the_seed_is_in_no_key_and_every_other_field_is():
         "betas": (0.5, 0.5), "gamma": 0.5, "alpha": 0.5, "weight_decay": 0.5, "real_optimizer": "sgd",
         "real_lr": 0.5, "schedule": "cosine", "stages": (Stage(epochs=10),), "epochs": 5,
         "batch_size": 5, "loss": "cross_entropy", "batch_norm_momentum": 0.5, "batch_norm_eps": 0.5,
-        "precision": "float64", "preset": "desk",
+        "precision": "float64", "preset": "desk", "block": "conv_norm_act_pool", "pool": "average",
+        "lr_scaling": "update", "drops": (0.5,),
     }  # fmt: skip
     assert set(others) == {f.name for f in dataclasses.fields(RunConfig)} - {"seed", "view"}
     keys = {dataclasses.replace(base, **{name: value}).key() for name, value in others.items()}
@@ -135,6 +136,12 @@ def test_stages_become_configurations_that_add_up():
         ("lr", True),
         ("augmentation", "mixup"),
         ("threshold", -1.0),
+        ("block", "conv"),
+        ("pool", "median"),
+        ("lr_scaling", "weight"),
+        ("drops", (0.5, 0.2)),
+        ("drops", (0.0, 0.2)),
+        ("drops", 0.5),
     ],
 )
 def test_bad_values_are_refused_by_name(field, value):

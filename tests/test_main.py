@@ -14,7 +14,7 @@ from bnnstudy import studies, sweeps
     ("arguments", "says"),
     [
         (["run", "nothing"], ["STUDY", "'nothing'", "two_views"]),
-        (["run", "clipping"], ["'clipping'", "'quick'", "none yet"]),
+        (["run", "imagenet"], ["'imagenet'", "'quick'", "none yet"]),
         (["run", "two_views", "--preset", "big"], ["--preset", "'big'", "quick", "paper"]),
         (["run", "two_views", "--seeds", "0"], ["--seeds", "'0'", "1 or more"]),
         (["run", "two_views", "--seeds", "many"], ["--seeds", "'many'"]),

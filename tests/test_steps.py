@@ -112,3 +112,52 @@ def test_an_unknown_second_optimizer_is_refused_by_its_own_name(digits):
 def test_a_filter_without_an_optimizer_for_the_rest_is_refused(digits):
     with pytest.raises(ValueError, match="name a real_optimizer too"):
         training.fit(replace(SMALL, view="filter", optimizer="filter"), digits)
+
+
+@pytest.mark.parametrize("name", ["constant", "exponential"])
+def test_drops_divide_by_ten(name):
+    for step in range(100):
+        passed = (step >= 20) + (step >= 50)
+        plain = schedule_factor(name, step, 100)
+        assert schedule_factor(name, step, 100, (0.2, 0.5)) == pytest.approx(plain / 10**passed)
+
+
+def moved(config, digits):
+    """How far the first step moves each binary weight, and the batch norms."""
+    model = models.build(config, digits.shape, digits.classes)
+    before = [p.detach().clone() for p in model.parameters()]
+    weights = {id(w) for w in observed_weights(model).values()}
+    step = steps.Step(config, model, 10, ())
+    step(digits.inputs(digits.train.images[:100]), digits.train.labels[:100])
+    found = {True: [], False: []}
+    for parameter, old in zip(model.parameters(), before, strict=True):
+        found[id(parameter) in weights].append(parameter.detach() - old)
+    return found[True], found[False]
+
+
+@pytest.mark.parametrize("kind", ["gradient", "update"])
+def test_under_sgd_a_scaled_gradient_is_a_scaled_update_of_the_binary_weights_alone(digits, kind):
+    plain = replace(SMALL, optimizer="sgd", lr=1e-2)
+    model = models.build(plain, digits.shape, digits.classes)
+    factors = [steps.glorot_factor(w) for w in observed_weights(model).values()]
+    assert factors[0] == pytest.approx(((64 + 16) / 1.5) ** 0.5)
+    weights, others = moved(plain, digits)
+    scaled, same = moved(tricks.rate_scaled_by_layer(plain, kind), digits)
+    for factor, one, other in zip(factors, weights, scaled, strict=True):
+        torch.testing.assert_close(factor * one, other, rtol=1e-3, atol=1e-7)
+    assert all(torch.equal(one, other) for one, other in zip(others, same, strict=True))
+
+
+def test_under_adam_only_a_scaled_update_goes_further(digits):
+    plain = replace(SMALL, optimizer="adam", lr=1e-3)
+    (weight, *_), _ = moved(plain, digits)
+    (gradient, *_), _ = moved(tricks.rate_scaled_by_layer(plain, "gradient"), digits)
+    (update, *_), _ = moved(tricks.rate_scaled_by_layer(plain, "update"), digits)
+    # Adam's epsilon is felt by the smallest gradients alone.
+    typical = weight.abs().median()
+    torch.testing.assert_close(gradient.abs().median(), typical, rtol=1e-2, atol=0)
+    torch.testing.assert_close(update.abs().median(), typical * (80 / 1.5) ** 0.5, rtol=1e-3, atol=0)
+
+
+def test_a_kernels_area_counts_in_its_factor():
+    assert steps.glorot_factor(torch.zeros(32, 16, 3, 3)) == pytest.approx(((32 + 16) * 9 / 1.5) ** 0.5)

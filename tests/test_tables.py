@@ -1,5 +1,7 @@
 """Tables say what the records say."""
 
+from dataclasses import replace
+
 from bnnstudy import studies, tables
 from bnnstudy.claims import Claim, Contrast, Verdict
 from bnnstudy.config import RunConfig
@@ -41,7 +43,12 @@ def test_tallies_add_up():
     assert a[head.index("reproduced")] == "1"
     assert a[head.index("not run")] == "1"
     assert [row[-1] for row in (a, b, ours)] == ["2", "0", "0"]
-    assert tables.tally_sentence([DONE, OPEN]) == "Of 2 claims 1 were run: 1 reproduced."
+    other = replace(OPEN, claim=replace(CLAIM, id="other"))
+    assert tables.tally_sentence([DONE, other]) == "Of 2 claims 1 were run: 1 reproduced."
+    twice = [DONE, replace(DONE, task="cifar10 cnn"), other]
+    assert tables.tally_sentence(twice) == (
+        "Of 2 claims 1 were run, with 2 verdicts (one a data set and network): 2 reproduced."
+    )
     assert "none yet" in tables.tally_sentence([OPEN])
 
 
@@ -69,6 +76,6 @@ def test_desk_provenance_is_complete():
     found = [r for s in studies.STUDIES.values() for r in studies.recorded(s) if r["preset"] == "desk"]
     rows = cells(tables.provenance(found))[1:]
     assert sum(int(row[3]) for row in rows) == len(found)
-    assert all("none" not in row[-1] and row[2] == "mnist" for row in rows)
+    assert all("none" not in row[-1] and row[2] in ("mnist", "cifar10, mnist") for row in rows)
     assert "mnist" in tables.caption(found)
     assert tables.caption([]) == "nothing recorded"

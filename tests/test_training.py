@@ -86,7 +86,8 @@ def test_the_two_views_train_the_same_network_to_the_same_end(digits):
         surrogate="clip",
     )
     latent, filtered = training.fit(base, digits), training.fit(as_filter, digits)
-    assert latent["curves"] == filtered["curves"]
+    for name in ("train_loss", "validation_accuracy", "test_accuracy"):
+        assert latent["curves"][name] == filtered["curves"][name]
     assert latent["flip_ratio"] == filtered["flip_ratio"]
 
 
@@ -165,3 +166,31 @@ def test_devices_are_named_or_refused():
     assert devices.device_of("auto") in ("cpu", "cuda")
     with pytest.raises(ValueError, match="device must be"):
         devices.device_of("tpu")
+
+
+def test_drops_divide_the_rate_and_mark_phases(digits):
+    config = replace(SMALL, epochs=4, drops=(0.25, 0.5))
+    result = training.fit(config, digits)
+    curves = result["curves"]
+    assert [phase["train_loss"] for phase in result["phases"]] == [
+        curves["train_loss"][k] for k in (0, 1, 3)
+    ]
+    assert "phases" not in training.fit(SMALL, digits)
+
+
+def test_the_shares_of_large_weights_are_curves(digits):
+    wild = replace(SMALL, optimizer="sgd", lr=100.0, real_optimizer="adam")
+    for clamp in (False, True):
+        result = training.fit(replace(wild, clamp=clamp), digits)
+        at, beyond = result["curves"]["saturation"], result["curves"]["beyond"]
+        assert at[-1] == pytest.approx(result["saturation"], rel=1e-3)
+        assert max(beyond) == 0 if clamp else beyond[-1] == at[-1] > 0
+
+
+def test_a_pre_training_says_where_it_leaves_off_and_is_never_the_best_epoch(digits):
+    config = tricks.pretraining(replace(SMALL, epochs=5, lr=1e-4), 4)
+    result = training.fit(config, digits)
+    assert result["best_epoch"] == 5
+    real, binary = result["stages"]
+    assert (real["epochs"], binary["epochs"]) == (4, 1)
+    assert binary["start"] != {name: result["curves"][name][3] for name in binary["start"]}

@@ -20,6 +20,8 @@ def test_every_trick_says_what_it_changes():
         "batch_norm_at_own_rate": tricks.batch_norm_at_own_rate(base),
         "zero_start": tricks.zero_start(base),
         "two_stages": tricks.two_stages(base, 4),
+        "no_clipping": tricks.no_clipping(replace(base, clamp=True)),
+        "rate_scaled_by_layer": tricks.rate_scaled_by_layer(base, "update"),
         "pretraining": tricks.pretraining(base, 4),
     }
     assert changed["float_twin"].differences() == {"binary_weights": False}
@@ -29,6 +31,8 @@ def test_every_trick_says_what_it_changes():
     assert changed["batch_norm_on_adam"].differences() == {"real_optimizer": "adam", "real_lr": 1e-2}
     assert changed["batch_norm_at_own_rate"].differences() == {"real_optimizer": "sgd", "real_lr": 3.0}
     assert changed["zero_start"].differences() == {"init_scale": 0.0}
+    assert changed["no_clipping"].differences() == {"surrogate": "identity"}
+    assert changed["rate_scaled_by_layer"].differences() == {"lr_scaling": "update"}
     free, clipped = changed["two_stages"].plan()
     assert (free.surrogate, free.clamp, clipped.surrogate, clipped.clamp) == (
         "identity",

@@ -7,7 +7,7 @@ from functools import partial
 from bnnstudy.claims import Claim
 from bnnstudy.config import RunConfig, Stage
 from bnnstudy.measures import with_stops
-from bnnstudy.paper_a import NO_NUMBER, arms, claim, tuned
+from bnnstudy.paper_a import NO_NUMBER, arms, claim, stage_epochs, tuned
 from bnnstudy.study import Arm, Study
 from bnnstudy.tricks import no_clipping
 
@@ -53,7 +53,7 @@ CLAIMS = (
 
 
 def _arms(network: RunConfig) -> Iterable[Arm]:
-    epochs = max(9, network.epochs)
+    epochs = stage_epochs(network)
     first = 2 * epochs // 3
     plain = replace(
         network, schedule="constant", epochs=epochs, batch_norm_momentum=SLOW, optimizer="adam"

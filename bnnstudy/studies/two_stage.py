@@ -10,7 +10,7 @@ from functools import partial
 
 from bnnstudy.config import RunConfig, Stage
 from bnnstudy.measures import with_stops
-from bnnstudy.paper_a import EPOCHS, NO_NUMBER, arms, claim, ours, tuned
+from bnnstudy.paper_a import EPOCHS, NO_NUMBER, arms, claim, ours, stage_epochs, tuned
 from bnnstudy.study import Arm, Study
 from bnnstudy.tricks import no_clipping, two_stages
 
@@ -102,7 +102,7 @@ CLAIMS = (
 
 
 def _arms(network: RunConfig) -> Iterable[Arm]:
-    epochs = max(9, network.epochs)
+    epochs = stage_epochs(network)
     clipped = replace(network, optimizer="adam", schedule="constant", epochs=epochs)
     vanilla, first = no_clipping(clipped), 2 * epochs // 3
     rates = (Stage(epochs=first), Stage(epochs=epochs - first, rate=0.1))
