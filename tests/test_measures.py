@@ -40,7 +40,7 @@ def test_averages_change_nothing_of_the_training(digits):
 
 
 def test_statistics_measured_anew_are_those_of_the_images(digits):
-    config = replace(SMALL, batch_norm_momentum=1.0, depth=0 + 1)
+    config = replace(SMALL, batch_norm_momentum=1.0)
     model = models.build(config, digits.shape, digits.classes).train()
     watch = observers.Averages(config, model, 30, digits, MOMENTA, anew=300)
     with torch.no_grad():
@@ -165,22 +165,20 @@ def test_parts_become_records_of_their_own():
 
 
 @pytest.mark.parametrize(
-    "make",
+    ("kind", "needs"),
     [
-        observers.Trace,
-        observers.UpdateSize,
-        partial(observers.Averages, momenta=MOMENTA),
-        observers.PositiveInputs,
+        (observers.Trace, ()),
+        (observers.UpdateSize, ()),
+        (observers.Averages, ("dataset", "momenta")),
+        (observers.PositiveInputs, ("dataset",)),
     ],
-    ids=["trace", "update size", "averages", "positive inputs"],
 )
-def test_an_observer_goes_on_from_its_state(make, digits):
+def test_an_observer_goes_on_from_its_state(kind, needs, digits):
     config = replace(SMALL, batch_norm_momentum=1.0)
-    data = {"dataset": digits} if "dataset" in str(make) or make is observers.PositiveInputs else {}
-    if isinstance(make, partial):
-        data = {"dataset": digits}
+    there = {"dataset": digits, "momenta": MOMENTA}
+    make = partial(kind, **{name: there[name] for name in needs})
     model = models.build(config, digits.shape, digits.classes)
-    whole, first, second = (make(config, model, 6, **data) for _ in range(3))
+    whole, first, second = (make(config, model, 6) for _ in range(3))
     generator = torch.Generator().manual_seed(0)
 
     def step(number, *watchers):

@@ -3,7 +3,7 @@ from collections import Counter
 import pytest
 
 from bnnstudy import studies
-from bnnstudy.verdicts import decide
+from bnnstudy.verdicts import decide, task_of
 
 BUILT = [study for study in studies.STUDIES.values() if study.arms]
 
@@ -67,17 +67,19 @@ def test_without_records_nothing_is_run(tmp_path):
     assert len(verdicts) == len(studies.ledger())
 
 
-def test_desk_records_are_of_real_data_with_five_seeds_and_a_commit():
-    for name in ("two_views", "optimizers"):
-        study = studies.STUDIES[name]
-        found = [r for r in studies.recorded(study) if r["preset"] == "desk"]
-        by_arm = Counter(record["arm"] for record in found)
-        assert set(by_arm) == {arm.name for arm in study.arms["desk"]}, name
-        assert min(by_arm.values()) >= 5
-        for record in found:
-            assert record["config"]["dataset"] == "mnist"
-            assert record["provenance"]["data"] == "152e1f0d077b104c"
-            assert len(record["provenance"]["commit"]) == 40
+FINGERPRINTS = {"mnist": "152e1f0d077b104c", "cifar10": "da27fb252ebe3f52"}
+
+
+@pytest.mark.parametrize("study", BUILT, ids=lambda study: study.name)
+def test_desk_records_are_of_real_data_with_five_seeds_and_a_commit(study):
+    found = [r for r in studies.recorded(study) if r["preset"] == "desk"]
+    seeds = Counter((r["arm"], task_of(r["config"])) for r in found)
+    there = {(arm.name, f"{arm.config.dataset} {arm.config.model}") for arm in study.arms["desk"]}
+    assert set(seeds) == there
+    assert min(seeds.values()) >= 5
+    for record in found:
+        assert record["provenance"]["data"] == FINGERPRINTS[record["config"]["dataset"]]
+        assert len(record["provenance"]["commit"]) == 40
 
 
 @pytest.mark.parametrize("study", BUILT, ids=lambda study: study.name)
