@@ -13,7 +13,8 @@ SEEDS  ?=
 VENV := .venv
 PY   := $(VENV)/bin/python
 
-STUDIES := binary_layers two_views optimizers
+STUDIES := binary_layers two_views optimizers sgd adam_betas clipping batch_norm pooling_order \
+           lr_scaling pretraining two_stage recipe
 REPORTS := scoreboard how_it_was_run index
 STUDIES_DONE := $(STUDIES:%=book/executed/%.ipynb)
 REPORTS_DONE := $(REPORTS:%=book/executed/%.ipynb)
@@ -74,6 +75,9 @@ endef
 
 $(STUDIES_DONE): book/executed/%.ipynb: notebooks/%.ipynb $(PACKAGE) $(RECORDS) book/executed/.parameters $(VENV)/.ok
 	$(call EXECUTE,$(PARAMETERS))
+
+# The recipe quotes the verdicts of the chapters before it.
+book/executed/recipe.ipynb: $(filter-out book/executed/recipe.ipynb,$(STUDIES_DONE))
 
 $(REPORTS_DONE): book/executed/%.ipynb: notebooks/%.ipynb $(STUDIES_DONE)
 	$(call EXECUTE,)

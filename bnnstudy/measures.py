@@ -12,7 +12,7 @@ from typing import Any
 from bnnstudy import data, training
 from bnnstudy.checkpoints import Checkpoint
 from bnnstudy.config import RunConfig
-from bnnstudy.observers import Averages, PositiveInputs, Trace, UpdateSize
+from bnnstudy.observers import Averages, PositiveInputs, StartAnew, Trace, UpdateSize
 
 
 def with_update_size(
@@ -86,9 +86,14 @@ def pretrained(
 
     Parts: `binary epochs`, the last stage alone; `all epochs`, in which those of the first stage have
     accuracy 0, since there was no binary network; `before` and `at once`, the end of the first stage
-    and the binary network before its first step.
+    and the binary network before its first step; `anew`, that network with batch norm's statistics
+    measured again.
     """
-    result = training.fit(config, dataset, device=device, checkpoint=checkpoint)
+    look = partial(StartAnew, dataset=dataset)
+    result = training.fit(config, dataset, device=device, observers=[look], checkpoint=checkpoint)
+    anew = result.pop("start_anew")
+    for stage in result["stages"]:
+        del stage["start_anew"]
     curves, first = result["curves"], config.plan()[0].epochs
     binary = {name: curve[first:] for name, curve in curves.items()}
     whole = {name: [0.0] * first + curve for name, curve in binary.items()}
@@ -98,6 +103,7 @@ def pretrained(
         "all epochs": of_curves(whole),
         "before": {name: curves[name][first - 1] for name in names},
         "at once": result["stages"][-1]["start"],
+        "anew": anew,
     }
     return {**result, "parts": parts}
 

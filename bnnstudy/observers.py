@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -166,7 +167,7 @@ class Averages:
                 f"batch_norm_momentum must be 1 with Averages, got {config.batch_norm_momentum!r}"
             )
         self._model, self._dataset, self._momenta = model, dataset, momenta
-        self._norms = [module for module in model.modules() if isinstance(module, NORMS)]
+        self._norms = _norms(model)
         self._steps, self._epoch = steps, steps // config.epochs
         self._batch, self._images = config.batch_size, dataset.train.images[:anew]
         self._averages = {name: self._own() for name in momenta}
@@ -189,7 +190,7 @@ class Averages:
         for name, averages in self._averages.items():
             self._set(averages)
             self._evaluate(name, step)
-        self._measure_anew()
+        measure_anew(self._model, self._dataset, self._images, self._batch)
         self._evaluate("anew", step)
         self._set(kept)
 
@@ -227,13 +228,60 @@ class Averages:
         needed = accuracy > best or step == self._steps
         curves["test_accuracy"].append(score(self._dataset.test) if needed else None)
 
-    def _measure_anew(self) -> None:
-        """The mean over batches of `self._images`, as if each had been trained on."""
-        dtype = next(self._model.parameters()).dtype
-        batches = [b for b in self._images.split(self._batch) if len(b) == self._batch]
-        for count, batch in enumerate(batches, start=1):
-            for norm in self._norms:
-                norm.momentum = 1 / count
-            self._model(self._dataset.inputs(batch, dtype))
-        for norm in self._norms:
-            norm.momentum = 1.0
+
+class StartAnew:
+    """The accuracies at a stage's start, before any step, with batch norm's statistics measured anew.
+
+    The first `anew` training images are measured on; the network's own statistics come back.
+    """
+
+    name = "start_anew"
+
+    def __init__(
+        self, config: RunConfig, model: nn.Module, steps: int, dataset: data.Dataset, anew: int = 2000
+    ):
+        kept = {name: value.clone() for name, value in model.state_dict().items()}
+        momenta = [norm.momentum for norm in _norms(model)]
+        measure_anew(model.train(), dataset, dataset.train.images[:anew], config.batch_size)
+        parts = {"validation": dataset.validation, "test": dataset.test}
+        self._found = {f"{n}_accuracy": evaluate(model, dataset, part) for n, part in parts.items()}
+        model.load_state_dict(kept)
+        for norm, momentum in zip(_norms(model), momenta, strict=True):
+            norm.momentum = momentum
+
+    def before(self, step: int) -> None:
+        """Nothing to do before a step."""
+
+    def after(self, step: int) -> None:
+        """Nor after it."""
+
+    def report(self) -> dict:
+        """Validation and test accuracy."""
+        return self._found
+
+    def state_dict(self) -> dict:
+        """What was found at the start."""
+        return self._found
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from what `state_dict` gave."""
+        self._found = state
+
+
+@torch.no_grad()
+def measure_anew(model: nn.Module, dataset: data.Dataset, images: Tensor, batch: int) -> None:
+    """Sets batch norm's statistics to their mean over the batches of `images`; momenta become 1.
+
+    The network must be in training mode. Batches that are not full are left out.
+    """
+    dtype = next(model.parameters()).dtype
+    for count, part in enumerate((p for p in images.split(batch) if len(p) == batch), start=1):
+        for norm in _norms(model):
+            norm.momentum = 1 / count
+        model(dataset.inputs(part, dtype))
+    for norm in _norms(model):
+        norm.momentum = 1.0
+
+
+def _norms(model: nn.Module) -> list[Any]:
+    return [module for module in model.modules() if isinstance(module, NORMS)]

@@ -74,7 +74,8 @@ def accuracies(
     One panel for each preset, data set and network. `metric` is a path into a result.
     """
     with plt.rc_context(STYLE):
-        figure, panels = _panels(records, 3.6, 1.0 + 0.23 * len(arms), sharey=True)
+        names = 0.07 * max((len(arm) for arm in arms), default=0)
+        figure, panels = _panels(records, 2.8 + names / 2, 1.0 + 0.23 * len(arms), sharey=True)
         for axis, title, runs in panels:
             for row, arm in enumerate(arms):
                 found = [read(run["result"], metric) for run in runs if run["arm"] == arm]

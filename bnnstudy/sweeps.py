@@ -103,26 +103,25 @@ def tune(study: Study, arms: tuple[Arm, ...], place: Place) -> tuple[Arm, ...]:
 
     All arms are searched at once, round by round: first their grids, then what extends them.
     """
-    settled: dict[str, dict] = {}
-    searches: dict[str, Search] = {}
-    for arm in arms:
+    # By place in `arms`: networks of one study may share the names of their arms.
+    settled: dict[int, dict] = {}
+    searches: dict[int, Search] = {}
+    for k, arm in enumerate(arms):
         if not arm.tuned:
             continue
         if choice := _recorded_choice(study, arm, place):
-            settled[arm.name] = choice
+            settled[k] = choice
         else:
-            searches[arm.name] = Search(study.name, arm, arm.tuned)
-    while jobs := [
-        _Job(study.name, search.arm, config, True)
-        for search in searches.values()
-        for config in search.pending()
-    ]:
-        for record in _run_all(jobs, place, f"{study.name} tuning"):
-            searches[record["arm"]].tell(record)
-    for name, search in searches.items():
-        settled[name] = search.choice()
-        records.save_choice(settled[name], _choice_file(study, search.arm, place))
-    return tuple(_settle(arm, settled[arm.name]) if arm.tuned else arm for arm in arms)
+            searches[k] = Search(study.name, arm, arm.tuned)
+    while pending := [(k, config) for k, search in searches.items() for config in search.pending()]:
+        jobs = [_Job(study.name, arms[k], config, True) for k, config in pending]
+        found = _run_all(jobs, place, f"{study.name} tuning")
+        for (k, _), record in zip(pending, found, strict=True):
+            searches[k].tell(record)
+    for k, search in searches.items():
+        settled[k] = search.choice()
+        records.save_choice(settled[k], _choice_file(study, search.arm, place))
+    return tuple(_settle(arm, settled[k]) if arm.tuned else arm for k, arm in enumerate(arms))
 
 
 def recorded(

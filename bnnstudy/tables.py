@@ -1,13 +1,14 @@
 """Markdown tables and sentences computed from records, so that no number is typed by hand."""
 
 import dataclasses
+import statistics
 from collections.abc import Iterable, Mapping
 
 from bnnstudy.claims import Claim, Verdict
 from bnnstudy.config import PRESETS, RunConfig
 from bnnstudy.models import LayerSummary
 from bnnstudy.study import Arm, Study
-from bnnstudy.verdicts import decide_each, holm, task_of
+from bnnstudy.verdicts import by_task, decide_each, holm, task_of
 
 MARKS = {
     "reproduced": "✓",
@@ -36,8 +37,7 @@ def verdicts(study: Study, records: Iterable[Mapping]) -> str:
         measured = "<br>".join(
             f"**{v.verdict}** ({v.where()}): {v.measured()}" if v.preset else v.verdict for v in ours
         )
-        source = f"{claim.text} {_source(claim)}"
-        rows.append((source, claim.paper_value or "–", measured))
+        rows.append((source(claim), claim.paper_value or "–", measured))
     return table(("Claim", "Paper's number", "Ours"), rows)
 
 
@@ -136,6 +136,21 @@ def caption(records: Iterable[Mapping]) -> str:
     return "; ".join(parts) or "nothing recorded"
 
 
+def accuracies(records: Iterable[Mapping]) -> str:
+    """Test accuracy of each arm, best validation epoch and last: mean and sd over seeds."""
+    rows = []
+    for (preset, task), runs in by_task(records).items():
+        for arm, by_seed in runs.items():
+            found = [(r["test_accuracy"], r["last"]["test_accuracy"]) for r in by_seed.values()
+                     if "last" in r]  # fmt: skip
+            if found:
+                cells = (
+                    _mean_and_sd([100 * value for value in each]) for each in zip(*found, strict=True)
+                )
+                rows.append((f"{preset}, {task}", arm, *cells, len(found)))
+    return table(("Runs", "Arm", "Best epoch, %", "Last epoch, %", "Seeds"), rows)
+
+
 def shadows(records: Iterable[Mapping], preset: str) -> str:
     """Signs that differ from latent SGD's: a row for each shadow, a column for each arm."""
     runs = [r for r in records if r["preset"] == preset and "shadows" in r["result"]]
@@ -172,6 +187,8 @@ def differences(arms: Iterable[Arm], baseline: RunConfig) -> str:
         if arm.tuned:
             grid = ", ".join(f"{value:.3g}" for value in arm.tuned.grid)
             changed[arm.tuned.field] = f"tuned from {grid}"
+        if "stages" in changed:
+            changed["stages"] = _stages(arm.config)
         rows.append((arm.name, ", ".join(f"`{n}` = {v}" for n, v in changed.items()) or "baseline"))
     return table(("Arm", "Differs in"), rows)
 
@@ -204,9 +221,26 @@ def layers(rows: Iterable[LayerSummary]) -> str:
     return table(head, [*body, ("**all**", "", *totals)])
 
 
-def _source(claim: Claim) -> str:
+def _stages(config: RunConfig) -> str:
+    parts = [
+        f"{stage.epochs} epochs"
+        + "".join(f", {name} {value}" for name, value in stage.changes)
+        + (f", rate x {stage.rate:.3g}" if stage.rate != 1 else "")
+        for stage in config.stages
+    ]
+    return f"({'; then '.join(parts)})" if parts else "none"
+
+
+def _mean_and_sd(values: list[float]) -> str:
+    if len(values) < 2:
+        return f"{values[0]:.2f}"
+    return f"{statistics.fmean(values):.2f} ± {statistics.stdev(values):.2f}"
+
+
+def source(claim: Claim) -> str:
+    """A claim in its words, with where it comes from."""
     where = "ours" if claim.paper == "ours" else f"paper {claim.paper}"
-    return f"({where}, {claim.source})"
+    return f"{claim.text} ({where}, {claim.source})"
 
 
 def _row(cells: Iterable[object]) -> str:

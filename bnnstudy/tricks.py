@@ -83,10 +83,13 @@ def two_stages(config: RunConfig, first: int, rate: float = 0.1) -> RunConfig:
     return replace(config, stages=stages)
 
 
-def pretraining(config: RunConfig, first: int) -> RunConfig:
-    """First `first` epochs with real weights, then these as latent ones. Paper A, section 4."""
+def pretraining(config: RunConfig, first: int, rate: float = 1.0) -> RunConfig:
+    """First `first` epochs with real weights, at `rate` times the rate, then these as latent ones.
+
+    Paper A, section 4.
+    """
     stages = (
-        Stage(epochs=first, changes=(("binary_weights", False), ("clamp", False))),
+        Stage(epochs=first, changes=(("binary_weights", False), ("clamp", False)), rate=rate),
         Stage(epochs=config.epochs - first),
     )
     return replace(config, stages=stages)

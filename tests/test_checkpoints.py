@@ -23,6 +23,10 @@ CONFIGS = {
     "bop and adam, cosine": replace(SMALL, optimizer="bop", gamma=1e-2, **BINARY),
     "float64, sgd on batch norm": tricks.batch_norm_at_own_rate(replace(SMALL, precision="float64")),
     "two stages": tricks.two_stages(SMALL, 3),
+    "pre-training": tricks.pretraining(SMALL, 2),
+    "rates by layer, with drops": tricks.rate_scaled_by_layer(
+        replace(SMALL, drops=(0.3, 0.7)), "update"
+    ),
     "a change of view": replace(SMALL, stages=(Stage(epochs=2), Stage(epochs=4, changes=TO_FILTER))),
     "augmented cnn": replace(SMALL, model="cnn", width=4, augmentation="crop_flip", epochs=4),
     "birealnet20": replace(

@@ -43,8 +43,7 @@ def test_statistics_measured_anew_are_those_of_the_images(digits):
     config = replace(SMALL, batch_norm_momentum=1.0)
     model = models.build(config, digits.shape, digits.classes).train()
     watch = observers.Averages(config, model, 30, digits, MOMENTA, anew=300)
-    with torch.no_grad():
-        watch._measure_anew()
+    observers.measure_anew(model, digits, watch._images, 100)
     first = model[1](digits.inputs(digits.train.images[:300]).flatten(1))
     torch.testing.assert_close(model[2].running_mean, first.mean(0), rtol=1e-4, atol=1e-4)
     batches = torch.stack([part.var(0) for part in first.split(100)])
@@ -151,6 +150,21 @@ def test_a_pre_training_is_read_in_parts(digits):
     assert parts["all epochs"]["best_epoch"] == result["best_epoch"]
     assert parts["before"]["test_accuracy"] == curves["test_accuracy"][2]
     assert parts["at once"] != parts["before"]
+    assert "start_anew" not in str(result)
+    # Looking changes nothing.
+    assert result["curves"] == training.fit(config, digits)["curves"]
+
+
+def test_a_start_measured_anew_is_the_network_after_so_many_batches_without_a_step(digits):
+    config = replace(SMALL, batch_norm_momentum=0.1)
+    model = models.build(config, digits.shape, digits.classes)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    found = observers.StartAnew(config, model, 1, digits, anew=300).report()
+    after = model.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert [norm.momentum for norm in (model[2], model[5])] == [0.1, 0.1]
+    observers.measure_anew(model.train(), digits, digits.train.images[:300], 100)
+    assert found["test_accuracy"] == training.evaluate(model, digits, digits.test)
 
 
 def test_parts_become_records_of_their_own():
@@ -171,6 +185,7 @@ def test_parts_become_records_of_their_own():
         (observers.UpdateSize, ()),
         (observers.Averages, ("dataset", "momenta")),
         (observers.PositiveInputs, ("dataset",)),
+        (observers.StartAnew, ("dataset",)),
     ],
 )
 def test_an_observer_goes_on_from_its_state(kind, needs, digits):

@@ -79,3 +79,14 @@ def test_desk_provenance_is_complete():
     assert all("none" not in row[-1] and row[2] in ("mnist", "cifar10, mnist") for row in rows)
     assert "mnist" in tables.caption(found)
     assert tables.caption([]) == "nothing recorded"
+
+
+def test_accuracies_stand_at_the_best_and_at_the_last_epoch():
+    runs = [
+        {"arm": "a", "preset": "quick", "config": {"seed": seed},
+         "result": {"test_accuracy": best, "last": {"test_accuracy": best - 0.1}}}
+        for seed, best in enumerate((0.8, 0.9))
+    ]  # fmt: skip
+    (row,) = cells(tables.accuracies(runs))[1:]
+    assert row == ["quick, digits mlp", "a", "85.00 ± 7.07", "75.00 ± 7.07", "2"]
+    assert cells(tables.accuracies(runs[:1]))[1][2:] == ["80.00", "70.00", "1"]

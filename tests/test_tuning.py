@@ -81,3 +81,25 @@ def test_tuning_sees_validation_alone_and_seeds_that_final_runs_do_not_use(tmp_p
     assert choice["chosen"] == 2.0
     assert {trial["seed"] for trial in choice["trials"]} == {1000, 1001, 1002}
     assert [r["config"]["seed"] for r in found] == [0]
+
+
+def test_networks_that_share_the_names_of_their_arms_are_tuned_apart(tmp_path):
+    peaks = {"mlp": 0.5, "cnn": 8.0}
+    arms = tuple(
+        Arm(
+            name="a",
+            config=RunConfig(preset="desk", model=model),
+            tuned=Tuned(field="lr", grid=(1.0, 2.0, 4.0), factor=2.0),
+            measure=_peaked(peak),
+        )
+        for model, peak in peaks.items()
+    )
+    study = Study(name="two", title="", claims=(), arms={"desk": arms}, seeds={"desk": 2})
+    for _ in range(2):  # the second time from what is recorded
+        found = sweeps.run(study, "desk", place=place(tmp_path))
+        rates = {(run["config"].get("model", "mlp"), run["config"]["lr"]) for run in found}
+        assert rates == set(peaks.items())
+        assert len(found) == 4
+    assert {c["task"]: c["chosen"] for c in sweeps.choices(study, "desk", tmp_path)} == {
+        f"digits {model}": peak for model, peak in peaks.items()
+    }
