@@ -144,8 +144,9 @@ class Averages:
     """Batch norm's running averages of one training at several momenta, each with its own accuracies.
 
     The network must train with `batch_norm_momentum=1`, so that batch norm's own average is the last
-    batch. Each average starts where the network's stands. `anew` counts training images on which the
-    statistics are measured again after each epoch, with the weights as they are then.
+    batch. Each average starts where the network's stands; the slowest is also read without that start,
+    (a_t - k^t a_0) / (1 - k^t) with k = 1 - momentum, as "NAME without start". `anew` counts training
+    images on which the statistics are measured again after each epoch.
 
     Args:
         momenta: by name, the weight of the new batch (torch's convention).
@@ -171,8 +172,10 @@ class Averages:
         self._steps, self._epoch = steps, steps // config.epochs
         self._batch, self._images = config.batch_size, dataset.train.images[:anew]
         self._averages = {name: self._own() for name in momenta}
+        self._start, self._slowest = self._own(), min(momenta, key=momenta.__getitem__)
+        names = (*momenta, f"{self._slowest} without start", "anew")
         self._curves: dict[str, dict[str, list]] = {
-            name: {"validation_accuracy": [], "test_accuracy": []} for name in (*momenta, "anew")
+            name: {"validation_accuracy": [], "test_accuracy": []} for name in names
         }
 
     def before(self, step: int) -> None:
@@ -190,6 +193,8 @@ class Averages:
         for name, averages in self._averages.items():
             self._set(averages)
             self._evaluate(name, step)
+        self._set(self._without_start(step))
+        self._evaluate(f"{self._slowest} without start", step)
         measure_anew(self._model, self._dataset, self._images, self._batch)
         self._evaluate("anew", step)
         self._set(kept)
@@ -200,13 +205,14 @@ class Averages:
 
     def state_dict(self) -> dict:
         """The averages and the accuracies so far."""
-        return {"averages": self._averages, "curves": self._curves}
+        return {"averages": self._averages, "start": self._start, "curves": self._curves}
 
     def load_state_dict(self, state: dict) -> None:
         """Go on from what `state_dict` gave."""
-        for name, saved in state["averages"].items():
-            for average, value in zip(self._averages[name], saved, strict=True):
-                average.copy_(value)
+        pairs = [(self._averages[name], saved) for name, saved in state["averages"].items()]
+        for own, saved in (*pairs, (self._start, state["start"])):
+            for statistic, value in zip(own, saved, strict=True):
+                statistic.copy_(value)
         self._curves = state["curves"]
 
     def _own(self, copy: bool = True) -> list[Tensor]:
@@ -219,6 +225,11 @@ class Averages:
     def _set(self, statistics: Sequence[Tensor]) -> None:
         for own, value in zip(self._own(copy=False), statistics, strict=True):
             own.copy_(value)
+
+    def _without_start(self, step: int) -> list[Tensor]:
+        left = (1 - self._momenta[self._slowest]) ** step
+        averages = self._averages[self._slowest]
+        return [(a - left * s) / (1 - left) for a, s in zip(averages, self._start, strict=True)]
 
     def _evaluate(self, name: str, step: int) -> None:
         curves, score = self._curves[name], partial(evaluate, self._model, self._dataset)

@@ -33,6 +33,21 @@ def test_one_training_evaluated_at_a_momentum_is_the_training_with_it(digits, mo
     assert part["last"]["test_accuracy"] == pytest.approx(own["last"]["test_accuracy"], abs=0.0051)
 
 
+def test_an_average_without_its_start_is_a_weighted_mean_of_the_batches(digits):
+    config = replace(SMALL, batch_norm_momentum=1.0)
+    model = models.build(config, digits.shape, digits.classes).train()
+    watch = observers.Averages(config, model, 30, digits, MOMENTA)
+    means = []
+    with torch.no_grad():
+        for step, images in enumerate(digits.train.images[:400].split(100), start=1):
+            model(digits.inputs(images))
+            watch.after(step)
+            means.append(model[2].running_mean.clone())
+    weights = torch.tensor([0.99**age for age in (3, 2, 1, 0)])
+    expected = (weights[:, None] * torch.stack(means)).sum(0) / weights.sum()
+    torch.testing.assert_close(watch._without_start(4)[0], expected, rtol=1e-3, atol=1e-4)
+
+
 def test_averages_change_nothing_of_the_training(digits):
     config = replace(SMALL, batch_norm_momentum=1.0)
     result = measured(measures.with_averages, config, digits, momenta=MOMENTA)

@@ -81,11 +81,22 @@ CLAIMS = (
     ours(
         "batch-norm-flips",
         "audit of Table 4",
-        "Weights that flip make the average late: that early loss is larger than the float twin's.",
-        (f"{BINARY}, 0.85", f"{BINARY}, 0.99"),
-        (f"{FLOAT}, 0.85", f"{FLOAT}, 0.99"),
+        "Weights that flip make the average late: freed of its start, the slow one still costs the "
+        "binary network more after the first epoch than the float twin.",
+        (f"{BINARY}, 0.85", f"{BINARY}, 0.99 without start"),
+        (f"{FLOAT}, 0.85", f"{FLOAT}, 0.99 without start"),
         metric=_FIRST,
         margin=1.0,
+    ),
+    ours(
+        "batch-norm-start",
+        "audit of Table 4",
+        "That early loss is the average's start, 0 and 1, which 0.99 forgets slowly: without it the "
+        "first epoch is at most a point behind 0.85.",
+        f"{BINARY}, 0.99 without start",
+        f"{BINARY}, 0.85",
+        metric=_FIRST,
+        margin=-1.0,
     ),
 )
 
