@@ -143,7 +143,8 @@ class Verdict:
         if self.claim.contrast.kind == "exact":
             return f"{self.effect:,.0f} of {self.n:,} {unit}"
         interval = "" if self.low is None else f" [{self.low:+.2f}, {self.high:+.2f}]"
-        return f"{self.effect:+.2f}{interval} {unit}, n = {self.n}"
+        equal = " (equal in every seed)" if self.effect == self.low == self.high == 0 else ""
+        return f"{self.effect:+.2f}{interval} {unit}{equal}, n = {self.n}"
 
     def line(self) -> str:
         """The verdict as one line of text."""

@@ -282,3 +282,9 @@ def test_a_speed_counts_epochs_to_the_level_of_the_controls_end(arm, below, expe
 @pytest.mark.parametrize(("path", "expected"), [("x.-1", 3), ("x.0", 1), ("x.-4", None), ("x.3", None)])
 def test_a_path_may_count_from_the_end(path, expected):
     assert verdicts.read({"x": [1, 2, 3]}, path) == expected
+
+
+def test_arms_that_are_equal_in_every_seed_are_said_to_be():
+    same = decide(claim(), runs(a=[0.9, 0.8], b=[0.9, 0.8]))
+    assert "(equal in every seed), n = 2" in same.measured()
+    assert "equal" not in decide(claim(), runs(a=[0.9, 0.8], b=[0.9, 0.81])).measured()
