@@ -63,7 +63,7 @@ CLAIMS = (
     ours(
         "scaling-own-rate",
         AUDIT,
-        "And a rate of its own for batch norm does without scaling at least what scaling does.",
+        "A rate of its own for batch norm, without scaling, does at least what scaling does for SGD.",
         f"sgd{APART}",
         "sgd, scaled gradient",
         margin=-0.2,

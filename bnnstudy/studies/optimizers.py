@@ -136,7 +136,7 @@ CLAIMS = (
     ours(
         "optimizers-rate-conflict-binary-activations",
         "chapter 3",
-        "The same with binary activations.",
+        "SGD's gap to Adam shrinks with batch norm on Adam when activations are binary, too.",
         _gap(BINARY_BOTH),
         _gap(BINARY_BOTH, CONTROL),
         margin=0.1,
@@ -152,7 +152,7 @@ CLAIMS = (
     ours(
         "optimizers-own-rate-binary-activations",
         "chapter 3",
-        "The same with binary activations.",
+        "With binary activations too, plain SGD at two rates ends better than at one.",
         f"{BINARY_BOTH} sgd{OWN_RATE}",
         f"{BINARY_BOTH} sgd",
     ),

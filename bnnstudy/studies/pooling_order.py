@@ -29,7 +29,7 @@ CLAIMS = (
     claim(
         "pooling-norm-first",
         "section 3.4, Figure 3",
-        "So does the order norm, sign, conv, pool.",
+        "The order norm, sign, conv, pool ends better than pooling after the activation, too.",
         NORM_FIRST,
         POOL_LAST,
         NO_NUMBER,

@@ -139,12 +139,14 @@ def _arms(binary: RunConfig) -> Iterable[Arm]:
     for batch in (50, 200):
         plain = replace(real, optimizer="sgd", batch_size=batch)
         yield tuned(f"float, batch {batch}", plain, 1.0, with_loss_sums)
+    # Figure 2b has 300 epochs where Figure 2a has 500.
+    long = replace(binary, epochs=300) if binary.model == "binaryconnect" else binary
     # The rate at which latent weights keep the pace of plain SGD: lr / (1 - momentum).
     for momentum in () if small else MOMENTA:
-        heavy = replace(binary, optimizer="momentum", momentum=momentum)
+        heavy = replace(long, optimizer="momentum", momentum=momentum)
         yield tuned(f"momentum {momentum}", heavy, _six(10 * (1 - momentum)))
     for momentum in () if small else (0.7, 0.99):
-        heavy = replace(real, optimizer="momentum", momentum=momentum)
+        heavy = replace(float_twin(long), optimizer="momentum", momentum=momentum)
         yield tuned(f"float, momentum {momentum}", heavy, _six(3 * (1 - momentum)))
 
 

@@ -36,7 +36,7 @@ CLAIMS = (
     claim(
         "two-stages-accuracy",
         "sections 4 and 5",
-        "They end at no lower accuracy.",
+        "Two stages end at no lower accuracy than training clipped throughout at the same rates.",
         STAGES,
         CLIPPED,
         NO_NUMBER,
@@ -100,7 +100,7 @@ CLAIMS = (
     ours(
         "two-stages-high-clipping",
         "audit of section 4",
-        "Nor does clipping in the second stage.",
+        "At a high rate clipping in the second stage adds nothing to the fall of the rate.",
         f"{STAGES}{HIGH}",
         f"{VANILLA}{HIGH}",
         kind="equivalence",
