@@ -37,15 +37,26 @@ def test_an_average_without_its_start_is_a_weighted_mean_of_the_batches(digits):
     config = replace(SMALL, batch_norm_momentum=1.0)
     model = models.build(config, digits.shape, digits.classes).train()
     watch = observers.Averages(config, model, 30, digits, MOMENTA)
-    means = []
+    means, variances = [], []
     with torch.no_grad():
         for step, images in enumerate(digits.train.images[:400].split(100), start=1):
             model(digits.inputs(images))
             watch.after(step)
             means.append(model[2].running_mean.clone())
+            variances.append(model[2].running_var.clone())
     weights = torch.tensor([0.99**age for age in (3, 2, 1, 0)])
-    expected = (weights[:, None] * torch.stack(means)).sum(0) / weights.sum()
-    torch.testing.assert_close(watch._without_start(4)[0], expected, rtol=1e-3, atol=1e-4)
+    # Means started at 0, variances at 1.
+    for found, batches in zip(watch._without_start(4), (means, variances), strict=False):
+        expected = (weights[:, None] * torch.stack(batches)).sum(0) / weights.sum()
+        torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+
+
+def test_the_last_epoch_is_evaluated_with_each_average_though_it_is_not_the_best(digits):
+    config = replace(SMALL, epochs=6, lr=0.3, schedule="constant", batch_norm_momentum=1.0)
+    parts = measured(measures.with_averages, config, digits, momenta=MOMENTA)["parts"]
+    assert any(part["best_epoch"] < 6 for part in parts.values())
+    assert all(part["last"]["test_accuracy"] > 0 for part in parts.values())
+    assert all(part["test_accuracy"] is not None for part in parts.values())
 
 
 def test_averages_change_nothing_of_the_training(digits):
