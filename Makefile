@@ -1,5 +1,5 @@
 # make book   notebooks (preset quick), then the book in _build/html
-# make test   tests/ (the built book in a browser, where there is one), then the notebooks under nbval
+# make test   the notebooks under nbval, then tests/ (the built book in a browser, where there is one)
 # make lint   ruff over code and notebooks, mypy over the package
 # make bench  speed, as ratios inside one process
 # make soak   a sweep killed 200 times, where the tests kill it 20 times
@@ -37,8 +37,8 @@ book: $(REPORTS_DONE)
 	@$(PY) -m bnnstudy report
 
 test: $(VENV)/.ok
-	$(PY) -m pytest tests
 	$(PY) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 600 notebooks
+	$(PY) -m pytest tests
 
 lint: $(VENV)/.ok
 	$(VENV)/bin/ruff check .
