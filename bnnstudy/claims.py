@@ -54,16 +54,18 @@ class Contrast:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}; got {self.kind!r}")
         if self.direction not in (1, -1):
             raise ValueError(f"direction must be 1 or -1, got {self.direction!r}")
-        signed = self.kind in ("difference", "speed") and math.isfinite(self.margin)
-        if not (self.margin >= 0 or signed):
+        signed = self.kind in ("difference", "speed")
+        if not math.isfinite(self.margin) or not (self.margin >= 0 or signed):
             raise ValueError(
-                f"margin must be 0 or more, or for a difference finite, got {self.margin!r}"
+                f"margin must be finite and, but for differences, 0 or more, got {self.margin!r}"
             )
+        if not (math.isfinite(self.scale) and self.scale):
+            raise ValueError(f"scale must be finite and not 0, got {self.scale!r}")
         if self.kind in ("difference", "equivalence", "speed") and not (self.arm and self.control):
             raise ValueError(f"a contrast of kind {self.kind!r} needs an arm and a control")
         if self.kind == "speed" and not (isinstance(self.arm, str) and isinstance(self.control, str)):
             raise ValueError("a contrast of kind 'speed' needs an arm and a control, no pairs")
-        if not self.below >= 0:
+        if not 0 <= self.below < math.inf:
             raise ValueError(f"below must be 0 or more, got {self.below!r}")
         if self.kind == "exact" and not self.arm:
             raise ValueError("a contrast of kind 'exact' needs an arm")

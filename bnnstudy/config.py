@@ -53,7 +53,7 @@ _RULES = {
 }
 
 _ONCE = ("dataset", "train_size", "model", "width", "depth", "block", "pool", "precision", "preset",
-         "seed", "epochs")  # fmt: skip
+         "seed", "epochs", "drops")  # fmt: skip
 """What a run has once: no stage can change it."""
 
 
@@ -175,10 +175,9 @@ class RunConfig:
         self._check_stages()
 
     def _check_drops(self) -> None:
-        inside = isinstance(self.drops, tuple) and all(
-            isinstance(drop, float) and 0 < drop < 1 for drop in self.drops
-        )
-        if not inside or list(self.drops) != sorted(set(self.drops)):
+        drops = self.drops if isinstance(self.drops, tuple) else (None,)
+        inside = all(isinstance(drop, float) and 0 < drop < 1 for drop in drops)
+        if not inside or list(drops) != sorted(set(drops)):
             raise ValueError(f"drops must be shares of the run in rising order, got {self.drops!r}")
         if self.drops and self.stages:
             raise ValueError(f"drops must be () with stages, which have rates, got {self.drops!r}")
@@ -266,18 +265,21 @@ class RunConfig:
             if name not in known:
                 raise ValueError(f"{name!r} is no field of RunConfig; allowed: {sorted(known)}")
         values = dict(fields)
-        for name in {"betas", "drops"} & values.keys():
-            values[name] = tuple(values[name])
+        values |= {name: _tupled(values[name]) for name in {"betas", "drops"} & values.keys()}
         if "stages" in values:
             values["stages"] = tuple(
                 Stage(
                     epochs=stage["epochs"],
-                    changes=tuple((name, value) for name, value in stage["changes"]),
+                    changes=tuple((n, _tupled(value)) for n, value in stage["changes"]),
                     rate=stage["rate"],
                 )
                 for stage in values["stages"]
             )
         return cls(**values)
+
+
+def _tupled(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def digest(value: object) -> str:

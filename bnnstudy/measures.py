@@ -7,12 +7,16 @@ measures in several ways stands under `parts`, each a result of its own (`bnnstu
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import zip_longest
 from typing import Any
+
+import torch
 
 from bnnstudy import data, training
 from bnnstudy.checkpoints import Checkpoint
 from bnnstudy.config import RunConfig
-from bnnstudy.observers import Averages, PositiveInputs, StartAnew, Trace, UpdateSize
+from bnnstudy.observers import PositiveInputs, Trace, UpdateSize
+from bnnstudy.running_statistics import Averages, StartAnew
 
 
 def with_update_size(
@@ -95,6 +99,8 @@ def pretrained(
     for stage in result["stages"]:
         del stage["start_anew"]
     curves, first = result["curves"], config.plan()[0].epochs
+    if len(result["stages"]) == 1:
+        return result  # it diverged before it was binary: there is no other part
     binary = {name: curve[first:] for name, curve in curves.items()}
     whole = {name: [0.0] * first + curve for name, curve in binary.items()}
     names = ("validation_accuracy", "test_accuracy")
@@ -120,13 +126,13 @@ def side_by_side(
 
     It goes on from no checkpoint, as there are two runs.
     """
-    results = [
-        training.fit(stated, dataset, device=device, observers=[Trace])
-        for stated in (config, replace(config, **dict(changes)))
-    ]
+    both = (config, replace(config, **dict(changes)))
+    with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
+        results = [training.fit(c, dataset, device=device, observers=[Trace]) for c in both]
     first, second = (result.pop("trace")["digests"] for result in results)
-    differing = sum(a != b for a, b in zip(first, second, strict=True))
-    return {**results[0], "pair": {"differing": differing, "compared": len(first)}}
+    # A training that diverged is shorter; the steps that the other one has differ.
+    differing = sum(a != b for a, b in zip_longest(first, second))
+    return {**results[0], "pair": {"differing": differing, "compared": max(len(first), len(second))}}
 
 
 def of_curves(curves: Mapping[str, list]) -> dict:

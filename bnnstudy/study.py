@@ -56,12 +56,14 @@ class Arm:
         name: how claims and figures call it, unique in its study for one data set and network.
         config: the configuration; its seed is set by the sweep.
         tuned: a field that is settled before the final runs, if any.
+        follows: name of a tuned arm of the same data set and network, whose choice this one takes.
         measure: what a run does; None means `bnnstudy.training.fit`.
     """
 
     name: str
     config: RunConfig
     tuned: Tuned | None = None
+    follows: str = ""
     measure: Measure | None = None
 
 
@@ -78,12 +80,24 @@ class Study:
     arms: Mapping[str, tuple[Arm, ...]] = field(default_factory=dict)
     seeds: Mapping[str, int] = field(default_factory=dict)
 
+    def leader(self, arm: Arm) -> Arm:
+        """The arm whose choice `arm` takes: the one that it follows, else itself."""
+        if not arm.follows:
+            return arm
+        task = (arm.follows, arm.config.dataset, arm.config.model)
+        arms = self.arms[arm.config.preset]
+        return next(a for a in arms if (a.name, a.config.dataset, a.config.model) == task)
+
     def __post_init__(self) -> None:
         for preset, arms in self.arms.items():
             names = [(arm.name, arm.config.dataset, arm.config.model) for arm in arms]
             if len(set(names)) != len(names):
                 raise ValueError(f"arms of study {self.name!r} must have distinct names in a task")
-            if len({arm.config.key() for arm in arms}) != len(arms):
+            leaders = {(arm.name, arm.config.dataset, arm.config.model) for arm in arms if arm.tuned}
+            followed = {(a.follows, a.config.dataset, a.config.model) for a in arms if a.follows}
+            if followed - leaders or any(arm.follows and arm.tuned for arm in arms):
+                raise ValueError(f"arms of study {self.name!r} must follow a tuned arm of their task")
+            if len({(arm.follows, arm.config.key()) for arm in arms}) != len(arms):
                 raise ValueError(f"arms of study {self.name!r} must have distinct configurations")
             if any(arm.config.preset != preset for arm in arms):
                 raise ValueError(f"arms of study {self.name!r} must bear their preset, {preset!r}")

@@ -121,7 +121,8 @@ def tune(study: Study, arms: tuple[Arm, ...], place: Place) -> tuple[Arm, ...]:
     for k, search in searches.items():
         settled[k] = search.choice()
         records.save_choice(settled[k], _choice_file(study, search.arm, place))
-    return tuple(_settle(arm, settled[k]) if arm.tuned else arm for k, arm in enumerate(arms))
+    choices_by_arm = {id(arms[k]): choice for k, choice in settled.items()}
+    return tuple(_settle(arm, choices_by_arm.get(id(study.leader(arm)))) for arm in arms)
 
 
 def recorded(
@@ -137,8 +138,9 @@ def recorded(
     place = Place(results=Path(results))
     found = []
     for arm in study.arms.get(preset, ()):
-        if arm.tuned:
-            choice = _recorded_choice(study, arm, place)
+        leader = study.leader(arm)
+        if leader.tuned:
+            choice = _recorded_choice(study, leader, place)
             if not choice:
                 continue
             arm = _settle(arm, choice)
@@ -160,7 +162,9 @@ def choices(
     return found
 
 
-def _settle(arm: Arm, choice: dict) -> Arm:
+def _settle(arm: Arm, choice: dict | None) -> Arm:
+    if not choice:
+        return arm
     return replace(arm, config=replace(arm.config, **{choice["field"]: choice["chosen"]}))
 
 

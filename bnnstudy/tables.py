@@ -141,8 +141,9 @@ def accuracies(records: Iterable[Mapping]) -> str:
     rows = []
     for (preset, task), runs in by_task(records).items():
         for arm, by_seed in runs.items():
-            found = [(r["test_accuracy"], r["last"]["test_accuracy"]) for r in by_seed.values()
+            pairs = [(r["test_accuracy"], r["last"]["test_accuracy"]) for r in by_seed.values()
                      if "last" in r]  # fmt: skip
+            found = [pair for pair in pairs if None not in pair]
             if found:
                 cells = (
                     _mean_and_sd([100 * value for value in each]) for each in zip(*found, strict=True)
@@ -187,6 +188,8 @@ def differences(arms: Iterable[Arm], baseline: RunConfig) -> str:
         if arm.tuned:
             grid = ", ".join(f"{value:.3g}" for value in arm.tuned.grid)
             changed[arm.tuned.field] = f"tuned from {grid}"
+        if arm.follows:
+            changed["lr"] = f"that of {arm.follows}"
         if "stages" in changed:
             changed["stages"] = _stages(arm.config)
         rows.append((arm.name, ", ".join(f"`{n}` = {v}" for n, v in changed.items()) or "baseline"))

@@ -58,7 +58,8 @@ def fit(
         each, with its `epochs` and the accuracies at its `start`, before any step. Epochs in which the
         network has other bits than at the end (a pre-training) are never the best.
 
-        A run with drops of the rate has `phases`: loss and accuracies at the end of each phase.
+        A run with drops of the rate has `phases`: loss and accuracies after the last whole epoch of
+        each phase; nothing where there is none.
 
     Raises:
         ValueError: if the configuration names something unknown or does not fit the data.
@@ -173,8 +174,9 @@ class _Run:
 
     def _phases(self) -> list[dict]:
         config, done = self.plan[0], len(self.curves["train_loss"])
-        ends = [round(drop * config.epochs) for drop in (*config.drops, 1.0)]
-        return [_at(self.curves, end - 1, _MEASURED) for end in ends if 0 < end <= done]
+        # The last epoch that lies wholly before a drop; 1e-9 for products such as 0.7 * 10.
+        ends = [int(drop * config.epochs + 1e-9) for drop in (*config.drops, 1.0)]
+        return [_at(self.curves, end - 1, _MEASURED) if 0 < end <= done else {} for end in ends]
 
     def state_dict(self) -> dict:
         return {

@@ -116,6 +116,9 @@ def _interval(claim: Claim, runs: Runs, preset: str, task: str) -> Verdict | Non
         return None
     mean, low, high = paired_interval(values)
     outcome = _judge(contrast, low, high)
+    if not any(values) and contrast.kind != "equivalence" and contrast.margin >= 0:
+        # The arms are one run, as where a trick never acted: no test of a difference.
+        outcome = "inconclusive"
     bounded = math.isfinite(low)
     return Verdict(
         claim=claim,

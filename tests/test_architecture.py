@@ -18,7 +18,8 @@ LEVELS = {
     "config": 1, "metrics": 1, "layers": 1, "optim": 1,
     "records": 2, "claims": 2, "models": 2, "tricks": 2, "shadows": 2, "steps": 2,
     "checkpoints": 3, "verdicts": 3, "study": 4, "training": 4, "tuning": 5, "paper_a": 5,
-    "observers": 5, "measures": 6, "sweeps": 6, "studies": 7, "tables": 8, "plotting": 8, "__main__": 9,
+    "observers": 5, "running_statistics": 5, "measures": 6, "sweeps": 6, "studies": 7,
+    "tables": 8, "plotting": 8, "__main__": 9,
 }  # fmt: skip
 """A module imports only from lower levels, except inside its own room."""
 

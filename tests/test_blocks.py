@@ -50,3 +50,16 @@ def test_pooling_after_the_sign_gives_ones_and_before_the_norm_does_not():
         shares[block] = (model(images) > 0).float().mean().item()
     assert shares["conv_pool_norm_act"] == pytest.approx(0.5, abs=0.1)
     assert shares["conv_norm_act_pool"] > 0.8
+
+
+@pytest.mark.parametrize(
+    ("config", "shape", "message"),
+    [
+        (replace(CNN, pool="stride"), (1, 28, 28), "pool must not be 'stride'"),
+        (RunConfig(pool="average"), (1, 8, 8), "pool must be 'max' with model 'mlp', got 'average'"),
+        (RunConfig(block="conv_norm_act_pool"), (1, 8, 8), "block must be 'conv_pool_norm_act' with"),
+    ],
+)
+def test_what_a_network_cannot_have_is_refused_by_name(config, shape, message):
+    with pytest.raises(ValueError, match=message):
+        models.build(config, shape, 10)

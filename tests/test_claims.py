@@ -224,13 +224,15 @@ def test_a_report_line_and_its_object_say_the_same():
     [
         ({"kind": "guess"}, "kind must be one of difference"),
         ({"direction": 0}, "direction must be 1 or -1, got 0"),
-        ({"kind": "equivalence", "margin": -1.0}, "margin must be 0 or more"),
-        ({"margin": float("nan")}, "margin must be 0 or more"),
+        ({"kind": "equivalence", "margin": -1.0}, "margin must be finite"),
+        ({"margin": float("nan")}, "margin must be finite"),
         ({"control": ""}, "needs an arm and a control"),
         ({"kind": "trend"}, "needs three arms"),
         ({"kind": "exact", "arm": ""}, "needs an arm"),
         ({"kind": "speed", "arm": ("a", "b")}, "no pairs"),
         ({"kind": "speed", "below": -0.1}, "below must be 0 or more"),
+        ({"margin": float("inf")}, "margin must be finite"),
+        ({"scale": 0.0}, "scale must be finite and not 0"),
     ],
 )
 def test_a_contrast_that_decides_nothing_is_refused(change, message):
@@ -287,4 +289,7 @@ def test_a_path_may_count_from_the_end(path, expected):
 def test_arms_that_are_equal_in_every_seed_are_said_to_be():
     same = decide(claim(), runs(a=[0.9, 0.8], b=[0.9, 0.8]))
     assert "(equal in every seed), n = 2" in same.measured()
+    assert same.verdict == "inconclusive"  # no test of a difference,
+    for kept in ({"kind": "equivalence", "margin": 0.1}, {"margin": -0.1}):
+        assert decide(claim(**kept), runs(a=[0.9, 0.8], b=[0.9, 0.8])).verdict == "reproduced"
     assert "equal" not in decide(claim(), runs(a=[0.9, 0.8], b=[0.9, 0.81])).measured()

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -71,6 +72,15 @@ def test_the_seed_is_in_no_key_and_every_other_field_is():
     keys = {dataclasses.replace(base, **{name: value}).key() for name, value in others.items()}
     keys |= {RunConfig(view="filter", optimizer="filter").key(), base.key()}
     assert len(keys) == len(others) + 2
+
+
+def test_tuples_survive_in_a_stage_and_drops_are_no_stages_business():
+    config = RunConfig(epochs=2, stages=(Stage(epochs=2, changes=(("betas", (0.0, 0.9)),)),))
+    assert RunConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    with pytest.raises(ValueError, match="cannot be of 'drops'"):
+        Stage(epochs=1, changes=(("drops", (0.5,)),))
+    with pytest.raises(ValueError, match=r"drops must be \(\) with stages"):
+        RunConfig(epochs=2, drops=(0.5,), stages=(Stage(epochs=2),))
 
 
 @pytest.mark.parametrize("config", _ten_configurations())

@@ -1,12 +1,13 @@
 """What runs measure beside their accuracy, each against a slower or simpler way to the same number."""
 
+import json
 from dataclasses import replace
 from functools import partial
 
 import pytest
 import torch
 
-from bnnstudy import measures, models, observers, records, training, tricks
+from bnnstudy import measures, models, observers, records, running_statistics, training, tricks
 from bnnstudy.config import RunConfig
 from bnnstudy.layers import observed_weights
 
@@ -36,7 +37,7 @@ def test_one_training_evaluated_at_a_momentum_is_the_training_with_it(digits, mo
 def test_an_average_without_its_start_is_a_weighted_mean_of_the_batches(digits):
     config = replace(SMALL, batch_norm_momentum=1.0)
     model = models.build(config, digits.shape, digits.classes).train()
-    watch = observers.Averages(config, model, 30, digits, MOMENTA)
+    watch = running_statistics.Averages(config, model, 30, digits, MOMENTA)
     means, variances = [], []
     with torch.no_grad():
         for step, images in enumerate(digits.train.images[:400].split(100), start=1):
@@ -68,8 +69,8 @@ def test_averages_change_nothing_of_the_training(digits):
 def test_statistics_measured_anew_are_those_of_the_images(digits):
     config = replace(SMALL, batch_norm_momentum=1.0)
     model = models.build(config, digits.shape, digits.classes).train()
-    watch = observers.Averages(config, model, 30, digits, MOMENTA, anew=300)
-    observers.measure_anew(model, digits, watch._images, 100)
+    watch = running_statistics.Averages(config, model, 30, digits, MOMENTA, anew=300)
+    running_statistics.measure_anew(model, digits, watch._images, 100)
     first = model[1](digits.inputs(digits.train.images[:300]).flatten(1))
     torch.testing.assert_close(model[2].running_mean, first.mean(0), rtol=1e-4, atol=1e-4)
     batches = torch.stack([part.var(0) for part in first.split(100)])
@@ -185,11 +186,11 @@ def test_a_start_measured_anew_is_the_network_after_so_many_batches_without_a_st
     config = replace(SMALL, batch_norm_momentum=0.1)
     model = models.build(config, digits.shape, digits.classes)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    found = observers.StartAnew(config, model, 1, digits, anew=300).report()
+    found = running_statistics.StartAnew(config, model, 1, digits, anew=300).report()
     after = model.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert [norm.momentum for norm in (model[2], model[5])] == [0.1, 0.1]
-    observers.measure_anew(model.train(), digits, digits.train.images[:300], 100)
+    running_statistics.measure_anew(model.train(), digits, digits.train.images[:300], 100)
     assert found["test_accuracy"] == training.evaluate(model, digits, digits.test)
 
 
@@ -209,9 +210,9 @@ def test_parts_become_records_of_their_own():
     [
         (observers.Trace, ()),
         (observers.UpdateSize, ()),
-        (observers.Averages, ("dataset", "momenta")),
+        (running_statistics.Averages, ("dataset", "momenta")),
         (observers.PositiveInputs, ("dataset",)),
-        (observers.StartAnew, ("dataset",)),
+        (running_statistics.StartAnew, ("dataset",)),
     ],
 )
 def test_an_observer_goes_on_from_its_state(kind, needs, digits):
@@ -237,3 +238,17 @@ def test_an_observer_goes_on_from_its_state(kind, needs, digits):
     for number in (4, 5, 6):
         step(number, whole, second)
     assert second.report() == whole.report()
+
+
+def test_runs_that_diverge_keep_what_they_measured(digits):
+    wild = tricks.float_twin(replace(SMALL, optimizer="sgd", lr=1e20, epochs=4, schedule="constant"))
+    found = measured(measures.with_update_size, wild, digits)
+    assert found["diverged"]
+    assert None in found["update_size"]["sizes"]
+    json.dumps(found, allow_nan=False)
+
+    staged = tricks.pretraining(replace(SMALL, optimizer="sgd", lr=1e20, epochs=6), 3)
+    assert "parts" not in measured(measures.pretrained, staged, digits)
+
+    pair = measured(measures.side_by_side, wild, digits, changes={"lr": 1e-3})["pair"]
+    assert pair["differing"] == pair["compared"] == 4 * 11

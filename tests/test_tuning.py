@@ -1,5 +1,7 @@
 """The search for a tuned value: where it goes, what it sees, where it stops."""
 
+from dataclasses import replace
+
 import pytest
 from test_sweeps import place
 
@@ -103,3 +105,24 @@ def test_networks_that_share_the_names_of_their_arms_are_tuned_apart(tmp_path):
     assert {c["task"]: c["chosen"] for c in sweeps.choices(study, "desk", tmp_path)} == {
         f"digits {model}": peak for model, peak in peaks.items()
     }
+
+
+def test_an_arm_that_follows_takes_its_leaders_value_and_is_not_searched(tmp_path):
+    config = RunConfig(preset="desk")
+    tuned = Tuned(field="lr", grid=(1.0, 2.0, 4.0), factor=2.0)
+    leader = Arm(name="a", config=config, tuned=tuned, measure=_peaked(2.1))
+    other = Arm(name="b", config=replace(config, clamp=True), follows="a", measure=_peaked(9.0))
+    study = Study(name="led", title="", claims=(), arms={"desk": (leader, other)}, seeds={"desk": 2})
+    found = sweeps.run(study, "desk", place=place(tmp_path))
+    assert [(run["arm"], run["config"]["lr"]) for run in found] == [(n, 2.0) for n in "aabb"]
+    assert len(sweeps.choices(study, "desk", tmp_path)) == 1
+    assert sweeps.recorded(study, "desk", tmp_path) == found
+
+
+@pytest.mark.parametrize(("follows", "model"), [("c", "mlp"), ("b", "mlp"), ("a", "cnn")])
+def test_whom_an_arm_follows_must_be_tuned_and_of_its_task(follows, model):
+    config = RunConfig(preset="desk")
+    leader = Arm(name="a", config=config, tuned=Tuned(field="lr", grid=(1.0,)))
+    other = Arm(name="b", config=replace(config, clamp=True, model=model), follows=follows)
+    with pytest.raises(ValueError, match="must follow a tuned arm of their task"):
+        Study(name="led", title="", claims=(), arms={"desk": (leader, other)}, seeds={"desk": 1})

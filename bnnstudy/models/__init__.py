@@ -29,6 +29,9 @@ MODELS: dict[str, Callable[[RunConfig, tuple[int, int, int], int], nn.Module]] =
 }
 """The networks by name: (configuration, shape (C, H, W) of an image, classes) -> network."""
 
+ORDERED = ("cnn", "binaryconnect")
+"""Networks whose convolutions have their neighbours in the configuration's order."""
+
 
 def build(config: RunConfig, shape: tuple[int, int, int], classes: int) -> nn.Module:
     """The network that `config` describes, drawn from `config.seed`; torch's own random state stays.
@@ -41,6 +44,13 @@ def build(config: RunConfig, shape: tuple[int, int, int], classes: int) -> nn.Mo
     """
     if config.model not in MODELS:
         raise ValueError(f"model must be one of {', '.join(MODELS)}; got {config.model!r}")
+    for name in ("block", "pool"):
+        value = getattr(config, name)
+        if value != getattr(RunConfig, name) and config.model not in ORDERED:
+            raise ValueError(
+                f"{name} must be {getattr(RunConfig, name)!r} with model {config.model!r}, "
+                f"got {value!r}"
+            )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = MODELS[config.model](config, shape, classes)

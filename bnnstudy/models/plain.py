@@ -113,4 +113,8 @@ def _after_three_pools(config: RunConfig, shape: tuple[int, int, int]) -> int:
         raise ValueError(
             f"model {config.model!r} needs images of 8 x 8 or more, got {height} x {width}"
         )
+    if config.pool == "stride" and (height % 8 or width % 8):
+        raise ValueError(
+            f"pool must not be 'stride' where sides are no multiples of 8, got {height} x {width}"
+        )
     return (height // 8) * (width // 8)

@@ -100,7 +100,7 @@ CLAIMS = (
     ours(
         "betas-step-size",
         "audit of Figure 2c",
-        "At the same rate a shorter second moment takes larger steps: beta2 is a rate in disguise.",
+        "At the same rate a shorter second moment takes larger steps.",
         "beta2 0.8",
         "beta2 0.999",
         metric="update_size.mean",

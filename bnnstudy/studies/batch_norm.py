@@ -109,7 +109,7 @@ def _arms(network: RunConfig) -> Iterable[Arm]:
     if not is_small_cnn(network):
         yield from _further(binary, averages)
     twice = partial(side_by_side, changes={"batch_norm_momentum": MOMENTA["0.99"]})
-    short = replace(binary, lr=0.01, batch_norm_momentum=MOMENTA["0.8"])
+    short = replace(binary, lr=0.01, batch_norm_momentum=MOMENTA["0.8"], epochs=min(binary.epochs, 10))
     yield Arm(name="trained twice", config=short, measure=twice)
 
 

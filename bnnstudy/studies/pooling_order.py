@@ -29,7 +29,8 @@ CLAIMS = (
     claim(
         "pooling-norm-first",
         "section 3.4, Figure 3",
-        "The order norm, sign, conv, pool ends better than pooling after the activation, too.",
+        "The order norm, sign, conv, pool ends better than pooling after the activation, too (here its "
+        "classifier sees real values).",
         NORM_FIRST,
         POOL_LAST,
         NO_NUMBER,
@@ -49,7 +50,7 @@ CLAIMS = (
     ours(
         "pooling-relu",
         "audit of Figure 3",
-        "With ReLU activations, as in the released code, the order matters less than with sign.",
+        "With ReLU activations, as in the released code, pooling first gains less than with sign.",
         (POOL_FIRST, POOL_LAST),
         ("conv, pool, norm, relu", "conv, norm, relu, pool"),
     ),

@@ -24,14 +24,24 @@ CLAIMS = (
     claim(
         "two-stages-epochs",
         "section 4",
-        "A first stage without clipping and a second with it, at a lower rate, reach the accuracy of "
-        "training clipped throughout at the same rates in fewer epochs.",
+        "Two stages, the second with clipping at a lower rate, reach the accuracy of clipped training "
+        "at one rate in fewer epochs.",
         STAGES,
-        CLIPPED,
+        ONE,
         NO_NUMBER,
         direction=-1,
         margin=0.5,
         **EPOCHS,
+    ),
+    claim(
+        "two-stages-first-stage",
+        "section 4",
+        "The first stage is faster without clipping: at its end validation accuracy is ahead of "
+        "clipped training at the same rate.",
+        STAGES,
+        CLIPPED,
+        NO_NUMBER,
+        metric="stages.1.start.validation_accuracy",
     ),
     claim(
         "two-stages-accuracy",
@@ -78,14 +88,11 @@ CLAIMS = (
     claim(
         "two-stages-high-rate",
         "section 4",
-        "At a high rate (0.1 in the first stage) two stages reach the level of training clipped "
-        "throughout at the same rates in fewer epochs.",
+        "At a high rate (0.1) too the first stage is faster without clipping.",
         f"{STAGES}{HIGH}",
         f"{CLIPPED}{HIGH}",
         NO_NUMBER,
-        direction=-1,
-        margin=0.5,
-        **EPOCHS,
+        metric="stages.1.start.validation_accuracy",
     ),
     ours(
         "two-stages-high-first",
@@ -142,8 +149,8 @@ def _arms(network: RunConfig) -> Iterable[Arm]:
     rates = (Stage(epochs=first), Stage(epochs=epochs - first, rate=0.1))
     stops = partial(with_stops, patience=max(2, epochs // 20))
     yield tuned(STAGES, two_stages(clipped, first), measure=stops)
-    yield tuned(CLIPPED, replace(clipped, stages=rates), measure=stops)
-    yield tuned(VANILLA, replace(vanilla, stages=rates), measure=stops)
+    for name, config in ((CLIPPED, clipped), (VANILLA, vanilla)):
+        yield Arm(name=name, config=replace(config, stages=rates), follows=STAGES, measure=stops)
     yield tuned(ONE, clipped, measure=stops)
     high, free = replace(clipped, lr=RATE), replace(vanilla, lr=RATE)
     yield Arm(name=f"{STAGES}{HIGH}", config=two_stages(high, first), measure=stops)
