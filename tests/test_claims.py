@@ -287,7 +287,7 @@ def test_a_path_may_count_from_the_end(path, expected):
 
 
 def test_arms_that_are_equal_in_every_seed_are_said_to_be():
-    same = decide(claim(), runs(a=[0.9, 0.8], b=[0.9, 0.8]))
+    same = decide(claim(margin=0.1), runs(a=[0.9, 0.8], b=[0.9, 0.8]))
     assert "(equal in every seed), n = 2" in same.measured()
     assert same.verdict == "inconclusive"  # no test of a difference,
     for kept in ({"kind": "equivalence", "margin": 0.1}, {"margin": -0.1}):

@@ -176,6 +176,10 @@ def test_drops_divide_the_rate_and_mark_phases(digits):
         curves["train_loss"][k] for k in (0, 1, 3)
     ]
     assert "phases" not in training.fit(SMALL, digits)
+    # A phase ends with its last whole epoch; one that has none says nothing.
+    odd = training.fit(replace(SMALL, epochs=5, drops=(0.1, 0.35)), digits)
+    losses = odd["curves"]["train_loss"]
+    assert [phase.get("train_loss") for phase in odd["phases"]] == [None, losses[0], losses[4]]
 
 
 def test_the_shares_of_large_weights_are_curves(digits):

@@ -45,6 +45,8 @@ def test_every_trick_says_what_it_changes():
     assert [stage.lr for stage in tuned_later] == [0.5, pytest.approx(0.05)]
     real, binary = changed["pretraining"].plan()
     assert (real.binary_weights, binary.binary_weights) == (False, True)
+    slower, _ = tricks.pretraining(base, 4, 0.5).plan()
+    assert slower.lr == 0.5 * base.lr
     names = {n for n, v in vars(tricks).items() if callable(v) and v.__module__ == tricks.__name__}
     assert names == set(changed)
     assert dataclasses.is_dataclass(base)
