@@ -75,7 +75,8 @@ def accuracies(
     """
     with plt.rc_context(STYLE):
         names = 0.07 * max((len(arm) for arm in arms), default=0)
-        figure, panels = _panels(records, 2.8 + names / 2, 1.0 + 0.23 * len(arms), sharey=True)
+        height = 1.0 + 0.23 * len(arms)
+        figure, panels = _panels(records, 2.8, height, sharey=True, beside=names)
         for axis, title, runs in panels:
             for row, arm in enumerate(arms):
                 found = [read(run["result"], metric) for run in runs if run["arm"] == arm]
@@ -168,12 +169,13 @@ def differing_signs(records: Iterable[Mapping], arm: str, shadows: Sequence[str]
 
 
 def _panels(
-    records: Iterable[Mapping], width: float, height: float, sharey: bool = False
+    records: Iterable[Mapping], width: float, height: float, sharey: bool = False, beside: float = 0.0
 ) -> tuple[Figure, list[tuple[Axes, str, list[Mapping]]]]:
     """A figure with one panel for each preset and task that has records: (axes, title, its records).
 
     Two panels stand side by side at most, so that a narrow screen shows them at a size to read. What a
-    run measured in several parts stands there as records of their own, too.
+    run measured in several parts stands there as records of their own, too. `beside` is the room in
+    inches that names beside the panels take.
     """
     found: dict[tuple[str, str], list[Mapping]] = {}
     for record in records:
@@ -182,7 +184,7 @@ def _panels(
     panels = sorted(found.items(), key=lambda panel: PRESETS.index(panel[0][0]))
     columns = min(max(len(panels), 1), 2)
     rows = max(math.ceil(len(panels) / columns), 1)
-    size = (width * columns, height * rows)
+    size = (width * columns + beside, height * rows)
     figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, sharey=sharey)
     for axis in axes.flat[len(panels) :]:
         axis.set_visible(False)
