@@ -106,6 +106,7 @@ class Verdict:
     interval (kind `"exact"`, or fewer than two seeds). `n` is the number of seeds, for `"exact"` the
     number of comparisons. `p` is the two-sided p-value of the effect against the margin that it
     passes; 1 where it passes none or the differences have no spread, None where there is no interval.
+    `missing` counts seeds that all arms ran, but not to where the metric is (a loss that diverged).
     """
 
     claim: Claim
@@ -117,6 +118,7 @@ class Verdict:
     low: float | None = None
     high: float | None = None
     p: float | None = None
+    missing: int = 0
 
     def summary(self) -> dict[str, object]:
         """What a report says of the claim, in JSON's types; None where there is nothing to say."""
@@ -146,7 +148,8 @@ class Verdict:
             return f"{self.effect:,.0f} of {self.n:,} {unit}"
         interval = "" if self.low is None else f" [{self.low:+.2f}, {self.high:+.2f}]"
         equal = " (equal in every seed)" if self.effect == self.low == self.high == 0 else ""
-        return f"{self.effect:+.2f}{interval} {unit}{equal}, n = {self.n}"
+        missing = f" (seeds without a value: {self.missing})" if self.missing else ""
+        return f"{self.effect:+.2f}{interval} {unit}{equal}{missing}, n = {self.n}"
 
     def line(self) -> str:
         """The verdict as one line of text."""

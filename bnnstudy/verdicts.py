@@ -111,7 +111,8 @@ def _exact(claim: Claim, runs: Runs, preset: str, task: str) -> Verdict | None:
 
 def _interval(claim: Claim, runs: Runs, preset: str, task: str) -> Verdict | None:
     contrast = claim.contrast
-    values = _speeds(contrast, runs) if contrast.kind == "speed" else _effects(contrast, runs)
+    effects = _speeds(contrast, runs) if contrast.kind == "speed" else _effects(contrast, runs)
+    values = [value for value in effects if value is not None]
     if not values:
         return None
     mean, low, high = paired_interval(values)
@@ -130,36 +131,40 @@ def _interval(claim: Claim, runs: Runs, preset: str, task: str) -> Verdict | Non
         low=low if bounded else None,
         high=high if bounded else None,
         p=_p_value(contrast, outcome, values, mean) if bounded else None,
+        missing=len(effects) - len(values),
     )
 
 
-def _effects(contrast: Contrast, runs: Runs) -> list[float]:
-    """The contrast's effect for each seed that all its arms have."""
+def _effects(contrast: Contrast, runs: Runs) -> list[float | None]:
+    """The contrast's effect for each seed that all its arms have; None where one has no such value."""
     if contrast.kind == "trend":
         weights = _slope_weights(contrast.arms)
     else:
         weights = _difference_weights(contrast.arm, contrast.control)
-    values = []
+    effects: list[float | None] = []
     for seed in _common_seeds(runs, weights):
         parts = {arm: read(runs[arm][seed], contrast.metric) for arm in weights}
         if None in parts.values():
+            effects.append(None)
             continue
         if contrast.log:
             parts = {arm: math.log10(max(part, FLOOR)) for arm, part in parts.items()}
-        values.append(contrast.scale * math.fsum(w * parts[a] for a, w in weights.items()))
-    return values
+        effects.append(contrast.scale * math.fsum(w * parts[a] for a, w in weights.items()))
+    return effects
 
 
-def _speeds(contrast: Contrast, runs: Runs) -> list[float]:
+def _speeds(contrast: Contrast, runs: Runs) -> list[float | None]:
     """Epochs to the level of the control's end, arm minus control, for each seed that both have."""
     sides = [str(contrast.arm), str(contrast.control)]
-    values = []
+    effects: list[float | None] = []
     for seed in _common_seeds(runs, sides):
         arm, control = (read(runs[side][seed], contrast.metric) for side in sides)
-        if arm and control:
-            level = control[-1] - contrast.below
-            values.append(float(_epochs_to(level, arm) - _epochs_to(level, control)))
-    return values
+        if not arm or not control:
+            effects.append(None)
+            continue
+        level = control[-1] - contrast.below
+        effects.append(float(_epochs_to(level, arm) - _epochs_to(level, control)))
+    return effects
 
 
 def _epochs_to(level: float, curve: list[float]) -> int:

@@ -1,0 +1,64 @@
+"""Tasks, parts, logarithms, speeds: what verdicts are read from."""
+
+import math
+
+import numpy as np
+import pytest
+from test_claims import claim, decide, record, runs
+
+from bnnstudy import verdicts
+
+
+def test_data_sets_and_networks_are_judged_apart():
+    found = runs(a=[0.9, 0.91], b=[0.8, 0.81])
+    for record_ in runs(a=[0.5, 0.51], b=[0.8, 0.81]):
+        record_["config"] |= {"dataset": "cifar10", "model": "cnn"}
+        found.append(record_)
+    by_task = {v.task: v.verdict for v in verdicts.decide(claim(), found)}
+    assert by_task == {"digits mlp": "reproduced", "cifar10 cnn": "not reproduced"}
+    quick = verdicts.decide(claim(), found + runs("quick", a=[0.1, 0.1], b=[0.8, 0.81]))
+    assert {v.preset for v in quick} == {"desk"}
+
+
+def test_a_part_of_a_run_is_an_arm():
+    found = runs(a=[0.9, 0.91], b=[0.8, 0.81])
+    for record_ in found[:2]:
+        record_["result"]["parts"] = {"early": {"test_accuracy": 0.6}}
+    verdict = decide(claim(arm="a, early", control="a"), found)
+    assert verdict.effect == pytest.approx(np.mean([60 - 90, 60 - 91]))
+
+
+def test_logarithms_are_decimal_and_stop_at_the_floor():
+    found = runs(a=[0.01, 0.01], b=[0.1, 0.0])
+    verdict = decide(claim(log=True, scale=1.0), found)
+    assert verdict.effect == pytest.approx(np.mean([-1.0, -2.0 - math.log10(verdicts.FLOOR)]))
+
+
+@pytest.mark.parametrize(
+    ("arm", "below", "expected"),
+    [
+        ([0.5, 0.9, 0.9], 0.0, 2 - 3),
+        ([0.5, 0.6, 0.7], 0.0, 4 - 3),  # never: one epoch more than it has
+        ([0.5, 0.6, 0.7], 0.15, 3 - 2),
+        ([0.9], 0.0, 1 - 3),
+    ],
+)
+def test_a_speed_counts_epochs_to_the_level_of_the_controls_end(arm, below, expected):
+    curves = {"a": arm, "b": [0.2, 0.66, 0.8]}
+    found = [record(name, s, c, metric="curve") for name, c in curves.items() for s in (0, 1)]
+    verdict = decide(claim(kind="speed", metric="curve", below=below, scale=1.0), found)
+    assert verdict.effect == expected
+
+
+@pytest.mark.parametrize(("path", "expected"), [("x.-1", 3), ("x.0", 1), ("x.-4", None), ("x.3", None)])
+def test_a_path_may_count_from_the_end(path, expected):
+    assert verdicts.read({"x": [1, 2, 3]}, path) == expected
+
+
+def test_arms_that_are_equal_in_every_seed_are_said_to_be():
+    same = decide(claim(margin=0.1), runs(a=[0.9, 0.8], b=[0.9, 0.8]))
+    assert "(equal in every seed), n = 2" in same.measured()
+    assert same.verdict == "inconclusive"  # no test of a difference,
+    for kept in ({"kind": "equivalence", "margin": 0.1}, {"margin": -0.1}):
+        assert decide(claim(**kept), runs(a=[0.9, 0.8], b=[0.9, 0.8])).verdict == "reproduced"
+    assert "equal" not in decide(claim(), runs(a=[0.9, 0.8], b=[0.9, 0.81])).measured()
