@@ -13,8 +13,7 @@ SEEDS  ?=
 VENV := .venv
 PY   := $(VENV)/bin/python
 
-STUDIES := binary_layers two_views optimizers sgd adam_betas clipping batch_norm pooling_order \
-           lr_scaling pretraining two_stage recipe
+STUDIES := binary_layers two_views optimizers sgd adam_betas clipping batch_norm pooling_order lr_scaling pretraining two_stage recipe
 REPORTS := scoreboard how_it_was_run index
 STUDIES_DONE := $(STUDIES:%=book/executed/%.ipynb)
 REPORTS_DONE := $(REPORTS:%=book/executed/%.ipynb)
