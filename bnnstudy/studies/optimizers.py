@@ -185,7 +185,9 @@ def _cnn_arms(binary: RunConfig) -> list[Arm]:
     """Of the dear network the paper's own comparison, and what the claims on 1W/32A compare it with."""
     compared = ("sgd", "momentum", "adam")
     return [
-        *_named(BINARY, binary, OPTIMIZERS, MIDDLES[BINARY]),
+        # At one seed these three may fail at a rate that serves them well at others.
+        *_named(BINARY, binary, OPTIMIZERS[:3], MIDDLES[BINARY], seeds=3),
+        *_named(BINARY, binary, OPTIMIZERS[3:], MIDDLES[BINARY]),
         *_named(FLOAT, float_twin(binary), compared, MIDDLES[FLOAT]),
         *_controls(BINARY, binary, ("sgd", "adam")),
     ]
