@@ -55,12 +55,7 @@ class _Clip(Function):
         return torch.ops.aten.hardtanh_backward(grad, x, -bound, bound)
 
 
-class _ClipStrict(Function):
-    @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return sign(x)
-
+class _ClipStrict(_Clip):
     @staticmethod
     def backward(ctx: BackwardCFunction, grad: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
