@@ -10,7 +10,7 @@ from bnnstudy.study import Arm, Study
 from bnnstudy.tricks import pretraining
 
 RESNET = {
-    "quick": replace(CNN["quick"], model="resnet18", width=4, epochs=3),
+    "quick": replace(CNN["quick"], model="resnet18", width=4, epochs=2),
     "desk": replace(CNN["desk"], model="resnet18", width=8, train_size=2_500, epochs=5),
     "paper": replace(CNN["paper"], model="resnet18", width=64),
 }
