@@ -15,8 +15,7 @@ from pathlib import Path
 
 import torch
 
-from bnnstudy import config as configuration
-from bnnstudy import records
+from bnnstudy import records, serial
 from bnnstudy.config import RunConfig
 
 EVERY = 30.0
@@ -44,7 +43,7 @@ class Checkpoint:
             config, data, device, observers: what the run is; another one's checkpoint is not used.
         """
         self._run = {
-            "config": configuration.plain(config),
+            "config": serial.plain(config),
             "data": data,
             "device": device,
             "observers": list(observers),

@@ -5,13 +5,13 @@ that lists of runs can be made, hashed and compared at once.
 """
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bnnstudy import rules
+from bnnstudy.schedules import SCHEDULES
+from bnnstudy.serial import digest, plain, tupled
 
 PRESETS = ("quick", "desk", "short", "paper")
 """Names of the presets, from the cheapest to the papers' own settings."""
@@ -19,17 +19,18 @@ PRESETS = ("quick", "desk", "short", "paper")
 SCHEMA = 1
 """Version of the configuration's meaning; raised only when an existing field changes its meaning."""
 
-BINARY_OPTIMIZERS = ("filter", "bop")
+BINARY_OPTIMIZERS = ("filter", "filter_pole", "filter_increment", "filter_corrected", "bop")
 """Optimizers of the filter view: they move weights that are ±1."""
 
 _ALLOWED = {
     "view": ("latent", "filter"),
-    "schedule": ("constant", "cosine", "linear", "exponential"),
+    "schedule": tuple(SCHEDULES),
+    "weight_schedule": ("", *SCHEDULES),
     "loss": ("squared_hinge", "cross_entropy"),
     "precision": ("float32", "float64"),
     "preset": PRESETS,
     "augmentation": ("none", "crop_flip"),
-    "scaling": (None, "mean"),
+    "scaling": (None, "mean", "libra"),
     "lr_scaling": (None, "gradient", "update"),
     "block": ("conv_pool_norm_act", "conv_norm_act_pool", "norm_act_conv_pool"),
     "pool": ("max", "average", "stride"),
@@ -49,7 +50,7 @@ _RULES = {
     **dict.fromkeys(("lr", "real_lr", "batch_norm_eps"), rules.POSITIVE),
     **dict.fromkeys(("weight_decay", "threshold", "init_scale"), rules.NOT_NEGATIVE),
     **dict.fromkeys(("alpha", "gamma", "batch_norm_momentum"), rules.SHARE),
-    "momentum": rules.MOMENTUM,
+    **dict.fromkeys(("momentum", "floor"), rules.MOMENTUM),
 }
 
 _ONCE = ("dataset", "train_size", "model", "width", "depth", "block", "pool", "precision", "preset",
@@ -100,7 +101,8 @@ class RunConfig:
     how they halve the image: `"max"`, `"average"`, or the convolution's own `"stride"`.
 
     Gradients: `surrogate` for the weights' sign and `activation_surrogate` for the activations',
-    both by name (`bnnstudy.binarize`); `scaling` None or `"mean"`; `clamp` keeps latent weights in
+    both by name (`bnnstudy.binarize`); `steepness` is that of the surrogate `"ede"`, at the first step
+    and at the last; `scaling` None, `"mean"` or IR-Net's `"libra"`; `clamp` keeps latent weights in
     [-1, 1] after each step; `init_scale` multiplies the Xavier draw (0: signed zeros).
 
     View: `"latent"` (real weights, their sign is the network) or `"filter"` (weights are ±1).
@@ -110,8 +112,10 @@ class RunConfig:
     `momentum` and `betas` are torch's.
     `real_optimizer` drives the real parameters (here: batch norm); empty means the same optimizer
     and rate as the weights. `real_lr` is its rate. `schedule` acts on all rates, step by step; at each
-    of `drops`, shares of the run in rising order, they fall to a tenth besides. `lr_scaling` multiplies
-    each binary layer's `"gradient"` or its `"update"` by `steps.glorot_factor`.
+    of `drops`, shares of the run in rising order, they fall to a tenth besides. `weight_schedule` is
+    that of the binary weights (of `lr`, or of `alpha`) where it is another than the real ones', `floor`
+    the share of their rate that it ends at in place of 0. `lr_scaling` multiplies each binary layer's
+    `"gradient"` or its `"update"` by `steps.glorot_factor`.
 
     `batch_norm_momentum` follows torch: the weight of the new batch (papers often give 1 minus it).
 
@@ -133,6 +137,7 @@ class RunConfig:
     real_last: bool = False
     surrogate: str = "clip"
     activation_surrogate: str = "clip"
+    steepness: tuple[float, float] = (1.0, 1.0)
     scaling: str | None = None
     clamp: bool = False
     init_scale: float = 1.0
@@ -150,6 +155,8 @@ class RunConfig:
     lr_scaling: str | None = None
     schedule: str = "constant"
     drops: tuple[float, ...] = ()
+    weight_schedule: str = ""
+    floor: float = 0.0
     stages: tuple[Stage, ...] = ()
     epochs: int = 10
     batch_size: int = 100
@@ -167,18 +174,25 @@ class RunConfig:
                 raise ValueError(f"{name} must be one of {choices}; got {getattr(self, name)!r}")
         for name, rule in _RULES.items():
             object.__setattr__(self, name, rule.checked(name, getattr(self, name)))
-        if not isinstance(self.betas, tuple) or len(self.betas) != 2:
-            raise ValueError(f"betas must be a tuple of two numbers, got {self.betas!r}")
-        object.__setattr__(self, "betas", tuple(rules.MOMENTUM.checked("betas", b) for b in self.betas))
-        self._check_drops()
+        for name, rule in (("betas", rules.MOMENTUM), ("steepness", rules.POSITIVE)):
+            pair = getattr(self, name)
+            if not isinstance(pair, tuple) or len(pair) != 2:
+                raise ValueError(f"{name} must be a tuple of two numbers, got {pair!r}")
+            object.__setattr__(self, name, tuple(rule.checked(name, value) for value in pair))
+        self._check_schedules()
         self._check_view()
         self._check_stages()
 
-    def _check_drops(self) -> None:
+    def _check_schedules(self) -> None:
         drops = self.drops if isinstance(self.drops, tuple) else (None,)
         inside = all(isinstance(drop, float) and 0 < drop < 1 for drop in drops)
         if not inside or list(drops) != sorted(set(drops)):
             raise ValueError(f"drops must be shares of the run in rising order, got {self.drops!r}")
+        if (self.weight_schedule or self.floor) and not self.real_optimizer:
+            raise ValueError(
+                "weight_schedule and floor must be '' and 0 without a real_optimizer, which has the "
+                f"schedule; got {self.weight_schedule!r} and {self.floor!r}"
+            )
         if self.drops and self.stages:
             raise ValueError(f"drops must be () with stages, which have rates, got {self.drops!r}")
 
@@ -265,35 +279,16 @@ class RunConfig:
             if name not in known:
                 raise ValueError(f"{name!r} is no field of RunConfig; allowed: {sorted(known)}")
         values = dict(fields)
-        values |= {name: _tupled(values[name]) for name in {"betas", "drops"} & values.keys()}
+        values |= {
+            name: tupled(values[name]) for name in {"betas", "drops", "steepness"} & values.keys()
+        }
         if "stages" in values:
             values["stages"] = tuple(
                 Stage(
                     epochs=stage["epochs"],
-                    changes=tuple((n, _tupled(value)) for n, value in stage["changes"]),
+                    changes=tuple((n, tupled(value)) for n, value in stage["changes"]),
                     rate=stage["rate"],
                 )
                 for stage in values["stages"]
             )
         return cls(**values)
-
-
-def _tupled(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
-def digest(value: object) -> str:
-    """sha256, in hex, of a value as JSON with sorted keys and no spaces."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def plain(value: object) -> object:
-    """A value in JSON's own types: dataclasses become dicts, tuples lists."""
-    if dataclasses.is_dataclass(value):
-        return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
-    if isinstance(value, dict):
-        return {name: plain(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from bnnstudy import data
 from bnnstudy.config import RunConfig
 from bnnstudy.layers import BinaryConv2d, evaluating, observed_weights
-from bnnstudy.schedules import schedule_factor
+from bnnstudy.steps import weight_factor
 
 
 class Trace:
@@ -55,9 +55,7 @@ class UpdateSize:
 
     def __init__(self, config: RunConfig, model: nn.Module, steps: int, points: int = 100):
         self._weights = list(observed_weights(model).values())
-        self._rate = lambda step: (
-            config.lr * schedule_factor(config.schedule, step - 1, steps, config.drops)
-        )
+        self._lr, self._factor = config.lr, weight_factor(config, steps)
         self._every = max(1, steps // points)
         self._sizes: list[float | None] = []
         self._before: list[Tensor] = []
@@ -75,7 +73,7 @@ class UpdateSize:
                 for w, b in zip(self._weights, self._before, strict=True)
             )
             count = sum(w.numel() for w in self._weights)
-            size = moved / count / self._rate(step)
+            size = moved / count / (self._lr * self._factor(step - 1))
             self._sizes.append(float(f"{size:.4g}") if math.isfinite(size) else None)
 
     def report(self) -> dict:

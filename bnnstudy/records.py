@@ -20,7 +20,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
 
-from bnnstudy import config as configuration
+from bnnstudy import serial
 from bnnstudy.config import RunConfig
 
 PACKAGE = Path(__file__).resolve().parent
@@ -266,7 +266,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _digest(record: dict, parts: tuple[str, ...]) -> str:
-    return configuration.digest({part: record[part] for part in parts})[:16]
+    return serial.digest({part: record[part] for part in parts})[:16]
 
 
 def _installed(name: str) -> bool:

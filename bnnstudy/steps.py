@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -82,6 +82,17 @@ def _rates(weights: list[nn.Parameter], config: RunConfig) -> list[Any]:
     return [{"params": [w], "lr": config.lr * glorot_factor(w)} for w in weights]
 
 
+def weight_factor(config: RunConfig, steps: int) -> Callable[[int], float]:
+    """From a step (from 0) of `steps` to what multiplies the rate of the binary weights there."""
+    name = config.weight_schedule or config.schedule
+    return lambda step: schedule_factor(name, step, steps, config.drops, config.floor)
+
+
+def real_factor(config: RunConfig, steps: int) -> Callable[[int], float]:
+    """The same for the real parameters."""
+    return lambda step: schedule_factor(config.schedule, step, steps, config.drops)
+
+
 def glorot_factor(weight: Tensor) -> float:
     """sqrt((fan_in + fan_out) / 1.5), fans with the kernel's area: BinaryConnect's scale of a rate.
 
@@ -107,12 +118,12 @@ class Step:
         self.loss = losses.LOSSES[config.loss]
         self.optimizers = build_optimizers(config, model)
         self.schedulers = []
-        if config.schedule != "constant" or config.drops:
+        if config.schedule != "constant" or config.drops or config.weight_schedule:
+            # Without a second optimizer the first one moves all; its schedule is then that of all.
+            factors = (weight_factor(config, steps), real_factor(config, steps))
             self.schedulers = [
-                torch.optim.lr_scheduler.LambdaLR(
-                    optimizer, lambda i: schedule_factor(config.schedule, i, steps, config.drops)
-                )
-                for optimizer in self.optimizers
+                torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+                for optimizer, factor in zip(self.optimizers, factors, strict=False)
             ]
         self.clamped: list[Tensor] = [*split_parameters(model)[0]] if config.clamp else []
         self.scaled = [*observed_weights(model).values()] if config.lr_scaling == "gradient" else []

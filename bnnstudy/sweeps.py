@@ -15,8 +15,7 @@ from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
 
-from bnnstudy import checkpoints, data, devices, records, rules, training
-from bnnstudy import config as configuration
+from bnnstudy import checkpoints, data, devices, records, rules, serial, training
 from bnnstudy.config import RunConfig
 from bnnstudy.study import Arm, Study
 from bnnstudy.tuning import TUNING_SEED, Search
@@ -237,8 +236,8 @@ def _finished(job: _Job, place: Place) -> dict | None:
 
 
 def _choice_file(study: Study, arm: Arm, place: Place) -> Path:
-    question = {"config": arm.config.to_dict(), "tuned": configuration.plain(arm.tuned)}
-    key = configuration.digest(question)[:12]
+    question = {"config": arm.config.to_dict(), "tuned": serial.plain(arm.tuned)}
+    key = serial.digest(question)[:12]
     return records.folder(place.results, study.name, arm.config.preset) / f"{key}-tuned.json"
 
 

@@ -14,7 +14,8 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 TESTS = sorted(Path(__file__).parent.rglob("*.py"))
 
 LEVELS = {
-    "rules": 0, "binarize": 0, "filters": 0, "data": 0, "losses": 0, "schedules": 0, "devices": 0,
+    "rules": 0, "serial": 0, "schedules": 0, "binarize": 0, "filters": 0, "data": 0, "losses": 0,
+    "devices": 0,
     "config": 1, "metrics": 1, "layers": 1, "optim": 1,
     "records": 2, "claims": 2, "models": 2, "tricks": 2, "shadows": 2, "steps": 2,
     "checkpoints": 3, "verdicts": 3, "study": 4, "training": 4, "tuning": 5, "paper_a": 5,

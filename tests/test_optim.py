@@ -204,3 +204,27 @@ def test_the_table_holds_paper_as_seven_from_torch_itself():
     assert made["sgd"].defaults["momentum"] == 0
     with pytest.raises(ValueError, match=r"optimizer must be one of sgd, .*got 'lion'"):
         build("lion", params, RunConfig())
+
+
+@pytest.mark.parametrize("scheduled", ["both", "pole", "increment"])
+@pytest.mark.parametrize("corrected", [False, True])
+def test_a_schedule_acts_on_the_pole_or_the_increment_or_both(scheduled, corrected):
+    weight = nn.Parameter(sign(torch.randn(50, dtype=torch.float64)))
+    optimizer = FilterOptimizer([weight], 0.3, 0.2, scheduled=scheduled, bias_correction=corrected)
+    m, g = torch.zeros(50, dtype=torch.float64), torch.zeros(50, dtype=torch.float64)
+    for i in range(30):
+        factor = 1 - i / 30
+        pole = 0.3 * (1.0 if scheduled == "increment" else factor)
+        increment = 0.3 * (1.0 if scheduled == "pole" else factor)
+        weight.grad = torch.randn(50, dtype=torch.float64)
+        m = 0.8 * m + 0.2 * weight.grad
+        g = (1 - pole) * g + increment * m / (1 - 0.8 ** (i + 1) if corrected else 1)
+        optimizer.param_groups[0]["lr"] = factor
+        optimizer.step()
+        torch.testing.assert_close(optimizer.filtered(weight), g)
+        assert torch.equal(weight.detach(), -torch.sign(g))
+
+
+def test_another_place_for_the_schedule_is_refused():
+    with pytest.raises(ValueError, match="scheduled must be one of both, pole, increment; got 'zero'"):
+        FilterOptimizer([nn.Parameter(torch.ones(2))], 0.1, scheduled="zero")

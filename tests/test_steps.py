@@ -38,13 +38,36 @@ def test_a_clamp_keeps_latent_weights_inside(digits):
     assert max(seen) == 1.0
 
 
-@pytest.mark.parametrize("name", ["constant", "cosine", "linear", "exponential"])
+@pytest.mark.parametrize("name", ["constant", "cosine", "linear", "step", "exponential"])
 def test_schedules_start_at_one_and_never_rise(name):
     factors = [schedule_factor(name, i, 100) for i in range(101)]
     assert factors[0] == 1
     assert factors == sorted(factors, reverse=True)
-    ends = {"constant": 1, "cosine": 0, "linear": 0, "exponential": 0.003}
+    ends = {"constant": 1, "cosine": 0, "linear": 0, "step": 0.01, "exponential": 0.003}
     assert factors[-1] == pytest.approx(ends[name], abs=1e-12)
+    lifted = [schedule_factor(name, i, 100, floor=0.1) for i in range(101)]
+    assert lifted == pytest.approx([0.1 + 0.9 * factor for factor in factors])
+
+
+def test_binary_weights_may_have_a_schedule_of_their_own(digits):
+    config = replace(
+        SMALL, optimizer="filter", view="filter", alpha=0.5, real_optimizer="adam", schedule="linear",
+        weight_schedule="cosine", floor=0.2, epochs=1,
+    )  # fmt: skip
+    network = models.build(config, digits.shape, digits.classes)
+    step = steps.Step(config, network, 10, ())
+    images, labels = digits.inputs(digits.train.images[:100]), digits.train.labels[:100]
+    for i in range(10):
+        weights, real = (o.param_groups[0]["lr"] for o in step.optimizers)
+        assert weights == pytest.approx(schedule_factor("cosine", i, 10, floor=0.2))
+        assert real == pytest.approx(1e-3 * schedule_factor("linear", i, 10))
+        step(images, labels)
+
+
+def test_a_schedule_of_the_weights_needs_an_optimizer_of_the_real_parameters():
+    for change in ({"weight_schedule": "cosine"}, {"floor": 0.1}):
+        with pytest.raises(ValueError, match="without a real_optimizer"):
+            replace(SMALL, **change)
 
 
 def test_the_squared_hinge_is_its_formula_and_036_at_chance():

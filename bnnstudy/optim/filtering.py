@@ -14,6 +14,9 @@ from bnnstudy.optim.grouped import GroupedOptimizer
 MAX_ORDER = 8
 """Highest order of a `LinearFilter`, which keeps one buffer of a weight's size for each order."""
 
+SCHEDULED = ("both", "pole", "increment")
+"""Where a schedule of alpha may act."""
+
 Coefficients = Sequence[float] | np.ndarray
 """One side of a filter, as `scipy.signal` gives and takes it."""
 
@@ -30,7 +33,9 @@ class FilterOptimizer(GroupedOptimizer):
     later cancels to exactly 0 gives 1, as `LatentSGD` does.
 
     `alpha` follows any torch scheduler: the group's `lr` starts at 1 and the rate in force is
-    alpha * lr, which may reach 0.
+    alpha * lr, which may reach 0. It stands in two places, which can be scheduled apart: the *pole*,
+    1 - alpha, says how much is kept, the *increment*, alpha m_i, how much is added. The sign does not
+    see the size of the increments, but it does see that later ones are smaller than earlier ones.
 
     Args:
         params: parameters whose values are all ±1, or groups of them.
@@ -38,6 +43,9 @@ class FilterOptimizer(GroupedOptimizer):
         gamma: the same in the inner average, in (0, 1]; 1 leaves a first-order filter.
         initial_state: g_{-1}, one tensor a parameter in order; None means 0. Latent weights that start
             at w0 correspond to -weight_decay * w0.
+        scheduled: where the schedule acts, `"both"`, `"pole"` or `"increment"`.
+        bias_correction: divide m_i by 1 - (1 - gamma)^(i+1), as Adam does. The same for g would change
+            no sign.
 
     Raises:
         ValueError: naming the argument, its value and what is allowed.
@@ -51,8 +59,14 @@ class FilterOptimizer(GroupedOptimizer):
         alpha: float,
         gamma: float = 0.1,
         initial_state: Iterable[Tensor] | None = None,
+        *,
+        scheduled: str = "both",
+        bias_correction: bool = False,
     ):
-        super().__init__(params, {"lr": 1.0, "alpha": alpha, "gamma": gamma})
+        if scheduled not in SCHEDULED:
+            raise ValueError(f"scheduled must be one of {', '.join(SCHEDULED)}; got {scheduled!r}")
+        numbers = {"lr": 1.0, "alpha": alpha, "gamma": gamma, "scheduled": scheduled}
+        super().__init__(params, {**numbers, "bias_correction": bias_correction, "steps": 0})
         if initial_state is None:
             return
         weights = [p for group in self.param_groups for p in group["params"]]
@@ -91,10 +105,16 @@ class FilterOptimizer(GroupedOptimizer):
                 self._start(w, torch.zeros_like(w))
         momenta = [self.state[w]["momentum"] for w in weights]
         descents = [self.state[w]["descent"] for w in weights]
-        alpha = group["alpha"] * group["lr"]
+        pole, increment = (
+            group["alpha"] * (group["lr"] if group["scheduled"] in ("both", place) else 1.0)
+            for place in ("pole", "increment")
+        )
+        group["steps"] += 1
+        if group["bias_correction"]:
+            increment /= 1 - (1 - group["gamma"]) ** group["steps"]
         torch._foreach_lerp_(momenta, gradients, group["gamma"])
-        torch._foreach_mul_(descents, 1 - alpha)
-        torch._foreach_add_(descents, momenta, alpha=-alpha)
+        torch._foreach_mul_(descents, 1 - pole)
+        torch._foreach_add_(descents, momenta, alpha=-increment)
         for w, descent in zip(weights, descents, strict=True):
             torch.copysign(_one(w), descent, out=w)
 

@@ -57,9 +57,19 @@ TORCH: dict[str, Callable[[ParamsT, Numbers], Optimizer]] = {
 OURS: dict[str, Callable[[ParamsT, Numbers], Optimizer]] = {
     "latent_sgd": lambda params, c: LatentSGD(params, c.lr, c.gamma, c.weight_decay),
     "filter": lambda params, c: FilterOptimizer(params, c.alpha, c.gamma),
+    "filter_pole": lambda params, c: FilterOptimizer(params, c.alpha, c.gamma, scheduled="pole"),
+    "filter_increment": lambda params, c: FilterOptimizer(
+        params, c.alpha, c.gamma, scheduled="increment"
+    ),
+    "filter_corrected": lambda params, c: FilterOptimizer(
+        params, c.alpha, c.gamma, bias_correction=True
+    ),
     "bop": lambda params, c: Bop(params, c.threshold, c.gamma),
 }
-"""The two views of paper B, and Bop. `filter` and `bop` need weights that are ±1."""
+"""The two views of paper B, and Bop. `filter…` and `bop` need weights that are ±1.
+
+`filter_pole` and `filter_increment` have the schedule act there alone, `filter_corrected` has its inner
+average corrected for its start."""
 
 
 NAMES = (*TORCH, *OURS)

@@ -9,8 +9,8 @@ from bnnstudy.checkpoints import Checkpoint
 from bnnstudy.claims import Claim, Contrast
 from bnnstudy.config import RunConfig
 from bnnstudy.layers import observed_weights
-from bnnstudy.schedules import schedule_factor
 from bnnstudy.shadows import Shadows
+from bnnstudy.steps import weight_factor
 from bnnstudy.study import Arm, Study
 from bnnstudy.tricks import zero_start
 
@@ -26,7 +26,7 @@ def fit_with_shadows(
 
     def make(stage: RunConfig, model: nn.Module, steps: int) -> Shadows:
         weights = observed_weights(model)
-        return Shadows(stage, weights, steps, lambda i: schedule_factor(stage.schedule, i, steps))
+        return Shadows(stage, weights, steps, weight_factor(stage, steps))
 
     return training.fit(config, dataset, device=device, observers=[make], checkpoint=checkpoint)
 
