@@ -1,9 +1,10 @@
 """bnnstudy: how binary neural networks are optimised, reproduced from two papers and measured.
 
-Rooms, from the ground up: `rules`, `binarize`, `filters`, `data`, `losses`, `schedules`, `devices`;
-`config`, `metrics`, `layers`, `optim`; `records`, `claims`, `models`, `tricks`, `shadows`, `steps`;
-`checkpoints`; `study`, `training`; `tuning`; `sweeps`; `studies`; `tables`, `plotting` and the
-command line.
+Rooms, from the ground up: `rules`, `serial`, `files`, `binarize`, `scalings`, `filters`, `data`,
+`losses`, `schedules`, `devices`; `config`, `metrics`, `layers`, `optim`, `conversion`; `records`,
+`claims`, `models`, `tricks`, `shadows`, `steps`; `checkpoints`, `verdicts`; `study`, `training`;
+`tuning`, what runs measure, `paper_a`, `paper_b`; `sweeps`; `studies`; `tables`, `plotting`,
+`explorer` and the command line.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""The command line: `python -m bnnstudy list | run STUDY | report`."""
+"""The command line: `python -m bnnstudy list | run STUDY | report | convert`."""
 
 import argparse
 import json
@@ -48,6 +48,14 @@ def _parser() -> argparse.ArgumentParser:
     report.set_defaults(command=_report)
     for command in (run, report):
         command.add_argument("--results", type=_folder, metavar="DIR", help="where records are")
+    convert = commands.add_parser(
+        "convert", help="a recipe of SGD as (alpha, gamma)", allow_abbrev=False
+    )
+    convert.add_argument("--lr", type=_number, required=True, help="torch's learning rate")
+    convert.add_argument("--weight-decay", type=_number, required=True, help="torch's weight decay")
+    convert.add_argument("--momentum", type=_number, default=0.9, help="torch's momentum (0.9)")
+    convert.add_argument("--steps", type=_count, metavar="N", help="length of the run in steps")
+    convert.set_defaults(command=_convert)
     return parser
 
 
@@ -101,6 +109,21 @@ def _report(options: argparse.Namespace) -> int:
         "* holds after Holm's correction"
     )
     return 0
+
+
+def _convert(options: argparse.Namespace) -> int:
+    from bnnstudy.conversion import convert
+
+    found = convert(options.lr, options.weight_decay, options.momentum, options.steps)
+    print("\n".join(found.lines()))
+    return 0
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}") from None
 
 
 def _count(text: str) -> int:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from bnnstudy import records, serial
+from bnnstudy import files, records, serial
 from bnnstudy.config import RunConfig
 
 EVERY = 30.0
@@ -93,7 +93,7 @@ class Checkpoint:
         payload = stream.getvalue()
         digest = hashlib.sha256(payload).hexdigest().encode()
         try:
-            records.write_atomically(self.file, digest + b"\n" + payload)
+            files.write_atomically(self.file, digest + b"\n" + payload)
         except OSError as error:
             if not self._warned:
                 warnings.warn(f"no checkpoint: {error}; the run goes on without", stacklevel=2)
@@ -107,4 +107,4 @@ class Checkpoint:
 
 def beside(record: Path) -> Checkpoint:
     """The checkpoint of a run whose record is not written yet: it lies where the record will."""
-    return Checkpoint(record.with_suffix(records.CHECKPOINT))
+    return Checkpoint(record.with_suffix(files.CHECKPOINT))

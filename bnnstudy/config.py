@@ -30,7 +30,7 @@ _ALLOWED = {
     "precision": ("float32", "float64"),
     "preset": PRESETS,
     "augmentation": ("none", "crop_flip"),
-    "scaling": (None, "mean", "libra"),
+    "scaling": (None, "mean", "mean_forward", "libra"),
     "lr_scaling": (None, "gradient", "update"),
     "block": ("conv_pool_norm_act", "conv_norm_act_pool", "norm_act_conv_pool"),
     "pool": ("max", "average", "stride"),
@@ -102,7 +102,7 @@ class RunConfig:
 
     Gradients: `surrogate` for the weights' sign and `activation_surrogate` for the activations',
     both by name (`bnnstudy.binarize`); `steepness` is that of the surrogate `"ede"`, at the first step
-    and at the last; `scaling` None, `"mean"` or IR-Net's `"libra"`; `clamp` keeps latent weights in
+    and at the last; `scaling` None or one of `bnnstudy.scalings`; `clamp` keeps latent weights in
     [-1, 1] after each step; `init_scale` multiplies the Xavier draw (0: signed zeros).
 
     View: `"latent"` (real weights, their sign is the network) or `"filter"` (weights are ±1).
@@ -111,11 +111,11 @@ class RunConfig:
     those of paper B's Eq 2-3; `alpha` is the filter's rate, `threshold` and `gamma` are Bop's;
     `momentum` and `betas` are torch's.
     `real_optimizer` drives the real parameters (here: batch norm); empty means the same optimizer
-    and rate as the weights. `real_lr` is its rate. `schedule` acts on all rates, step by step; at each
-    of `drops`, shares of the run in rising order, they fall to a tenth besides. `weight_schedule` is
-    that of the binary weights (of `lr`, or of `alpha`) where it is another than the real ones', `floor`
-    the share of their rate that it ends at in place of 0. `lr_scaling` multiplies each binary layer's
-    `"gradient"` or its `"update"` by `steps.glorot_factor`.
+    and rate as the weights. `real_lr` is its rate, `real_weight_decay` its decay (None: the same one).
+    `schedule` acts on all rates, step by step; at each of `drops`, shares of the run in rising order,
+    they fall to a tenth besides. `weight_schedule` is that of the binary weights where it is another
+    than the real ones', `floor` the share of their rate that it ends at in place of 0. `lr_scaling`
+    multiplies each binary layer's `"gradient"` or its `"update"` by `steps.glorot_factor`.
 
     `batch_norm_momentum` follows torch: the weight of the new batch (papers often give 1 minus it).
 
@@ -152,6 +152,7 @@ class RunConfig:
     weight_decay: float = 0.0
     real_optimizer: str = ""
     real_lr: float = 1e-3
+    real_weight_decay: float | None = None
     lr_scaling: str | None = None
     schedule: str = "constant"
     drops: tuple[float, ...] = ()
@@ -174,6 +175,9 @@ class RunConfig:
                 raise ValueError(f"{name} must be one of {choices}; got {getattr(self, name)!r}")
         for name, rule in _RULES.items():
             object.__setattr__(self, name, rule.checked(name, getattr(self, name)))
+        if self.real_weight_decay is not None:
+            decay = rules.NOT_NEGATIVE.checked("real_weight_decay", self.real_weight_decay)
+            object.__setattr__(self, "real_weight_decay", decay)
         for name, rule in (("betas", rules.MOMENTUM), ("steepness", rules.POSITIVE)):
             pair = getattr(self, name)
             if not isinstance(pair, tuple) or len(pair) != 2:

@@ -155,6 +155,36 @@ def response(filter: Filter, frequencies: ArrayLike) -> np.ndarray:
     return np.abs(signal.freqz(filter.b, filter.a, worN=np.asarray(frequencies), fs=1.0)[1])
 
 
+def impulse_response(filter: Filter, steps: int) -> np.ndarray:
+    """What a single gradient of 1 leaves in the state, at each of `steps` steps."""
+    return signal.lfilter(filter.b, filter.a, np.eye(1, steps)[0])
+
+
+def step_response(filter: Filter, steps: int) -> np.ndarray:
+    """How the state answers a gradient that turns from 0 to 1 and stays, at each of `steps` steps."""
+    return signal.lfilter(filter.b, filter.a, np.ones(steps))
+
+
+def group_delay(filter: Filter, frequencies: ArrayLike) -> np.ndarray:
+    """Steps by which a slow wave at `frequencies` (cycles a step, 0 to 0.5) comes out late."""
+    return signal.group_delay((filter.b, filter.a), w=np.asarray(frequencies), fs=1.0)[1]
+
+
+def settling_time(filter: Filter, share: float = 0.02) -> float:
+    """Steps until the step response is within `share` of its end, for good; infinite if it has none.
+
+    Simulated: the time it takes grows with the filter's memory.
+    """
+    memory = time_constant(filter)
+    if not np.isfinite(memory):
+        return float("inf")
+    # Two equal poles take longer than one: x e^-x in place of e^-x.
+    steps = int(np.ceil(memory * (4 - 2 * np.log(share)))) + len(filter.b) + 1
+    end = sum(filter.b) / sum(filter.a)
+    outside = np.abs(step_response(filter, steps) - end) > share * abs(end)
+    return float(np.flatnonzero(outside).max(initial=-1) + 1)
+
+
 def time_constant(filter: Filter) -> float:
     """Steps in which the slowest mode falls to 1/e: -1 / ln max|pole|; infinite for a running sum."""
     slowest = np.abs(filter.poles).max(initial=0.0)
@@ -166,20 +196,41 @@ def time_constant(filter: Filter) -> float:
 def noise_gain(filter: Filter) -> float:
     """Output variance for white noise of variance 1: the sum of the squared impulse response.
 
-    Solved as the discrete Lyapunov equation of the state-space form; infinite where a pole lies on or
-    outside the unit circle.
+    Infinite where a pole lies on or outside the unit circle.
+    """
+    return _autocovariance(filter)[0]
+
+
+def flip_rate(filter: Filter) -> float:
+    """Share of steps at which the output changes sign, for white Gaussian noise: arccos(rho) / pi.
+
+    rho is the correlation of the output with the one a step before (Rice 1944). 0 for a filter whose
+    memory is infinite.
+    """
+    variance, covariance = _autocovariance(filter)
+    if not np.isfinite(variance):
+        return 0.0
+    return float(np.arccos(np.clip(covariance / variance, -1, 1)) / np.pi)
+
+
+def _autocovariance(filter: Filter) -> tuple[float, float]:
+    """Of the output for white noise: its variance, and its covariance with the step before.
+
+    Solved as the discrete Lyapunov equation of the state-space form.
     """
     if np.abs(filter.poles).max(initial=0.0) >= 1 - ON_CIRCLE:
-        return float("inf")
+        return float("inf"), float("inf")
     width = max(len(filter.a), len(filter.b))
     b, a = (np.pad(c, (0, width - len(c))) for c in (filter.b, filter.a))
     if width == 1:
-        return float((b[0] / a[0]) ** 2)
+        return float((b[0] / a[0]) ** 2), 0.0
     from scipy.linalg import solve_discrete_lyapunov
 
     state, entry, exit, direct = signal.tf2ss(b, a)
     spread = solve_discrete_lyapunov(state, entry @ entry.T)
-    return float((exit @ spread @ exit.T + direct**2).item())
+    variance = exit @ spread @ exit.T + direct**2
+    covariance = exit @ (state @ spread @ exit.T + entry @ direct)
+    return float(variance.item()), float(covariance.item())
 
 
 def _vanishes(polynomial: Sequence[float] | np.ndarray, point: float) -> bool:

@@ -5,17 +5,28 @@ stored and multiplied in floating point, as in all training of binary networks.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Literal, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bnnstudy import binarize
+from bnnstudy import binarize, rules, scalings
 
 
-class _BinaryWeight(nn.Module):
+class _Binarizing(nn.Module):
+    """What takes a sign: its surrogate by name, and as the function that it is at present."""
+
+    surrogate: str
+    _binarize: Callable[[Tensor], Tensor]
+
+    def _use(self, surrogate: str) -> None:
+        self._binarize, self.surrogate = binarize.surrogate(surrogate), surrogate
+
+
+class _BinaryWeight(_Binarizing):
     """What the binary layers share: a weight that is binarised on the way, or ±1 already."""
 
     binary_parameters = ("weight",)
@@ -24,10 +35,11 @@ class _BinaryWeight(nn.Module):
     def _set_up(self, surrogate: str, scaling: str | None, weights: str) -> None:
         if weights not in ("latent", "binary"):
             raise ValueError(f"weights must be one of latent, binary; got {weights!r}")
-        if scaling not in (None, "mean"):
-            raise ValueError(f"scaling must be None or 'mean', got {scaling!r}")
-        self.surrogate, self.scaling, self.weights = surrogate, scaling, weights
-        self._binarize = binarize.surrogate(surrogate)
+        if scaling not in (None, *scalings.SCALINGS):
+            names = ", ".join(scalings.SCALINGS)
+            raise ValueError(f"scaling must be one of None, {names}; got {scaling!r}")
+        self.scaling, self.weights = scaling, weights
+        self._use(surrogate)
         if weights == "binary":
             if scaling is not None:
                 raise ValueError(f"scaling must be None with weights='binary', got {scaling!r}")
@@ -42,11 +54,9 @@ class _BinaryWeight(nn.Module):
         """What the layer multiplies with: ±1, times the scale of each output where there is one."""
         if self.weights == "binary":
             return self.weight
-        weight = self._binarize(self.weight)
         if self.scaling is None:
-            return weight
-        others = tuple(range(1, weight.dim()))
-        return weight * self.weight.detach().abs().mean(dim=others, keepdim=True)
+            return self._binarize(self.weight)
+        return scalings.SCALINGS[self.scaling](self.weight, self._binarize)
 
     def extra_repr(self) -> str:
         return (
@@ -56,13 +66,13 @@ class _BinaryWeight(nn.Module):
 
 
 class BinaryLinear(_BinaryWeight, nn.Linear):
-    """A linear layer whose weights are ±1: y = x sign(w)^T s + b.
+    """A linear layer whose weights are ±1: y = x sign(w)^T s + b, s an output's scale.
 
     Args:
         in_features, out_features, bias, device, dtype: as in `torch.nn.Linear`.
         surrogate: the gradient that stands in for that of the sign (`bnnstudy.binarize`).
-        scaling: None, or `"mean"`: s_c = mean |w| over output c's weights, without a gradient of its
-            own (Rastegari et al. 2016; Liu et al. 2018). None means s = 1.
+        scaling: None (s = 1), `"mean"` or `"mean_forward"` (the mean |w| of an output's weights) or
+            `"libra"` (IR-Net's: the sign is that of the standardised weights); `bnnstudy.scalings`.
         weights: `"latent"`: the parameter is real and binarised on the way; `"binary"`: the parameter
             itself is ±1 and used as it is (the filter view), without scaling or mask.
 
@@ -141,7 +151,7 @@ class BinaryConv2d(_BinaryWeight, nn.Conv2d):
         return self._conv_forward(input, self.effective_weight(), self.bias)
 
 
-class BinaryActivation(nn.Module):
+class BinaryActivation(_Binarizing):
     """The sign as an activation, elementwise, with a surrogate gradient by name.
 
     Args:
@@ -153,8 +163,7 @@ class BinaryActivation(nn.Module):
 
     def __init__(self, surrogate: str = "clip"):
         super().__init__()
-        self.surrogate = surrogate
-        self._binarize = binarize.surrogate(surrogate)
+        self._use(surrogate)
 
     def forward(self, input: Tensor) -> Tensor:
         return self._binarize(input)
@@ -163,7 +172,7 @@ class BinaryActivation(nn.Module):
         return f"surrogate={self.surrogate!r}"
 
 
-class RSign(nn.Module):
+class RSign(_Binarizing):
     """Sign with a learned threshold for each channel: y = sign(x - a_c), surrogate `"approx"`.
 
     Args:
@@ -176,7 +185,7 @@ class RSign(nn.Module):
     def __init__(self, channels: int, surrogate: str = "approx"):
         super().__init__()
         self.threshold = nn.Parameter(torch.zeros(channels))
-        self._binarize = binarize.surrogate(surrogate)
+        self._use(surrogate)
 
     def forward(self, input: Tensor) -> Tensor:
         return self._binarize(input - _per_channel(self.threshold, input))
@@ -201,6 +210,18 @@ class RPReLU(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         moved = input - _per_channel(self.shift_in, input)
         return F.prelu(moved, self.slope) + _per_channel(self.shift_out, input)
+
+
+def set_steepness(model: nn.Module, t: float) -> None:
+    """Make `t` the steepness of the surrogate `"ede"` wherever the model uses it; elsewhere nothing.
+
+    Raises:
+        ValueError: if `t` is not above 0 and finite.
+    """
+    t = rules.POSITIVE.checked("t", t)
+    for module in model.modules():
+        if isinstance(module, _Binarizing) and module.surrogate == "ede":
+            module._binarize = partial(binarize.ede, t=t)
 
 
 def _per_channel(values: Tensor, input: Tensor) -> Tensor:

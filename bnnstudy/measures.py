@@ -15,7 +15,7 @@ import torch
 from bnnstudy import data, training
 from bnnstudy.checkpoints import Checkpoint
 from bnnstudy.config import RunConfig
-from bnnstudy.observers import PositiveInputs, Trace, UpdateSize
+from bnnstudy.observers import FlipsByEpoch, PositiveInputs, Trace, UpdateSize
 from bnnstudy.running_statistics import Averages, StartAnew
 
 
@@ -26,6 +26,16 @@ def with_update_size(
     result = training.fit(config, dataset, device=device, observers=[UpdateSize], checkpoint=checkpoint)
     phases = {f"phase {k}": phase for k, phase in enumerate(result.get("phases", ()), start=1)}
     return {**result, "parts": phases}
+
+
+def with_flips(
+    config: RunConfig, dataset: data.Dataset, *, device: str, checkpoint: Checkpoint | None
+) -> dict:
+    """`fit`, with the flip ratio of all steps (`flips`); its mean by epoch is a curve of that name."""
+    look = [FlipsByEpoch]
+    result = training.fit(config, dataset, device=device, observers=look, checkpoint=checkpoint)
+    by_epoch = [float(f"{ratio:.4g}") for ratio in result["flips"].pop("epochs")]
+    return {**result, "curves": {**result["curves"], "flips": by_epoch}}
 
 
 def with_positive_inputs(

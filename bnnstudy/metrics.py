@@ -111,5 +111,18 @@ def log_spaced(steps: int, points: int) -> frozenset[int]:
     return frozenset(round(steps ** (k / max(points - 1, 1))) for k in range(points))
 
 
+def counted(by_step: Sequence[int], size: int) -> dict:
+    """What differs of `size` signs after each step: how many of how many, from which step, and when."""
+    shown = sorted(log_spaced(len(by_step), 30))
+    first = next((k for k, count in enumerate(by_step, start=1) if count), None)
+    return {
+        "differing": sum(by_step),
+        "compared": size * len(by_step),
+        "first_step": first,
+        "steps": shown,
+        "differing_at": [by_step[k - 1] for k in shown],
+    }
+
+
 def _short(values: list[float]) -> list[float]:
     return [float(f"{value:.4g}") for value in values]

@@ -90,6 +90,53 @@ class UpdateSize:
         self._sizes = state["sizes"]
 
 
+class FlipsByEpoch:
+    """The flip ratio of every step, as its mean over each epoch: paper B's curve of it.
+
+    Unlike `metrics.FlipRatio`, which looks at some steps, it compares all weights at every step.
+    """
+
+    name = "flips"
+
+    def __init__(self, config: RunConfig, model: nn.Module, steps: int):
+        self._weights = list(observed_weights(model).values())
+        self._per_epoch = steps // config.epochs
+        self._size = sum(w.numel() for w in self._weights)
+        self._signs = [torch.signbit(w.detach()) for w in self._weights]
+        device = self._weights[0].device
+        self._counts = torch.zeros(config.epochs, dtype=torch.int64, device=device)
+        self._steps = 0
+
+    def before(self, step: int) -> None:
+        """Nothing to do before a step."""
+
+    def after(self, step: int) -> None:
+        """Count the signs that this step turned."""
+        for k, w in enumerate(self._weights):
+            signs = torch.signbit(w.detach())
+            self._counts[(step - 1) // self._per_epoch] += (signs != self._signs[k]).sum()
+            self._signs[k] = signs
+        self._steps = step
+
+    def report(self) -> dict:
+        """The mean by epoch (`epochs`), over all of them, over their second half (`late`), the last."""
+        done = max(self._steps // self._per_epoch, 1)
+        ratios = (self._counts[:done].double() / (self._size * self._per_epoch)).tolist()
+        late = ratios[done // 2 :]
+        means = {"mean": sum(ratios) / done, "late": sum(late) / len(late), "last": ratios[-1]}
+        return {"epochs": ratios, **means}
+
+    def state_dict(self) -> dict:
+        """The counts and the signs so far."""
+        return {"counts": self._counts, "signs": self._signs, "steps": self._steps}
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from what `state_dict` gave."""
+        self._counts.copy_(state["counts"])
+        self._signs = [signs.to(self._counts.device) for signs in state["signs"]]
+        self._steps = state["steps"]
+
+
 class PositiveInputs:
     """The share of positive values among what the binary convolutions multiply with, at the end.
 

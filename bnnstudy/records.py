@@ -1,26 +1,24 @@
 """Records: one run is one small JSON file, written at once or not at all.
 
 A record lies at `<results>/<study>/<preset>/<key>-s<seed>.json` and holds `schema`, `study`, `arm`,
-`preset`, `config`, `result`, `provenance` and `digest`, the hash of all the others but provenance. Two
-records are the same if their `config` and `result` are. What a tuning chose lies beside them, as
-`<key>-tuned.json`.
+`preset`, `config`, `result`, `provenance` and `digest`, the hash of all the others but provenance.
+Where what a run does has options (`study.Arm.options`), they are its `options` and in its key. Two
+records are the same if their `config`, `options` and `result` are. What a tuning chose lies beside
+them, as `<key>-tuned.json`.
 """
 
-import contextlib
 import functools
 import hashlib
 import json
 import os
 import platform
 import subprocess
-import tempfile
-import time
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
 
-from bnnstudy import serial
+from bnnstudy import files, serial
 from bnnstudy.config import RunConfig
 
 PACKAGE = Path(__file__).resolve().parent
@@ -28,13 +26,8 @@ DEFAULT_RESULTS = PACKAGE.parent / "book" / "results"
 """`book/results` beside the package: found from the package's own place, not from where one works."""
 
 SCHEMA = 1
-TEMPORARY = ".tmp"
-LITTER_AGE = 3600.0
-"""Seconds after which a half-written file has no process any more that will finish it."""
-CHECKPOINT = ".checkpoint"
-CHECKPOINT_AGE = 30 * 24 * 3600.0
-"""Seconds after which nobody goes on with a run that was cut."""
 _PARTS = ("schema", "study", "arm", "preset", "config", "result")
+_OPTIONAL = ("options",)
 _CHOICE_PARTS = ("schema", "study", "arm", "preset", "field", "chosen", "at_edge", "trials")
 _LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "joblib")
 
@@ -48,13 +41,34 @@ def folder(results: str | os.PathLike, study: str, preset: str) -> Path:
     return Path(results) / study / preset
 
 
-def path(results: str | os.PathLike, study: str, config: RunConfig, *, trial: bool = False) -> Path:
+def key(config: RunConfig, options: Mapping | None = None) -> str:
+    """Twelve hex digits that name a configuration and what its runs do; without options its own key."""
+    if not options:
+        return config.key()
+    return serial.digest({"config": config.key(), "options": serial.plain(dict(options))})[:12]
+
+
+def path(
+    results: str | os.PathLike,
+    study: str,
+    config: RunConfig,
+    options: Mapping | None = None,
+    *,
+    trial: bool = False,
+) -> Path:
     """The file of one run; runs made for tuning (`trial`) lie one folder deeper."""
     place = folder(results, study, config.preset)
-    return (place / "trials" if trial else place) / f"{config.key()}-s{config.seed}.json"
+    return (place / "trials" if trial else place) / f"{key(config, options)}-s{config.seed}.json"
 
 
-def make(study: str, arm: str, config: RunConfig, result: dict, provenance: dict) -> dict:
+def make(
+    study: str,
+    arm: str,
+    config: RunConfig,
+    result: dict,
+    provenance: dict,
+    options: Mapping | None = None,
+) -> dict:
     """A record, complete with its digest."""
     record = {
         "schema": SCHEMA,
@@ -62,6 +76,7 @@ def make(study: str, arm: str, config: RunConfig, result: dict, provenance: dict
         "arm": arm,
         "preset": config.preset,
         "config": config.to_dict(),
+        **({"options": serial.plain(dict(options))} if options else {}),
         "result": result,
         "provenance": provenance,
     }
@@ -72,9 +87,9 @@ def save(record: dict, file: Path) -> Path:
     """Write a record atomically: at any moment `file` is either absent, the old one or the new one.
 
     Raises:
-        OSError: as `write_atomically`.
+        OSError: as `bnnstudy.files.write_atomically`.
     """
-    return write_atomically(file, _text(record).encode())
+    return files.write_atomically(file, _text(record).encode())
 
 
 def load(file: Path) -> dict:
@@ -88,18 +103,21 @@ def load(file: Path) -> dict:
         config = RunConfig.from_dict(record["config"])
     except (TypeError, ValueError) as error:
         raise RecordError(f"{file} has a configuration that cannot be read: {error}") from error
-    if Path(file).name != f"{config.key()}-s{config.seed}.json":
-        raise RecordError(f"{file} does not bear the name of its configuration, {config.key()}")
+    name = key(config, record.get("options"))
+    if Path(file).name != f"{name}-s{config.seed}.json":
+        raise RecordError(f"{file} does not bear the name of its configuration, {name}")
     return record
 
 
-def load_seeds(results: str | os.PathLike, study: str, config: RunConfig) -> list[dict]:
+def load_seeds(
+    results: str | os.PathLike, study: str, config: RunConfig, options: Mapping | None = None
+) -> list[dict]:
     """The usable records of one configuration, whatever its seed, by seed.
 
     Raises:
         RecordError: naming the first file that cannot be used.
     """
-    files = path(results, study, config).parent.glob(f"{config.key()}-s*.json")
+    files = path(results, study, config).parent.glob(f"{key(config, options)}-s*.json")
     found = [record for record in map(load, files) if is_current(record)]
     return sorted(found, key=lambda record: record["config"]["seed"])
 
@@ -138,10 +156,15 @@ def is_current(record: dict) -> bool:
 
 
 def finished(
-    results: str | os.PathLike, study: str, config: RunConfig, *, trial: bool = False
+    results: str | os.PathLike,
+    study: str,
+    config: RunConfig,
+    options: Mapping | None = None,
+    *,
+    trial: bool = False,
 ) -> dict | None:
     """The record of this very run if there is one to use, else None."""
-    file = path(results, study, config, trial=trial)
+    file = path(results, study, config, options, trial=trial)
     if not file.exists():
         return None
     record = load(file)
@@ -193,48 +216,6 @@ def commit() -> str | None:
     return head.stdout.strip() + ("-dirty" if changed.stdout.strip() else "")
 
 
-def write_atomically(file: Path, content: bytes) -> Path:
-    """Write `content` so that at any moment `file` is either absent, the old one or the new one.
-
-    It goes to a hidden file beside it first, which is renamed when it is complete and on the disk.
-
-    Raises:
-        OSError: naming the file, if the folder takes no more; nothing is left behind.
-    """
-    file = Path(file)
-    temporary = None
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".", suffix=TEMPORARY)
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, file)
-    except BaseException as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            reason = error.strerror or str(error)
-            raise OSError(error.errno, f"{file} cannot be written ({reason})") from error
-        raise
-    return file
-
-
-def remove_litter(folder: Path) -> None:
-    """Remove what killed processes left in `folder` and nobody will use.
-
-    That is half-written files an hour old, checkpoints a month old, and those of recorded runs.
-    """
-    for pattern, age in ((f".*{TEMPORARY}", LITTER_AGE), (f"*{CHECKPOINT}", CHECKPOINT_AGE)):
-        for file in Path(folder).glob(pattern):
-            with contextlib.suppress(OSError):
-                recorded = file.with_suffix(".json").exists()
-                if recorded or time.time() - file.stat().st_mtime > age:
-                    file.unlink()
-
-
 def _text(record: dict) -> str:
     # One part a line: small, and still readable as a difference.
     lines = [
@@ -266,7 +247,8 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def _digest(record: dict, parts: tuple[str, ...]) -> str:
-    return serial.digest({part: record[part] for part in parts})[:16]
+    present = [*parts, *(part for part in _OPTIONAL if part in record)]
+    return serial.digest({part: record[part] for part in present})[:16]
 
 
 def _installed(name: str) -> bool:

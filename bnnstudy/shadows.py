@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from bnnstudy import filters
 from bnnstudy.binarize import sign
 from bnnstudy.config import RunConfig
-from bnnstudy.metrics import log_spaced
+from bnnstudy.metrics import counted
 from bnnstudy.optim import FilterOptimizer, LinearFilter
 from bnnstudy.optim.reference import DirectFormTwin, FilterTwin, LatentSGDTwin
 
@@ -85,7 +85,7 @@ class Shadows:
         """For each shadow: how many signs differ of how many compared, from which step, and when."""
         size = sum(w.numel() for w in self._weights)
         counts = self._differing.cpu().tolist()
-        return {name: _counted(row, size) for name, row in zip(self._names, counts, strict=True)}
+        return {name: counted(row, size) for name, row in zip(self._names, counts, strict=True)}
 
     def state_dict(self) -> dict:
         """What was counted, and the state of all shadows."""
@@ -226,15 +226,3 @@ def _complex_pair(config: RunConfig, w0: Tensor) -> tuple[Shadow, Shadow]:
 
 def _flat(tensors: Sequence[Tensor]) -> Tensor:
     return torch.cat([t.detach().reshape(-1) for t in tensors])
-
-
-def _counted(by_step: list[int], size: int) -> dict:
-    shown = sorted(log_spaced(len(by_step), 30))
-    first = next((k for k, count in enumerate(by_step, start=1) if count), None)
-    return {
-        "differing": sum(by_step),
-        "compared": size * len(by_step),
-        "first_step": first,
-        "steps": shown,
-        "differing_at": [by_step[k - 1] for k in shown],
-    }

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from bnnstudy import losses, optim
 from bnnstudy.config import RunConfig
-from bnnstudy.layers import observed_weights, split_parameters
+from bnnstudy.layers import observed_weights, set_steepness, split_parameters
 from bnnstudy.schedules import schedule_factor
 
 
@@ -57,7 +57,8 @@ def build_optimizers(config: RunConfig, model: nn.Module) -> list[torch.optim.Op
             raise ValueError(
                 f"real_optimizer must be one of {', '.join(optim.NAMES)}; got {config.real_optimizer!r}"
             )
-        rates = dataclasses.replace(config, lr=config.real_lr)
+        decay = config.weight_decay if config.real_weight_decay is None else config.real_weight_decay
+        rates = dataclasses.replace(config, lr=config.real_lr, weight_decay=decay)
         return [
             optim.build(config.optimizer, own, config),
             optim.build(config.real_optimizer, _groups(others), rates),
@@ -91,6 +92,16 @@ def weight_factor(config: RunConfig, steps: int) -> Callable[[int], float]:
 def real_factor(config: RunConfig, steps: int) -> Callable[[int], float]:
     """The same for the real parameters."""
     return lambda step: schedule_factor(config.schedule, step, steps, config.drops)
+
+
+def steepness_at(config: RunConfig, steps: int) -> Callable[[int], float]:
+    """From a step (from 0) of `steps` to the steepness of the surrogate `"ede"` there.
+
+    t = first^(1 - done) last^done with done = step / (steps - 1): even steps of its logarithm. A run of
+    one step has the first. Qin et al. 2020 raise it by the epoch, and end one epoch short of the last.
+    """
+    (first, last), way = config.steepness, max(steps - 1, 1)
+    return lambda step: first ** (1 - step / way) * last ** (step / way)
 
 
 def glorot_factor(weight: Tensor) -> float:
@@ -127,6 +138,8 @@ class Step:
             ]
         self.clamped: list[Tensor] = [*split_parameters(model)[0]] if config.clamp else []
         self.scaled = [*observed_weights(model).values()] if config.lr_scaling == "gradient" else []
+        self.steepness = steepness_at(config, steps)
+        self.steepens = config.steepness != (1.0, 1.0)
         self.count = 0
 
     def _scaled(self) -> list[tuple[Tensor, float]]:
@@ -136,6 +149,9 @@ class Step:
         self.count += 1
         for observer in self.observers:
             observer.before(self.count)
+        if self.steepens:
+            # From the count alone, so that a run that was cut goes on with the same.
+            set_steepness(self.model, self.steepness(self.count - 1))
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss = self.loss(self.model(inputs), labels)

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
 
-from bnnstudy import rules
+from bnnstudy import records, rules
 from bnnstudy.claims import Claim
 from bnnstudy.config import RunConfig
+from bnnstudy.serial import plain
 
 if TYPE_CHECKING:
     from bnnstudy.checkpoints import Checkpoint
@@ -57,7 +59,8 @@ class Arm:
         config: the configuration; its seed is set by the sweep.
         tuned: a field that is settled before the final runs, if any.
         follows: name of a tuned arm of the same data set and network, whose choice this one takes.
-        measure: what a run does; None means `bnnstudy.training.fit`.
+        measure: what a run does; None means `bnnstudy.training.fit`. What it is given beside a run's
+            own arguments (a `functools.partial`, by keywords) are its options, which name the run too.
     """
 
     name: str
@@ -65,6 +68,16 @@ class Arm:
     tuned: Tuned | None = None
     follows: str = ""
     measure: Measure | None = None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of what a run does, as the record has them; none for most."""
+        return dict(plain(self.measure.keywords)) if isinstance(self.measure, partial) else {}
+
+    @property
+    def key(self) -> str:
+        """Names the configuration and the options (`bnnstudy.records.key`)."""
+        return records.key(self.config, self.options)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +110,7 @@ class Study:
             followed = {(a.follows, a.config.dataset, a.config.model) for a in arms if a.follows}
             if followed - leaders or any(arm.follows and arm.tuned for arm in arms):
                 raise ValueError(f"arms of study {self.name!r} must follow a tuned arm of their task")
-            if len({(arm.follows, arm.config.key()) for arm in arms}) != len(arms):
+            if len({(arm.follows, arm.key) for arm in arms}) != len(arms):
                 raise ValueError(f"arms of study {self.name!r} must have distinct configurations")
             if any(arm.config.preset != preset for arm in arms):
                 raise ValueError(f"arms of study {self.name!r} must bear their preset, {preset!r}")

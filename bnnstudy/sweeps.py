@@ -15,7 +15,7 @@ from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from tqdm import tqdm
 
-from bnnstudy import checkpoints, data, devices, records, rules, serial, training
+from bnnstudy import checkpoints, data, devices, files, records, rules, serial, training
 from bnnstudy.config import RunConfig
 from bnnstudy.study import Arm, Study
 from bnnstudy.tuning import TUNING_SEED, Search
@@ -143,7 +143,7 @@ def recorded(
             if not choice:
                 continue
             arm = _settle(arm, choice)
-        runs = records.load_seeds(place.results, study.name, arm.config)
+        runs = records.load_seeds(place.results, study.name, arm.config, arm.options)
         found += [{**run, "arm": arm.name} for run in runs]
     return found
 
@@ -181,7 +181,7 @@ def _run_all(jobs: list[_Job], place: Place, label: str) -> list[dict]:
     missing = [k for k in range(len(jobs)) if k not in found]
     for folder in {_file(jobs[k], place).parent for k in missing}:
         _require_writable(folder)
-        records.remove_litter(folder)
+        files.remove_litter(folder)
     # quiet where the error stream is no terminal
     bar = tqdm(total=len(missing), desc=label, unit="run", disable=None if place.progress else True)
     with bar:
@@ -221,22 +221,24 @@ def _work(k: int, job: _Job, place: Place) -> tuple[int, dict]:
         precision=config.precision,
         data=dataset.fingerprint,
     )
-    record = records.make(job.study, job.arm.name, config, result, origin)
+    record = records.make(job.study, job.arm.name, config, result, origin, job.arm.options)
     records.save(record, file)
     checkpoint.remove()
     return k, record
 
 
 def _file(job: _Job, place: Place) -> Path:
-    return records.path(place.results, job.study, job.config, trial=job.trial)
+    return records.path(place.results, job.study, job.config, job.arm.options, trial=job.trial)
 
 
 def _finished(job: _Job, place: Place) -> dict | None:
-    return records.finished(place.results, job.study, job.config, trial=job.trial)
+    return records.finished(place.results, job.study, job.config, job.arm.options, trial=job.trial)
 
 
 def _choice_file(study: Study, arm: Arm, place: Place) -> Path:
     question = {"config": arm.config.to_dict(), "tuned": serial.plain(arm.tuned)}
+    if arm.options:
+        question["options"] = arm.options
     key = serial.digest(question)[:12]
     return records.folder(place.results, study.name, arm.config.preset) / f"{key}-tuned.json"
 

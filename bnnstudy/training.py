@@ -6,7 +6,7 @@ many runs go side by side instead (`bnnstudy.sweeps`).
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -69,11 +69,7 @@ def fit(
         raise TypeError(f"checkpoint must be a Checkpoint or None, got {checkpoint!r}")
     if dataset is None:
         dataset = data.load(config.dataset, root, train_size=config.train_size, device=device)
-    largest = max(stage.batch_size for stage in config.plan())
-    if len(dataset.train) < largest:
-        raise ValueError(
-            f"batch_size must be at most the {len(dataset.train)} training images, got {largest}"
-        )
+    _check(config, len(dataset.train))
     with devices.one_thread(device):
         run = _Run(config, dataset, torch.device(device), observers)
         if checkpoint:
@@ -91,6 +87,20 @@ def fit(
                 if checkpoint:
                     checkpoint.save(run.state_dict)
         return run.result()
+
+
+def _check(config: RunConfig, images: int) -> None:
+    """Refuses a run before its first stage, so that none is lost to what a later one has."""
+    largest = max(stage.batch_size for stage in config.plan())
+    if images < largest:
+        raise ValueError(f"batch_size must be at most the {images} training images, got {largest}")
+    for stage in config.plan():
+        surrogates = (stage.surrogate, stage.activation_surrogate)
+        if stage.steepness != (1.0, 1.0) and "ede" not in surrogates:
+            raise ValueError(
+                f"steepness must be (1.0, 1.0) without the surrogate 'ede', got {stage.steepness!r} "
+                f"with {surrogates[0]!r} and {surrogates[1]!r}"
+            )
 
 
 _MEASURED = ("train_loss", "validation_accuracy", "test_accuracy")
@@ -207,7 +217,25 @@ class _Flips(metrics.FlipRatio):
     name = "flip_ratio"
 
     def __init__(self, config: RunConfig, model: nn.Module, steps: int):
-        super().__init__(observed_weights(model), steps)
+        standardised = config.binary_weights and config.scaling == "libra"
+        super().__init__(_Used(model) if standardised else observed_weights(model), steps)
+
+
+class _Used(Mapping[str, Tensor]):
+    """The binary weights as they are used whenever they are read: their signs need not be w's own."""
+
+    def __init__(self, model: nn.Module):
+        layers = {f"{name}.weight": layer for name, layer in model.named_modules()}
+        self._layers = {name: layers[name] for name in observed_weights(model)}
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._layers[name].effective_weight().detach()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._layers)
+
+    def __len__(self) -> int:
+        return len(self._layers)
 
 
 def _epoch(step: Step, config: RunConfig, dataset: data.Dataset, order: torch.Generator) -> float:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from toy_study import STUDY
 
-from bnnstudy import checkpoints, data, records, sweeps
+from bnnstudy import checkpoints, data, files, sweeps
 
 data.load("digits")
 
@@ -30,7 +30,7 @@ def sweep_and_die(results: Path, moment: int) -> None:
 
 def write_and_die(file: Path, content: bytes, moment: int) -> None:
     """Write a file and die at a moment of it."""
-    _die_at(moment, file.with_name("count"), lambda: records.write_atomically(file, content))
+    _die_at(moment, file.with_name("count"), lambda: files.write_atomically(file, content))
 
 
 def _die_at(moment: int, counted: Path, work: Callable[[], object]) -> None:

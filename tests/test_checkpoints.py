@@ -32,6 +32,9 @@ CONFIGS = {
     "birealnet20": replace(
         SMALL, model="birealnet20", width=2, real_first=True, real_last=True, epochs=3, batch_size=400
     ),
+    "libra, ede ever steeper": replace(
+        SMALL, scaling="libra", surrogate="ede", activation_surrogate="ede", steepness=(0.1, 10.0)
+    ),
     "diverging": tricks.float_twin(replace(SMALL, optimizer="sgd", lr=1e4)),
 }
 

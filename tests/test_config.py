@@ -67,6 +67,7 @@ def test_the_seed_is_in_no_key_and_every_other_field_is():
         "batch_size": 5, "loss": "cross_entropy", "batch_norm_momentum": 0.5, "batch_norm_eps": 0.5,
         "precision": "float64", "preset": "desk", "block": "conv_norm_act_pool", "pool": "average",
         "lr_scaling": "update", "drops": (0.5,), "steepness": (0.5, 0.5), "floor": 0.5,
+        "real_weight_decay": 0.5,
         "weight_schedule": "cosine",
     }  # fmt: skip
     assert set(others) == {f.name for f in dataclasses.fields(RunConfig)} - {"seed", "view"}

@@ -18,7 +18,7 @@ import pytest
 from test_sweeps import contents, place
 from toy_study import SMALL, STUDY
 
-from bnnstudy import records, sweeps, tricks, verdicts
+from bnnstudy import files, records, sweeps, tricks, verdicts
 from bnnstudy.claims import Contrast
 from bnnstudy.config import RunConfig
 from bnnstudy.study import Arm
@@ -121,15 +121,15 @@ def test_a_sweep_ends_well_beside_one_that_is_killed(start, undisturbed, tmp_pat
 def test_what_kills_left_is_cleared_away_when_nobody_will_use_it(tmp_path):
     folder = tmp_path / "toy" / "quick"
     folder.mkdir(parents=True)
-    old, young = folder / f".old{records.TEMPORARY}", folder / f".young{records.TEMPORARY}"
+    old, young = folder / f".old{files.TEMPORARY}", folder / f".young{files.TEMPORARY}"
     for file in (old, young):
         file.write_text("{")
-    os.utime(old, (time.time() - 2 * records.LITTER_AGE,) * 2)
+    os.utime(old, (time.time() - 2 * files.LITTER_AGE,) * 2)
     month_old, recent = folder / "a-s0.checkpoint", folder / "b-s0.checkpoint"
     recorded = folder / f"{STUDY.arms['quick'][0].config.key()}-s0.checkpoint"
     for file in (month_old, recent):
         file.touch()
-    os.utime(month_old, (time.time() - 2 * records.CHECKPOINT_AGE,) * 2)
+    os.utime(month_old, (time.time() - 2 * files.CHECKPOINT_AGE,) * 2)
     sweeps.run(STUDY, "quick", 1, place(tmp_path))
     assert [file.exists() for file in (old, young, month_old, recent)] == [False, True, False, True]
     recorded.touch()

@@ -114,3 +114,37 @@ def test_multiple_poles_on_the_circle_are_refused_and_simple_ones_are_not():
     filters.require_stable(filters.Filter((1.0,), tuple(np.poly([1, 0.99999]))))
     filters.require_stable(filters.Filter((1.0,), tuple(np.poly([1, -1, 0.5]))))
     filters.require_stable(filters.Filter((1.0,), tuple(np.real(np.poly([1j, -1j])))))
+
+
+@given(alpha=st.floats(0.01, 0.9), gamma=st.floats(0.01, 1.0))
+def test_white_noise_flips_signs_as_often_as_rice_says(alpha, gamma):
+    cascade = filters.cascade(alpha, gamma)
+    impulse = filters.impulse_response(cascade, 5000)
+    # Of the output's correlation from one step to the next, the definition.
+    rho = (impulse[1:] * impulse[:-1]).sum() / (impulse**2).sum()
+    assert filters.flip_rate(cascade) == pytest.approx(np.arccos(rho) / np.pi, rel=1e-4, abs=1e-7)
+
+
+def test_noise_itself_flips_at_every_second_step_and_a_running_sum_never():
+    assert filters.flip_rate(filters.Filter((1.0,), (1.0,))) == pytest.approx(0.5)
+    assert filters.flip_rate(filters.Filter((1.0,), (1.0, -1.0))) == 0.0
+
+
+@given(alpha=st.floats(0.005, 0.9), gamma=st.floats(0.005, 1.0))
+def test_a_step_response_is_the_sum_of_impulses_and_settles_when_it_says(alpha, gamma):
+    cascade = filters.cascade(alpha, gamma)
+    steps = filters.step_response(cascade, 6000)
+    np.testing.assert_allclose(steps, np.cumsum(filters.impulse_response(cascade, 6000)), rtol=1e-9)
+    settled = int(filters.settling_time(cascade))
+    assert np.all(np.abs(steps[settled:] - 1) <= 0.02)
+    assert settled == 0 or abs(steps[settled - 1] - 1) > 0.02
+
+
+@given(alpha=st.floats(0.01, 0.9))
+def test_the_delay_of_a_slow_wave_is_the_mean_age_of_what_an_average_holds(alpha):
+    delay = filters.group_delay(filters.ema(alpha), [1e-5])[0]
+    assert delay == pytest.approx((1 - alpha) / alpha, rel=1e-3)
+
+
+def test_what_never_settles_takes_forever():
+    assert filters.settling_time(filters.Filter((1.0,), (1.0, -1.0))) == float("inf")

@@ -182,3 +182,23 @@ def test_a_choice_comes_back_and_is_refused_when_edited(tmp_path):
     file.write_text(file.read_text().replace("0.5", "0.6"))
     with pytest.raises(records.RecordError, match=r"x-tuned\.json was changed"):
         records.load_choice(file)
+
+
+def test_options_name_a_run_and_those_without_keep_their_name(tmp_path):
+    origin = records.provenance(device="cpu", seconds=1.0, precision="float32", data="0")
+    plain = records.make("toy", "arm", CONFIG, RESULT, origin)
+    assert "options" not in plain
+    assert records.key(CONFIG) == records.key(CONFIG, {}) == CONFIG.key()
+    names = {records.key(CONFIG, {"patience": p}) for p in (1, 2)} | {CONFIG.key()}
+    assert len(names) == 3
+    options = {"changes": {"lr": 0.5}, "names": ("a", "b")}
+    file = records.path(tmp_path, "toy", CONFIG, options)
+    records.save(records.make("toy", "arm", CONFIG, RESULT, origin, options), file)
+    assert records.load(file)["options"] == {"changes": {"lr": 0.5}, "names": ["a", "b"]}
+    assert records.finished(tmp_path, "toy", CONFIG, options)
+    assert not records.finished(tmp_path, "toy", CONFIG)
+    assert len(records.load_seeds(tmp_path, "toy", CONFIG, options)) == 1
+    text = file.read_text()
+    file.write_text(text.replace('"lr": 0.5', '"lr": 0.25', 1))
+    with pytest.raises(records.RecordError, match="was changed after it was written"):
+        records.load(file)

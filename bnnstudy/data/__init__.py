@@ -4,7 +4,7 @@ A data set is looked for under one root folder. Images: `<name>.npz` (train_imag
 test_images, test_labels; uint8 images, (N, H, W) grey or (N, H, W, C) in colour), else torchvision's
 own files, else torchvision downloads them there. Recordings: a folder `<name>` of wav files. `digits`
 comes with scikit-learn and needs no folder. What is damaged, incomplete or something else is refused
-by name.
+by name. ImageNet fits into no memory: `bnnstudy.data.folder` reads it batch by batch.
 """
 
 import functools

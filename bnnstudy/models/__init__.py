@@ -54,15 +54,18 @@ def build(config: RunConfig, shape: tuple[int, int, int], classes: int) -> nn.Mo
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = MODELS[config.model](config, shape, classes)
-        for layer in model.modules():
-            if isinstance(layer, nn.Linear | nn.Conv2d):
-                _draw(layer, config)
-    return model.to(getattr(torch, config.precision)).to(memory_format=torch.channels_last)
+        layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
+        for layer in layers:
+            nn.init.xavier_uniform_(layer.weight)
+    # Every precision starts from the same draw; what is made of it is rounded in its own.
+    model = model.to(getattr(torch, config.precision))
+    for layer in layers:
+        _start(layer, config)
+    return model.to(memory_format=torch.channels_last)
 
 
 @torch.no_grad()
-def _draw(layer: nn.Linear | nn.Conv2d, config: RunConfig) -> None:
-    nn.init.xavier_uniform_(layer.weight)
+def _start(layer: nn.Linear | nn.Conv2d, config: RunConfig) -> None:
     if "weight" not in getattr(layer, "binary_parameters", ()):
         return
     if config.view == "filter":

@@ -1,0 +1,56 @@
+"""Files that are written at once or not at all, and what killed processes leave behind."""
+
+import contextlib
+import os
+import tempfile
+import time
+from pathlib import Path
+
+TEMPORARY = ".tmp"
+LITTER_AGE = 3600.0
+"""Seconds after which a half-written file has no process any more that will finish it."""
+CHECKPOINT = ".checkpoint"
+CHECKPOINT_AGE = 30 * 24 * 3600.0
+"""Seconds after which nobody goes on with a run that was cut."""
+
+
+def write_atomically(file: Path, content: bytes) -> Path:
+    """Write `content` so that at any moment `file` is either absent, the old one or the new one.
+
+    It goes to a hidden file beside it first, which is renamed when it is complete and on the disk.
+
+    Raises:
+        OSError: naming the file, if the folder takes no more; nothing is left behind.
+    """
+    file = Path(file)
+    temporary = None
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".", suffix=TEMPORARY)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, file)
+    except BaseException as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            reason = error.strerror or str(error)
+            raise OSError(error.errno, f"{file} cannot be written ({reason})") from error
+        raise
+    return file
+
+
+def remove_litter(folder: Path) -> None:
+    """Remove what killed processes left in `folder` and nobody will use.
+
+    That is half-written files an hour old, checkpoints a month old, and those of recorded runs.
+    """
+    for pattern, age in ((f".*{TEMPORARY}", LITTER_AGE), (f"*{CHECKPOINT}", CHECKPOINT_AGE)):
+        for file in Path(folder).glob(pattern):
+            with contextlib.suppress(OSError):
+                recorded = file.with_suffix(".json").exists()
+                if recorded or time.time() - file.stat().st_mtime > age:
+                    file.unlink()

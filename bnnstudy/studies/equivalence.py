@@ -1,0 +1,90 @@
+"""Two whole trainings, one in each view. Paper B, Eq 8 and Figure 7."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from bnnstudy.closed_loop import sign_by_sign
+from bnnstudy.config import RunConfig
+from bnnstudy.paper_b import claim, exact, latent, networks, ours
+from bnnstudy.study import Arm, Study
+
+ALPHA = 1e-2
+
+CLAIMS = (
+    claim(
+        "views-training",
+        "Figure 7",
+        "Trained side by side with matching numbers, the two views reach the same accuracy.",
+        "float32, other",
+        "float32",
+        "curves overlap",
+        kind="equivalence",
+    ),
+    exact(
+        "views-closed-loop",
+        "ours",
+        "audit of Figure 7",
+        "In 64 bits they are one training: no sign differs at any step, each network on its own.",
+        "float64",
+    ),
+    ours(
+        "views-drift",
+        "audit of Figure 7",
+        "In 32 bits they drift apart, in accuracy as far as two trainings from different seeds.",
+        "float32",
+        "two seeds",
+        kind="equivalence",
+        metric="apart.test_accuracy",
+    ),
+    exact(
+        "views-rate",
+        "B",
+        "Eq 8",
+        "The rate drops out of the sign: from a zero start, with lr x weight decay kept, 1024 times "
+        "the rate is the same training.",
+        "rate x 1024",
+    ),
+    exact(
+        "views-rate-ten",
+        "ours",
+        "audit of Eq 8",
+        "So is 10 times, no power of two, in 64 bits.",
+        "rate x 10, float64",
+    ),
+)
+
+
+def _arms(network: RunConfig) -> Iterable[Arm]:
+    base = replace(network, alpha=ALPHA)
+    weights = latent(base, 1.0)
+    wide = replace(weights, precision="float64")
+    as_filter = {
+        name: getattr(base, name)
+        for name in weights.differences(base)
+        if name not in ("seed", "precision")
+    }
+    yield _arm("float64", wide, changes=as_filter)
+    yield _arm("float32", weights, changes=as_filter)
+    yield _arm("two seeds", weights, changes={}, seeds_apart=500)
+    for name, config, factor in (
+        ("rate x 1024", weights, 1024.0),
+        ("rate x 10", weights, 10.0),
+        ("rate x 10, float64", wide, 10.0),
+    ):
+        changes = {"lr": config.lr * factor, "weight_decay": config.weight_decay / factor}
+        yield _arm(name, config, changes=changes)
+
+
+def _arm(name: str, config: RunConfig, **options: Any) -> Arm:
+    return Arm(name=name, config=config, measure=partial(sign_by_sign, **options))
+
+
+STUDY = Study(
+    name="equivalence",
+    title="Two trainings in two views",
+    claims=CLAIMS,
+    arms={preset: tuple(_arms(network)) for preset, network in networks(20).items()},
+    seeds={"quick": 3, "desk": 5, "paper": 3},
+)

@@ -1,0 +1,91 @@
+"""What does the second average add? Paper B, Figure 2, and the same filters in training."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+
+from bnnstudy import filters
+from bnnstudy.config import RunConfig
+from bnnstudy.paper_b import claim, networks, ours
+from bnnstudy.recorded_gradients import with_recorded_gradients
+from bnnstudy.study import Arm, Study
+
+ALPHAS = {"1e-1": 1e-1, "1e-2": 1e-2, "1e-3": 1e-3}
+
+CLAIMS = (
+    claim(
+        "order-smoother",
+        "Figure 2",
+        "At equal alpha the second-order filter gives a smoother output than the first-order one: "
+        "fewer sign changes.",
+        "1e-1, second order",
+        "1e-1, first order",
+        metric="flips",
+        direction=-1,
+        log=True,
+        margin=0.1,
+        unit="decades of flips a weight",
+        scale=1.0,
+    ),
+    claim(
+        "order-response",
+        "Figure 2",
+        "As smooth a first-order filter needs a smaller alpha, and so responds more slowly.",
+        "1e-1, as few flips",
+        "1e-1, second order",
+        metric="settling_time",
+        margin=0.0,
+        unit="steps to settle",
+        scale=1.0,
+    ),
+    ours(
+        "order-noise",
+        "audit of Figure 2",
+        "Flips are not noise: of a first-order and a second-order filter that let the same noise "
+        "through, the second flips less.",
+        "1e-1, second order",
+        "1e-1, as little noise",
+        metric="flips",
+        direction=-1,
+        log=True,
+        margin=0.1,
+        unit="decades of flips a weight",
+        scale=1.0,
+    ),
+    ours(
+        "order-training",
+        "audit of Figure 2",
+        "Trained at equal alpha, constant, the second-order filter ends better.",
+        "1e-1",
+        "first order",
+    ),
+    ours(
+        "order-training-flips",
+        "audit of Figure 2",
+        "A first-order filter with the alpha at which white noise flips as few signs ends as well.",
+        "first order, as few flips",
+        "1e-1",
+        margin=-0.5,
+    ),
+)
+
+
+def _arms(network: RunConfig) -> Iterable[Arm]:
+    base = replace(network, weight_schedule="constant")
+    for name, alpha in ALPHAS.items():
+        yield Arm(name=name, config=replace(base, alpha=alpha), measure=with_recorded_gradients)
+    first = replace(base, gamma=1.0, alpha=ALPHAS["1e-1"])
+    yield Arm(name="first order", config=first)
+    # An average's output is correlated by 1 - alpha from step to step.
+    rate = filters.flip_rate(filters.cascade(ALPHAS["1e-1"], base.gamma))
+    few = replace(first, alpha=float(f"{1 - math.cos(math.pi * rate):.6g}"))
+    yield Arm(name="first order, as few flips", config=few)
+
+
+STUDY = Study(
+    name="filters",
+    title="Filters on gradients",
+    claims=CLAIMS,
+    arms={preset: tuple(_arms(network)) for preset, network in networks(20).items()},
+    seeds={"quick": 5, "desk": 5, "paper": 3},
+)

@@ -1,0 +1,107 @@
+"""Are a larger rate and a smaller start the same? Paper B, Figure 3."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from bnnstudy.closed_loop import sign_by_sign
+from bnnstudy.config import RunConfig
+from bnnstudy.measures import with_flips
+from bnnstudy.paper_b import claim, exact, latent, networks, ours
+from bnnstudy.study import Arm, Study
+
+ALPHA = 1e-3
+"""The same for all: the decay falls as the rate rises."""
+
+FACTORS = ("0.001", "0.01", "0.1", "1", "10", "100", "1000")
+"""Rates at a start of 1 (Xavier's), and what starts at a rate of 1 are divided by."""
+
+FLIPS: dict[str, Any] = {"metric": "flips.mean", "log": True, "scale": 1.0,
+                         "unit": "decades of the flip ratio"}  # fmt: skip
+
+CLAIMS = (
+    exact(
+        "start-scale",
+        "B",
+        "Figure 3",
+        "Multiplying the rate by s equals dividing the start by s: no flip differs (s a power of two).",
+        "x 4",
+    ),
+    exact(
+        "start-scale-ten",
+        "ours",
+        "audit of Figure 3",
+        "Nor for s = 10, no power of two, where weights have 64 bits.",
+        "x 10, float64",
+    ),
+    claim(
+        "start-large",
+        "Figure 3",
+        "At large rates the flip ratios coincide: the start no longer matters.",
+        "rate 1000",
+        "rate 100",
+        kind="equivalence",
+        **FLIPS,
+        margin=0.1,
+    ),
+    claim(
+        "start-small",
+        "Figure 3",
+        "With too small a rate the flip ratio stays low.",
+        "rate 0.01",
+        "rate 1",
+        direction=-1,
+        **FLIPS,
+        margin=0.3,
+    ),
+    claim(
+        "start-too-large",
+        "Figure 3",
+        "So it does with too large a start.",
+        "start 100",
+        "rate 1",
+        direction=-1,
+        **FLIPS,
+        margin=0.3,
+    ),
+    ours(
+        "start-accuracy",
+        "audit of Figure 3",
+        "What does not flip does not learn: too large a start costs accuracy.",
+        "start 100",
+        "rate 1",
+        direction=-1,
+        margin=1.0,
+    ),
+)
+
+
+def _arms(network: RunConfig) -> Iterable[Arm]:
+    base = replace(latent(network, 1.0, ALPHA), init_scale=1.0)
+    for factor in FACTORS:
+        rate = float(factor)
+        yield Arm(name=f"rate {factor}", config=_at(base, rate), measure=with_flips)
+    for factor in FACTORS:
+        if factor != "1":
+            scaled = replace(base, init_scale=float(factor))
+            yield Arm(name=f"start {factor}", config=scaled, measure=with_flips)
+    for name, times, precision in (
+        ("x 4", 4.0, "float32"), ("x 10", 10.0, "float32"), ("x 10, float64", 10.0, "float64"),
+    ):  # fmt: skip
+        config = replace(_at(base, times), precision=precision)
+        changes = {"lr": 1.0, "weight_decay": ALPHA, "init_scale": 1 / times}
+        yield Arm(name=name, config=config, measure=partial(sign_by_sign, changes=changes))
+
+
+def _at(base: RunConfig, rate: float) -> RunConfig:
+    return replace(base, lr=rate, weight_decay=ALPHA / rate)
+
+
+STUDY = Study(
+    name="lr_vs_init",
+    title="Rate and start",
+    claims=CLAIMS,
+    arms={preset: tuple(_arms(network)) for preset, network in networks(20).items()},
+    seeds={"quick": 3, "desk": 5, "paper": 3},
+)
