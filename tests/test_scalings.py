@@ -42,7 +42,7 @@ def slow_mean(row: list[float]) -> list[float]:
     return [math.copysign(statistics.fmean(map(abs, row)), w) for w in row]
 
 
-SLOW_FORMS = {"mean": slow_mean, "libra": slow_libra}
+SLOW_FORMS = {"mean": slow_mean, "mean_forward": slow_mean, "libra": slow_libra}
 
 
 def test_every_scaling_has_a_slow_form_here():
@@ -68,7 +68,19 @@ def test_a_scaling_is_its_formula_output_by_output(make, name):
     expected = [SLOW_FORMS[name](row) for row in layer.weight.flatten(1).tolist()]
     torch.testing.assert_close(weight.flatten(1), torch.tensor(expected, dtype=torch.float64))
     assert len({abs(w) for row in expected for w in row}) > 1
-    assert torch.equal(weight.sign(), layer.weight.sign()) == (name == "mean")
+    assert torch.equal(weight.sign(), layer.weight.sign()) == (name != "libra")
+
+
+@pytest.mark.parametrize("name", binarize.SURROGATES)
+def test_the_mean_scales_the_gradient_too_unless_it_is_for_the_forward_pass_alone(name):
+    start, incoming = drawn(4, 6), drawn(4, 6, seed=1)
+    plain, both, forward = (start.clone().requires_grad_() for _ in range(3))
+    surrogate = binarize.surrogate(name)
+    surrogate(plain).backward(incoming)
+    SCALINGS["mean"](both, surrogate).backward(incoming)
+    SCALINGS["mean_forward"](forward, surrogate).backward(incoming)
+    torch.testing.assert_close(both.grad, plain.grad * start.abs().mean(1, keepdim=True))
+    assert torch.equal(forward.grad, plain.grad)
 
 
 @pytest.mark.parametrize("name", binarize.SURROGATES)

@@ -184,3 +184,15 @@ def test_under_adam_only_a_scaled_update_goes_further(digits):
 
 def test_a_kernels_area_counts_in_its_factor():
     assert steps.glorot_factor(torch.zeros(32, 16, 3, 3)) == pytest.approx(((32 + 16) * 9 / 1.5) ** 0.5)
+
+
+def test_real_weights_may_decay_at_a_rate_of_their_own(digits):
+    config = replace(
+        SMALL, weight_decay=0.1, real_optimizer="sgd", real_last=True, real_weight_decay=0.02,
+    )  # fmt: skip
+    for changed, expected in ((config, 0.02), (replace(config, real_weight_decay=None), 0.1)):
+        network = models.build(changed, digits.shape, digits.classes)
+        binary, real = steps.build_optimizers(changed, network)
+        assert {group["weight_decay"] for group in binary.param_groups} == {0.1}
+        decays = {p.dim() > 1: g["weight_decay"] for g in real.param_groups for p in g["params"]}
+        assert decays == {True: expected, False: 0.0}
