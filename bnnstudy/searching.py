@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 SAMPLERS = ("gp", "random")
 """Optuna's Gaussian-process sampler, which is Bayesian optimisation, and random search."""
 
+STARTUP = 5
+"""Trials at random before the first one that a Gaussian process chooses."""
+
 Space = Mapping[str, tuple]
 """By field of the configuration: (low, high), searched in logarithm, or ("one of", value, …)."""
 
@@ -85,10 +88,12 @@ def _study(sampler: str, seed: int) -> "optuna.Study":
             f"sampler {sampler!r} needs the library optuna, which is not installed: pip install optuna"
         ) from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    kinds: dict[str, Any] = {"gp": optuna.samplers.GPSampler, "random": optuna.samplers.RandomSampler}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        return optuna.create_study(direction="maximize", sampler=kinds[sampler](seed=seed))
+        kind: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler(seed=seed)
+        if sampler == "gp":
+            kind = optuna.samplers.GPSampler(seed=seed, n_startup_trials=STARTUP)
+        return optuna.create_study(direction="maximize", sampler=kind)
 
 
 def _suggest(trial: "optuna.Trial", name: str, allowed: tuple) -> Any:
