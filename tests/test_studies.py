@@ -67,7 +67,11 @@ def test_without_records_nothing_is_run(tmp_path):
     assert len(verdicts) == len(studies.ledger())
 
 
-FINGERPRINTS = {"mnist": "152e1f0d077b104c", "cifar10": "da27fb252ebe3f52"}
+FINGERPRINTS = {
+    "mnist": "152e1f0d077b104c",
+    "cifar10": "da27fb252ebe3f52",
+    "fsdd": "ef178a1d2632432d",
+}
 
 
 @pytest.mark.parametrize("study", BUILT, ids=lambda study: study.name)
