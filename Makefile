@@ -19,7 +19,7 @@ REPORTS := one_knob scoreboard how_it_was_run index
 STUDIES_DONE := $(STUDIES:%=book/executed/%.ipynb)
 REPORTS_DONE := $(REPORTS:%=book/executed/%.ipynb)
 
-PACKAGE := $(shell find bnnstudy -name '*.py')
+PACKAGE := $(shell find bnnstudy -name '*.py' -o -name '*.html')
 RECORDS := $(wildcard book/results/*/desk book/results/*/short book/results/*/paper)
 
 # One thread a process: runs go side by side instead. The kernel is the environment's own.
