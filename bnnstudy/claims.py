@@ -35,6 +35,9 @@ class Contrast:
         log: take the metric's decimal logarithm first.
         below: for a speed, how far below the end of the control's curve the level lies, in the curve's
             own unit.
+        level: for a speed, whose end that is: `"control"`, or of the two the `"lower"`. Curves of the
+            best so far, as of searches, need the latter: each reaches its own end by luck, and by
+            the control's end the arm would be slower though it were the same.
     """
 
     kind: str
@@ -48,6 +51,7 @@ class Contrast:
     scale: float = 100.0
     log: bool = False
     below: float = 0.0
+    level: str = "control"
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -67,6 +71,8 @@ class Contrast:
             raise ValueError("a contrast of kind 'speed' needs an arm and a control, no pairs")
         if not 0 <= self.below < math.inf:
             raise ValueError(f"below must be 0 or more, got {self.below!r}")
+        if self.level not in ("control", "lower"):
+            raise ValueError(f"level must be 'control' or 'lower', got {self.level!r}")
         if self.kind == "exact" and not self.arm:
             raise ValueError("a contrast of kind 'exact' needs an arm")
         if self.kind == "trend" and len({position for _, position in self.arms}) < 3:

@@ -30,7 +30,7 @@ class Recipe:
 
 RECIPES = (
     Recipe(
-        name="ResNet on ImageNet", lr=0.1, weight_decay=1e-4, steps=450_000, source="He et al. 2016"
+        name="ResNet on ImageNet", lr=0.1, weight_decay=1e-4, steps=450_000, source="common practice"
     ),
     Recipe(
         name="paper B's baseline", lr=0.1, weight_decay=1e-4, steps=78_000, source="paper B, Table 2"

@@ -188,7 +188,8 @@ def settling_time(filter: Filter, share: float = 0.02) -> float:
 def time_constant(filter: Filter) -> float:
     """Steps in which the slowest mode falls to 1/e: -1 / ln max|pole|; infinite for a running sum."""
     slowest = np.abs(filter.poles).max(initial=0.0)
-    if slowest >= 1:
+    # The root at 1 may come out as a little less.
+    if slowest >= 1 or _vanishes(filter.a, 1.0):
         return float("inf")
     return 0.0 if slowest == 0 else float(-1 / np.log(slowest))
 

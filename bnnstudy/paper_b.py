@@ -97,8 +97,15 @@ def ours(id: str, source: str, text: str, arm: Side, control: Side, **contrast: 
     return replace(claim(id, source, text, arm, control, None, **contrast), paper="ours")
 
 
-def exact(id: str, paper: str, source: str, text: str, arm: str) -> Claim:
-    """A claim that two trainings move every sign alike (`measures.sign_by_sign`)."""
-    unit = "signs that differ"
-    contrast = Contrast(kind="exact", metric="pair", arm=arm, unit=unit, scale=1.0)
+def exact(
+    id: str,
+    paper: str,
+    source: str,
+    text: str,
+    arm: str,
+    metric: str = "pair",
+    unit: str = "signs that differ",
+) -> Claim:
+    """A claim without exception; unless said, that two trainings move every sign alike."""
+    contrast = Contrast(kind="exact", metric=metric, arm=arm, unit=unit, scale=1.0)
     return Claim(id=id, paper=paper, source=source, text=text, contrast=contrast)

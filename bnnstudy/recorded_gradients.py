@@ -13,6 +13,7 @@ from bnnstudy.checkpoints import Checkpoint
 from bnnstudy.config import RunConfig
 from bnnstudy.filters import Filter
 from bnnstudy.layers import observed_weights
+from bnnstudy.observers import FlipsByEpoch
 
 SHOWN = 1000
 """Steps of the one gradient that a record keeps, to be drawn."""
@@ -70,15 +71,21 @@ def with_recorded_gradients(
     Parts: `raw`, the gradients themselves; `second order`, the cascade; `first order`, the average with
     the same alpha; `as few flips`, the one that flips as often as the cascade; `as little noise`, the
     one with the cascade's noise gain. `as few flips` is missing where no average flips as seldom.
-    `gradient` is one weight's, to be drawn.
+    `gradient` is one weight's, to be drawn. `never_more` counts weights whose sign changes more often
+    with the second average than without; `flips` are those of the training, as in `with_flips`.
     """
-    look = [Gradients]
+    look = [Gradients, FlipsByEpoch]
     result = training.fit(config, dataset, device=device, observers=look, checkpoint=checkpoint)
+    del result["flips"]["epochs"]
     values = result.pop("gradients")["values"]
     largest = int(np.abs(values).sum(0).argmax())
     shown = [float(f"{value:.4g}") for value in values[:SHOWN, largest]]
-    parts = {name: measured(f, values) for name, f in compared(values, config).items()}
-    return {**result, "gradient": shown, "recorded": values.shape[1], "parts": parts}
+    forms = compared(values, config)
+    counts = [sign_changes(forms[name], values) for name in ("second order", "first order")]
+    more = int((counts[0] > counts[1]).sum())
+    parts = {name: measured(form, values) for name, form in forms.items()}
+    never_more = {"differing": more, "compared": values.shape[1]}
+    return {**result, "gradient": shown, "never_more": never_more, "parts": parts}
 
 
 def compared(gradients: np.ndarray, config: RunConfig) -> dict[str, Filter]:
@@ -117,14 +124,19 @@ def measured(filter: Filter, gradients: np.ndarray) -> dict:
 
 
 def flips(filter: Filter, gradients: np.ndarray) -> float:
-    """Mean number of sign changes of the output, over weights; where it is 0 the sign stays."""
+    """Mean number of sign changes of the output, over weights."""
+    return float(sign_changes(filter, gradients).mean())
+
+
+def sign_changes(filter: Filter, gradients: np.ndarray) -> np.ndarray:
+    """Number of sign changes of the output for each weight; where it is 0 the sign stays."""
     outputs = signal.lfilter(filter.b, filter.a, gradients, axis=0)
-    changes = 0
+    changes = np.zeros(outputs.shape[1], dtype=int)
     signs = np.sign(outputs[0])
     for row in np.sign(outputs[1:]):
-        changes += int((row * signs < 0).sum())
+        changes += row * signs < 0
         signs = np.where(row == 0, signs, row)
-    return changes / outputs.shape[1]
+    return changes
 
 
 def first_order_with(wanted: float, gradients: np.ndarray) -> Filter | None:

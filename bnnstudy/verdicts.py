@@ -154,7 +154,7 @@ def _effects(contrast: Contrast, runs: Runs) -> list[float | None]:
 
 
 def _speeds(contrast: Contrast, runs: Runs) -> list[float | None]:
-    """Epochs to the level of the control's end, arm minus control, for each seed that both have."""
+    """Epochs to the level of an end, arm minus control, for each seed that both have."""
     sides = [str(contrast.arm), str(contrast.control)]
     effects: list[float | None] = []
     for seed in _common_seeds(runs, sides):
@@ -162,7 +162,8 @@ def _speeds(contrast: Contrast, runs: Runs) -> list[float | None]:
         if not arm or not control:
             effects.append(None)
             continue
-        level = control[-1] - contrast.below
+        end = control[-1] if contrast.level == "control" else min(arm[-1], control[-1])
+        level = end - contrast.below
         effects.append(float(_epochs_to(level, arm) - _epochs_to(level, control)))
     return effects
 

@@ -19,7 +19,7 @@ LEVELS = {
     "config": 1, "metrics": 1, "layers": 1, "optim": 1,
     "conversion": 1, "records": 2, "claims": 2, "models": 2, "tricks": 2, "shadows": 2, "steps": 2,
     "checkpoints": 3, "verdicts": 3, "study": 4, "training": 4, "tuning": 5, "paper_a": 5, "paper_b": 5,
-    "observers": 5, "running_statistics": 5, "closed_loop": 5, "recorded_gradients": 5,
+    "observers": 5, "running_statistics": 5, "closed_loop": 5, "recorded_gradients": 6,
     "averaged_weights": 6, "searching": 5, "measures": 6, "sweeps": 6, "studies": 7,
     "tables": 8, "plotting": 8, "explorer": 9, "__main__": 9,
 }  # fmt: skip

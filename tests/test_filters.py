@@ -148,3 +148,10 @@ def test_the_delay_of_a_slow_wave_is_the_mean_age_of_what_an_average_holds(alpha
 
 def test_what_never_settles_takes_forever():
     assert filters.settling_time(filters.Filter((1.0,), (1.0, -1.0))) == float("inf")
+
+
+@pytest.mark.parametrize("lr", [0.01, 0.1, 0.3])
+def test_torchs_sgd_without_decay_is_a_running_sum_however_its_root_is_rounded(lr):
+    running_sum = filters.torch_sgd(lr, 0.9, 0.0)
+    assert filters.time_constant(running_sum) == float("inf")
+    assert filters.settling_time(running_sum) == float("inf")

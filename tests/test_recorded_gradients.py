@@ -74,6 +74,8 @@ def test_a_run_with_recorded_gradients_is_the_run_and_its_filters(digits):
     found = recorded.with_recorded_gradients(SMALL, digits, device="cpu", checkpoint=None)
     plain = training.fit(SMALL, digits)
     assert {name: found[name] for name in plain} == plain
+    assert found["never_more"] == {"differing": 0, "compared": found["never_more"]["compared"]}
+    assert set(found["flips"]) == {"mean", "late", "last"}
     parts = found["parts"]
     assert parts["second order"]["flips"] < parts["first order"]["flips"] < parts["raw"]["flips"]
     gains = [parts[name]["noise_gain"] for name in ("second order", "as little noise")]
@@ -84,7 +86,8 @@ def test_a_run_with_recorded_gradients_is_the_run_and_its_filters(digits):
 
 def test_averaged_weights_are_the_mean_over_the_second_half(digits):
     config = replace(
-        SMALL, view="latent", optimizer="latent_sgd", lr=1.0, weight_decay=0.1, alpha=1e-3, init_scale=0.0,
+        SMALL, view="latent", optimizer="latent_sgd", lr=1.0, weight_decay=0.1, alpha=1e-3,
+        init_scale=0.0,
     )  # fmt: skip
     model = models.build(config, digits.shape, digits.classes)
     weights = list(observed_weights(model).values())

@@ -16,7 +16,7 @@ BASE = RunConfig(
 SPACE = {"alpha": (1e-4, 1e-1), "gamma": (0.01, 1.0)}
 
 
-def search(digits, sampler="random", seed=0, space=SPACE, trials=5):
+def search(digits, sampler="random", seed=0, space=SPACE, trials=7):
     config = replace(BASE, seed=seed)
     options = {"space": space, "sampler": sampler, "trials": trials}
     return searched(config, digits, device="cpu", checkpoint=None, **options)
@@ -26,8 +26,7 @@ def search(digits, sampler="random", seed=0, space=SPACE, trials=5):
 def test_a_search_is_its_trials_and_the_best_so_far(digits, sampler):
     found = search(digits, sampler)
     trials, curves = found["trials"], found["curves"]
-    assert len(trials) == 5
-    assert len({trial["chosen"]["alpha"] for trial in trials}) == 5
+    assert len({trial["chosen"]["alpha"] for trial in trials}) == len(trials) == 7
     for k, trial in enumerate(trials):
         assert all(SPACE[n][0] <= v <= SPACE[n][1] for n, v in trial["chosen"].items())
         own = training.fit(replace(BASE, **trial["chosen"], seed=k), digits)["last"]
@@ -38,6 +37,12 @@ def test_a_search_is_its_trials_and_the_best_so_far(digits, sampler):
             assert curves[name][k] == best[name]
     assert found["test_accuracy"] == curves["test_accuracy"][-1]
     assert trials[found["best_trial"] - 1]["validation_accuracy"] == max(validations)
+
+
+def test_the_gaussian_process_chooses_after_five_random_trials(digits):
+    gp, random = ([t["chosen"] for t in search(digits, name)["trials"]] for name in ("gp", "random"))
+    assert gp[:5] == random[:5]
+    assert gp[5] != random[5]
 
 
 def test_the_seed_decides_a_search(digits):

@@ -50,6 +50,18 @@ def test_a_speed_counts_epochs_to_the_level_of_the_controls_end(arm, below, expe
     assert verdict.effect == expected
 
 
+@pytest.mark.parametrize(
+    ("arm", "below", "expected"),
+    [([0.5, 0.9, 0.9], 0.0, 2 - 3), ([0.5, 0.6, 0.7], 0.0, 3 - 3), ([0.5, 0.6, 0.7], 0.05, 3 - 2)],
+)
+def test_a_speed_may_count_to_the_lower_of_both_ends(arm, below, expected):
+    curves = {"a": arm, "b": [0.2, 0.66, 0.8]}
+    found = [record(name, s, c, metric="curve") for name, c in curves.items() for s in (0, 1)]
+    contrast = {"metric": "curve", "below": below, "level": "lower", "scale": 1.0}
+    verdict = decide(claim(kind="speed", **contrast), found)
+    assert verdict.effect == expected
+
+
 @pytest.mark.parametrize(("path", "expected"), [("x.-1", 3), ("x.0", 1), ("x.-4", None), ("x.3", None)])
 def test_a_path_may_count_from_the_end(path, expected):
     assert verdicts.read({"x": [1, 2, 3]}, path) == expected

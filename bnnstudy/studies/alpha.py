@@ -27,7 +27,12 @@ def _flips(id: str, paper: str, text: str, suffix: str) -> Claim:
 
 CLAIMS = (
     _flips("alpha-flips", "B", "The larger alpha, the more flips.", ""),
-    _flips("alpha-flips-constant", "ours", "So it is where alpha does not decay.", ", constant"),
+    _flips(
+        "alpha-flips-constant",
+        "ours",
+        "Without decay too, the larger alpha, the more flips.",
+        ", constant",
+    ),
     claim(
         "alpha-large",
         "Figure 5",
@@ -39,7 +44,7 @@ CLAIMS = (
     ours(
         "alpha-large-decay",
         "audit of Figure 5",
-        "Its decay hides most of that: without it too large an alpha costs more.",
+        "Alpha's decay hides most of what too large an alpha costs.",
         ("1e-3, constant", "1e-1, constant"),
         ("1e-3", "1e-1"),
         margin=1.0,
@@ -55,7 +60,7 @@ CLAIMS = (
     ours(
         "alpha-small-constant",
         "audit of Figure 5",
-        "Nor is a small alpha worse where alpha does not decay.",
+        "Without decay a small alpha is no worse.",
         "1e-6, constant",
         "1e-3, constant",
         margin=-0.3,

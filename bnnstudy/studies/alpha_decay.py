@@ -47,7 +47,7 @@ CLAIMS = (
     ours(
         "decay-shape",
         "audit of Figure 6",
-        "Its shape plays no part: linear and cosine decay to the same alpha end alike.",
+        "The shape of the decay plays no part: linear and cosine to the same alpha end alike.",
         "linear to 1/100",
         "cosine to 1/100",
         kind="equivalence",
@@ -55,7 +55,7 @@ CLAIMS = (
     ours(
         "decay-step",
         "audit of Figure 6",
-        "Nor does it matter that it is smooth: two steps down to the same alpha end no worse.",
+        "Two steps down to the same alpha end no worse than a cosine.",
         "step to 1/100",
         "cosine to 1/100",
         margin=-0.5,
@@ -88,7 +88,7 @@ CLAIMS = (
     ours(
         "decay-pole",
         "audit of Figure 6",
-        "It is the pole: scheduled alone it ends no worse than both.",
+        "Scheduling the pole alone ends no worse than scheduling pole and increment.",
         "pole alone",
         "cosine",
         margin=-0.5,

@@ -23,7 +23,7 @@ CLAIMS = (
     claim(
         "cifar10-two-step",
         "Table 2",
-        "It comes close to two-step training.",
+        "Training with the filter comes close to two-step training.",
         "filter",
         "bi-real, two steps",
         "86.5 and 86.7",
@@ -32,7 +32,7 @@ CLAIMS = (
     claim(
         "cifar10-ir-net",
         "Table 2",
-        "It ends where IR-Net does.",
+        "Training with the filter ends where IR-Net does.",
         "filter",
         "ir-net",
         "86.5 and 86.5",

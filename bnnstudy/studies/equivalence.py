@@ -50,7 +50,7 @@ CLAIMS = (
         "views-rate-ten",
         "ours",
         "audit of Eq 8",
-        "So is 10 times, no power of two, in 64 bits.",
+        "With lr x weight decay kept, 10 times the rate is the same training, in 64 bits.",
         "rate x 10, float64",
     ),
 )

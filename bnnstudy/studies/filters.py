@@ -6,7 +6,8 @@ from dataclasses import replace
 
 from bnnstudy import filters
 from bnnstudy.config import RunConfig
-from bnnstudy.paper_b import claim, networks, ours
+from bnnstudy.measures import with_flips
+from bnnstudy.paper_b import claim, exact, networks, ours
 from bnnstudy.recorded_gradients import with_recorded_gradients
 from bnnstudy.study import Arm, Study
 
@@ -26,6 +27,16 @@ CLAIMS = (
         margin=0.1,
         unit="decades of flips a weight",
         scale=1.0,
+    ),
+    exact(
+        "order-never-more",
+        "ours",
+        "audit of Figure 2",
+        "No weight changes sign more often with the second average than without it, whatever its "
+        "gradients.",
+        "1e-1",
+        "never_more",
+        "weights with more sign changes",
     ),
     claim(
         "order-response",
@@ -62,10 +73,27 @@ CLAIMS = (
     ours(
         "order-training-flips",
         "audit of Figure 2",
-        "A first-order filter with the alpha at which white noise flips as few signs ends as well.",
+        "A first-order filter that flips white noise as seldom ends as well; it also remembers longer.",
         "first order, as few flips",
         "1e-1",
         margin=-0.5,
+    ),
+    ours(
+        "order-training-small",
+        "audit of Figure 2",
+        "At paper B's own alpha, 1e-3, the second average adds nothing.",
+        "1e-3",
+        "first order, 1e-3",
+        kind="equivalence",
+        margin=1.0,
+    ),
+    ours(
+        "order-training-gap",
+        "audit of Figure 2",
+        "What the second average adds shrinks with alpha.",
+        ("1e-1", "first order"),
+        ("1e-3", "first order, 1e-3"),
+        margin=1.0,
     ),
 )
 
@@ -75,11 +103,19 @@ def _arms(network: RunConfig) -> Iterable[Arm]:
     for name, alpha in ALPHAS.items():
         yield Arm(name=name, config=replace(base, alpha=alpha), measure=with_recorded_gradients)
     first = replace(base, gamma=1.0, alpha=ALPHAS["1e-1"])
-    yield Arm(name="first order", config=first)
-    # An average's output is correlated by 1 - alpha from step to step.
-    rate = filters.flip_rate(filters.cascade(ALPHAS["1e-1"], base.gamma))
-    few = replace(first, alpha=float(f"{1 - math.cos(math.pi * rate):.6g}"))
-    yield Arm(name="first order, as few flips", config=few)
+    second = filters.cascade(ALPHAS["1e-1"], base.gamma)
+    gain = filters.noise_gain(second)
+    alphas = {
+        "first order": ALPHAS["1e-1"],
+        "first order, 1e-2": ALPHAS["1e-2"],
+        "first order, 1e-3": ALPHAS["1e-3"],
+        "first order, as little noise": 2 * gain / (1 + gain),
+        # An average's output is correlated by 1 - alpha from step to step.
+        "first order, as few flips": 1 - math.cos(math.pi * filters.flip_rate(second)),
+    }
+    for name, alpha in alphas.items():
+        config = replace(first, alpha=float(f"{alpha:.6g}"))
+        yield Arm(name=name, config=config, measure=with_flips)
 
 
 STUDY = Study(

@@ -32,7 +32,7 @@ CLAIMS = (
         "start-scale-ten",
         "ours",
         "audit of Figure 3",
-        "Nor for s = 10, no power of two, where weights have 64 bits.",
+        "Multiplying the rate by 10 equals dividing the start by 10, in 64 bits.",
         "x 10, float64",
     ),
     claim(
@@ -58,7 +58,7 @@ CLAIMS = (
     claim(
         "start-too-large",
         "Figure 3",
-        "So it does with too large a start.",
+        "With too large a start the flip ratio stays low, too.",
         "start 100",
         "rate 1",
         direction=-1,
