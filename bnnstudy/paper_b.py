@@ -45,7 +45,7 @@ def _birealnet20(**sizes: Any) -> RunConfig:
 
 BIREALNET20 = {
     "quick": _birealnet20(
-        preset="quick", dataset="digits", augmentation="none", width=4, batch_size=50, epochs=4
+        preset="quick", dataset="digits", augmentation="none", width=4, batch_size=100, epochs=4
     ),
     "desk": _birealnet20(preset="desk", train_size=5_000, width=8, batch_size=64, epochs=10),
     "short": _birealnet20(preset="short", width=16, batch_size=256, epochs=40),

@@ -122,5 +122,5 @@ STUDY = Study(
     title="Decaying alpha",
     claims=CLAIMS,
     arms={preset: tuple(_arms(network)) for preset, network in networks().items()},
-    seeds={"quick": 5, "desk": 8, "paper": 3},
+    seeds={"quick": 4, "desk": 8, "paper": 3},
 )

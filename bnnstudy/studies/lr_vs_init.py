@@ -98,10 +98,13 @@ def _at(base: RunConfig, rate: float) -> RunConfig:
     return replace(base, lr=rate, weight_decay=ALPHA / rate)
 
 
+NETWORKS = networks(20)
+NETWORKS["quick"] = replace(NETWORKS["quick"], epochs=12)
+
 STUDY = Study(
     name="lr_vs_init",
     title="Rate and start",
     claims=CLAIMS,
-    arms={preset: tuple(_arms(network)) for preset, network in networks(20).items()},
+    arms={preset: tuple(_arms(network)) for preset, network in NETWORKS.items()},
     seeds={"quick": 3, "desk": 5, "paper": 3},
 )
