@@ -67,7 +67,7 @@ def test_the_table_of_contents_and_the_makefile_name_all_notebooks():
     assert listed == {file.stem for file in (ROOT / "notebooks").glob("*.ipynb")}
     for page in check.pages(toc):
         assert "/executed/" in page or (ROOT / f"{page}.md").exists()
-    made = re.findall(r"^(?:STUDIES|REPORTS) := (.*)$", (ROOT / "Makefile").read_text(), re.M)
+    made = re.findall(r"^(?:STUDIES|REPORTS) [:+]= (.*)$", (ROOT / "Makefile").read_text(), re.M)
     assert set(" ".join(made).split()) == listed
 
 
