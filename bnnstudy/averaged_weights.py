@@ -21,6 +21,9 @@ class AveragedWeights:
 
     Args:
         anew: training images on which batch norm's statistics are measured for other signs.
+
+    Raises:
+        ValueError: in the filter's view, whose state lies in the optimizer.
     """
 
     name = "averaged"
@@ -28,6 +31,8 @@ class AveragedWeights:
     def __init__(
         self, config: RunConfig, model: nn.Module, steps: int, dataset: data.Dataset, anew: int = 2000
     ):
+        if config.view == "filter":
+            raise ValueError("view must be 'latent' with AveragedWeights: ±1 have no mean to sign")
         self._model, self._dataset, self._half = model, dataset, steps // 2
         self._images, self._batch = dataset.train.images[:anew], config.batch_size
         self._sums = [torch.zeros_like(w) for w in observed_weights(model).values()]

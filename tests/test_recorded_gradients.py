@@ -105,6 +105,8 @@ def test_averaged_weights_are_the_mean_over_the_second_half(digits):
     watch.report()
     assert all(torch.equal(w, b) for w, b in zip(weights, before, strict=True))
 
+    with pytest.raises(ValueError, match="view must be 'latent' with AveragedWeights"):
+        with_averaged_weights(SMALL, digits, device="cpu", checkpoint=None)
     found = with_averaged_weights(config, digits, device="cpu", checkpoint=None)
     plain = training.fit(config, digits)
     assert {name: found[name] for name in plain} == plain

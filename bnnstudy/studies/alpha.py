@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 
 from bnnstudy.claims import Claim, Contrast
+from bnnstudy.closed_loop import sign_by_sign
 from bnnstudy.config import RunConfig
 from bnnstudy.measures import with_flips
-from bnnstudy.paper_b import CURVES, claim, networks, ours
+from bnnstudy.paper_b import CURVES, claim, exact, networks, ours
 from bnnstudy.study import Arm, Study
 
 ALPHAS = ("1e-6", "1e-5", "1e-4", "1e-3", "1e-2", "1e-1")
@@ -84,6 +86,13 @@ CLAIMS = (
         kind="equivalence",
         margin=0.2,
     ),
+    exact(
+        "alpha-tiny-exact",
+        "ours",
+        "audit of Eq 9-13",
+        "Where alpha is small enough, half of it or less is the same training: 2^-33 and 2^-66.",
+        "2^-33",
+    ),
     claim(
         "alpha-bias",
         "text with Eq 9-13",
@@ -115,6 +124,9 @@ def _arms(long: RunConfig) -> Iterable[Arm]:
             yield Arm(name=name, config=config, measure=with_flips)
     corrected = replace(long, alpha=1e-3, optimizer="filter_corrected")
     yield Arm(name="1e-3, bias corrected", config=corrected, measure=with_flips)
+    halves = replace(long, alpha=2.0**-33)
+    same = partial(sign_by_sign, changes={"alpha": 2.0**-66})
+    yield Arm(name="2^-33", config=halves, measure=same)
     for alpha in ("1e-10", "1e-20"):
         yield Arm(name=alpha, config=replace(long, alpha=float(alpha)), measure=with_flips)
 
