@@ -74,13 +74,19 @@ FINGERPRINTS = {
 }
 
 
+NOT_RECORDED = {"cifar10"}
+"""Studies that wait for an hour of two cores: their chapters show quick runs alone."""
+
+
 @pytest.mark.parametrize("study", BUILT, ids=lambda study: study.name)
 def test_desk_records_are_of_real_data_with_five_seeds_and_a_commit(study):
     found = [r for r in studies.recorded(study) if r["preset"] == "desk"]
     seeds = Counter((task_of(r["config"]), r["arm"]) for r in found)
     arms = {(f"{arm.config.dataset} {arm.config.model}", arm.name) for arm in study.arms["desk"]}
     recorded = {task for task, _ in seeds}
-    assert recorded
+    assert bool(recorded) == (study.name not in NOT_RECORDED)
+    if not recorded:
+        return
     # A task is recorded whole or not at all.
     assert set(seeds) == {(task, arm) for task, arm in arms if task in recorded}
     assert min(seeds.values()) >= 5
