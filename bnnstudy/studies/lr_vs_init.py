@@ -74,6 +74,29 @@ CLAIMS = (
         direction=-1,
         margin=1.0,
     ),
+    # The next two were suggested by runs: a rate of 100 turned out not to be large.
+    ours(
+        "start-none",
+        "audit of Figure 3",
+        "At a rate of 1000 the start has no part in the flips of the second half: they are those of a "
+        "start at zero.",
+        "rate 1000",
+        "start 0",
+        kind="equivalence",
+        **{**FLIPS, "metric": "flips.late"},
+        margin=0.1,
+    ),
+    ours(
+        "start-late",
+        "audit of Figure 3",
+        "Too large a start is late, not lost: at an alpha that is constant and large for the run, one "
+        "of 100 flips in the second half as one at zero does.",
+        "start 100, alpha 0.1",
+        "start 0, alpha 0.1",
+        kind="equivalence",
+        **{**FLIPS, "metric": "flips.late"},
+        margin=0.1,
+    ),
 )
 
 
@@ -86,6 +109,11 @@ def _arms(network: RunConfig) -> Iterable[Arm]:
         if factor != "1":
             scaled = replace(base, init_scale=float(factor))
             yield Arm(name=f"start {factor}", config=scaled, measure=with_flips)
+    yield Arm(name="start 0", config=replace(base, init_scale=0.0), measure=with_flips)
+    large = replace(base, weight_decay=0.1, weight_schedule="constant")
+    for start in ("0", "100"):
+        config = replace(large, init_scale=float(start))
+        yield Arm(name=f"start {start}, alpha 0.1", config=config, measure=with_flips)
     for name, times, precision in (
         ("x 4", 4.0, "float32"), ("x 10", 10.0, "float32"), ("x 10, float64", 10.0, "float64"),
     ):  # fmt: skip
