@@ -26,7 +26,8 @@ def mean_forward(weight: Tensor, binarize: Callable[[Tensor], Tensor]) -> Tensor
 
     Forward s sign(w) with s = mean |w|; backward d/dw = g surrogate(w). Before a batch norm g is
     proportional to 1/s, so small weights get large gradients; with `mean` the two factors cancel, while
-    s^2 times the variance is far above batch norm's epsilon. The released code of Liu et al. 2018 and of paper B.
+    s^2 times the variance is far above batch norm's epsilon. The released code of Liu et al. 2018 and
+    of paper B.
     """
     signs = binarize(weight)
     # The difference is exactly 0 and carries the gradient.
