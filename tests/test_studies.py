@@ -44,13 +44,18 @@ def test_every_table_and_figure_of_results_is_in_the_ledger():
 
 @pytest.mark.parametrize("study", BUILT, ids=lambda study: study.name)
 def test_the_largest_preset_has_every_arm_that_a_claim_names(study):
-    for preset in ("desk", "paper"):
-        if preset in study.arms:
-            there = {arm.name for arm in study.arms[preset]}
-            for claim in study.claims:
-                for name in arms_named(claim.contrast):
-                    # An arm, or a part of one.
-                    assert {name, name.rpartition(", ")[0]} & there, (claim.id, preset)
+    # CIFAR-10 at desk has three arms of ten: the others are an hour more of two cores.
+    for preset in {"desk", "paper"} & set(study.arms) - (
+        {"desk"} if study.name == "cifar10" else set()
+    ):
+        for claim in study.claims:
+            assert named(study, claim, preset), (claim.id, preset)
+
+
+def named(study, claim, preset: str) -> bool:
+    """Whether a preset has all arms of a claim, or what they are parts of."""
+    there = {arm.name for arm in study.arms[preset]}
+    return all({name, name.rpartition(", ")[0]} & there for name in arms_named(claim.contrast))
 
 
 @pytest.mark.parametrize("study", studies.STUDIES.values(), ids=lambda study: study.name)
@@ -100,4 +105,5 @@ def test_every_claim_of_a_recorded_study_is_decided(study):
     found = studies.recorded(study)
     if any(record["preset"] == "desk" for record in found):
         for claim in study.claims:
-            assert decide(claim, found)[0].verdict != "not run", claim.id
+            if named(study, claim, "desk"):
+                assert decide(claim, found)[0].verdict != "not run", claim.id
