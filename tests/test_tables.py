@@ -77,7 +77,8 @@ def test_desk_provenance_is_complete():
     rows = cells(tables.provenance(found))[1:]
     assert sum(int(row[3]) for row in rows) == len(found)
     assert all(
-        "none" not in row[-1] and set(row[2].split(", ")) <= {"mnist", "cifar10"} for row in rows
+        "none" not in row[-1] and set(row[2].split(", ")) <= {"mnist", "cifar10", "fsdd"}
+        for row in rows
     )
     assert "mnist" in tables.caption(found)
     assert tables.caption([]) == "nothing recorded"
