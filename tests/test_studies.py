@@ -80,7 +80,7 @@ FINGERPRINTS = {
 
 
 NOT_RECORDED = {"cifar10"}
-"""Studies that wait for an hour of two cores: their chapters show quick runs alone."""
+"""Studies whose desk runs are still to be made: their chapters show quick runs alone."""
 
 
 @pytest.mark.parametrize("study", BUILT, ids=lambda study: study.name)
