@@ -5,7 +5,9 @@ side the claim stands, and the smallest effect that would matter. `bnnstudy.verd
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 PAPERS = ("A", "B", "ours")
 KINDS = ("difference", "equivalence", "exact", "trend", "speed")
@@ -102,6 +104,60 @@ class Claim:
     def __post_init__(self) -> None:
         if self.paper not in PAPERS:
             raise ValueError(f"paper must be one of {', '.join(PAPERS)}; got {self.paper!r}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shorthand:
+    """How the studies of one paper write their claims about two arms.
+
+    Attributes:
+        paper: whose claims `claim` makes.
+        value: what stands for the paper's number where none is named.
+        contrast: fields of every `Contrast`; a claim's own come before them.
+    """
+
+    paper: str
+    value: str
+    contrast: Mapping[str, Any] = field(default_factory=dict)
+
+    def claim(
+        self,
+        id: str,
+        source: str,
+        text: str,
+        arm: Side,
+        control: Side,
+        value: str | None = None,
+        **contrast: Any,
+    ) -> Claim:
+        """A claim of the paper; `contrast` as in `Contrast`, unless said a difference."""
+        decided = self._contrast(arm, control, contrast)
+        value = self.value if value is None else value
+        return Claim(
+            id=id, paper=self.paper, source=source, text=text, paper_value=value, contrast=decided
+        )
+
+    def ours(self, id: str, source: str, text: str, arm: Side, control: Side, **contrast: Any) -> Claim:
+        """A claim of our own, as `claim`."""
+        decided = self._contrast(arm, control, contrast)
+        return Claim(id=id, paper="ours", source=source, text=text, contrast=decided)
+
+    def _contrast(self, arm: Side, control: Side, fields: Mapping[str, Any]) -> Contrast:
+        return Contrast(arm=arm, control=control, **{"kind": "difference", **self.contrast, **fields})
+
+
+def exact(
+    id: str,
+    paper: str,
+    source: str,
+    text: str,
+    arm: str,
+    metric: str = "pair",
+    unit: str = "signs that differ",
+) -> Claim:
+    """A claim without exception; unless said, that two trainings move every sign alike."""
+    contrast = Contrast(kind="exact", metric=metric, arm=arm, unit=unit, scale=1.0)
+    return Claim(id=id, paper=paper, source=source, text=text, contrast=contrast)
 
 
 @dataclass(frozen=True, kw_only=True)

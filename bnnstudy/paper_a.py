@@ -1,10 +1,9 @@
 """Paper A's networks and settings at each preset, and shorthand for the claims of its studies."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
-from bnnstudy.claims import Claim, Contrast, Side
+from bnnstudy.claims import Shorthand
 from bnnstudy.config import RunConfig
 from bnnstudy.study import Arm, Tuned
 
@@ -15,7 +14,14 @@ EPOCHS: dict[str, Any] = {"kind": "speed", "unit": "epochs", "scale": 1.0, "belo
                           "metric": "curves.validation_accuracy"}  # fmt: skip
 """For a contrast of speeds: epochs until half a point below the control's last validation accuracy."""
 
+STEPS_APART = "steps after which a weight differs"
+"""Unit of an exact claim that two trainings are one (`measures.side_by_side`)."""
+
 NO_NUMBER = "no number given"
+
+_ACCURACY = {"metric": "test_accuracy", "margin": 0.2}
+_SHORTHAND = Shorthand(paper="A", value=NO_NUMBER, contrast=_ACCURACY)
+claim, ours = _SHORTHAND.claim, _SHORTHAND.ours
 
 
 def _network(batch_norm_momentum: float, **sizes: Any) -> RunConfig:
@@ -81,30 +87,3 @@ def around(middle: float) -> tuple[float, ...]:
 def tuned(name: str, config: RunConfig, middle: float = 0.01, measure: Any = None) -> Arm:
     """An arm whose rate is searched from three values around `middle`."""
     return Arm(name=name, config=config, tuned=Tuned(field="lr", grid=around(middle)), measure=measure)
-
-
-def claim(
-    id: str,
-    source: str,
-    text: str,
-    arm: Side,
-    control: Side,
-    value: str | None = NO_NUMBER,
-    **contrast: Any,
-) -> Claim:
-    """A claim of paper A about two arms; `contrast` as in `Contrast`, unless said a difference."""
-    fields = {"kind": "difference", "metric": "test_accuracy", "margin": 0.2, **contrast}
-    decided = Contrast(arm=arm, control=control, **fields)
-    return Claim(id=id, paper="A", source=source, text=text, paper_value=value, contrast=decided)
-
-
-def ours(id: str, source: str, text: str, arm: Side, control: Side, **contrast: Any) -> Claim:
-    """A claim of our own about two arms, as `claim`."""
-    return replace(claim(id, source, text, arm, control, None, **contrast), paper="ours")
-
-
-def exact(id: str, source: str, text: str, arm: str) -> Claim:
-    """A claim of our own that two trainings are one (`measures.side_by_side`)."""
-    unit = "steps after which a weight differs"
-    contrast = Contrast(kind="exact", metric="pair", arm=arm, unit=unit, scale=1.0)
-    return Claim(id=id, paper="ours", source=source, text=text, contrast=contrast)

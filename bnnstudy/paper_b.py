@@ -3,12 +3,17 @@
 from dataclasses import replace
 from typing import Any
 
-from bnnstudy.claims import Claim, Contrast, Side
+from bnnstudy.claims import Shorthand
 from bnnstudy.config import RunConfig
 from bnnstudy.tricks import zero_start
 
 CURVES = "curves only"
 """What the paper gives where it gives a figure and no number."""
+
+_SHORTHAND = Shorthand(
+    paper="B", value=CURVES, contrast={"metric": "last.test_accuracy", "margin": 0.5}
+)
+claim, ours = _SHORTHAND.claim, _SHORTHAND.ours
 
 
 def _network(**sizes: Any) -> RunConfig:
@@ -75,37 +80,3 @@ def latent(config: RunConfig, lr: float, alpha: float | None = None) -> RunConfi
         real_weight_decay=config.real_weight_decay or 0.0,
     )  # fmt: skip
     return zero_start(plain)
-
-
-def claim(
-    id: str,
-    source: str,
-    text: str,
-    arm: Side,
-    control: Side,
-    value: str | None = CURVES,
-    **contrast: Any,
-) -> Claim:
-    """A claim of paper B about two arms; `contrast` as in `Contrast`, unless said a difference."""
-    fields = {"kind": "difference", "metric": "last.test_accuracy", "margin": 0.5, **contrast}
-    decided = Contrast(arm=arm, control=control, **fields)
-    return Claim(id=id, paper="B", source=source, text=text, paper_value=value, contrast=decided)
-
-
-def ours(id: str, source: str, text: str, arm: Side, control: Side, **contrast: Any) -> Claim:
-    """A claim of our own about two arms, as `claim`."""
-    return replace(claim(id, source, text, arm, control, None, **contrast), paper="ours")
-
-
-def exact(
-    id: str,
-    paper: str,
-    source: str,
-    text: str,
-    arm: str,
-    metric: str = "pair",
-    unit: str = "signs that differ",
-) -> Claim:
-    """A claim without exception; unless said, that two trainings move every sign alike."""
-    contrast = Contrast(kind="exact", metric=metric, arm=arm, unit=unit, scale=1.0)
-    return Claim(id=id, paper=paper, source=source, text=text, contrast=contrast)

@@ -4,6 +4,7 @@ import hypothesis
 import numpy as np
 import pytest
 import torch
+from browsing import started
 
 from bnnstudy import data
 from bnnstudy.data import images
@@ -18,6 +19,12 @@ torch.set_num_threads(1)
 @pytest.fixture(scope="session")
 def digits() -> data.Dataset:
     return data.load("digits")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with started() as browser:
+        yield browser
 
 
 @pytest.fixture

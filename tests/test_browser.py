@@ -13,19 +13,17 @@ import functools
 import http.server
 import os
 import re
-import shutil
 import threading
 import urllib.parse
 from pathlib import Path
 
 import pytest
 import yaml
+from browsing import lacking
 from test_book import ROOT, check
 
 PAGES = check.pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))
 BOOK = Path(os.environ.get("BNNSTUDY_BOOK") or ROOT / "_build" / "html")
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-FLAGS += ["--disable-background-networking", "--disable-component-update"]
 
 SCRIPT = r"""
 const all = (selector) => [...document.querySelectorAll(selector)];
@@ -93,10 +91,6 @@ window.reader = {
 """
 
 
-def lacking(what: str, remedy: str):
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(f"no {what}: {remedy}")
-
-
 class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *args):
         pass
@@ -115,18 +109,8 @@ def site():
 
 
 @pytest.fixture(scope="module")
-def context(site):
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        lacking("playwright", "`pip install -r requirements.txt`")
-    programs = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
-    program = next(programs, None) or lacking("browser", "`apt install chromium`")
-    with (
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=program, args=FLAGS) as browser,
-        browser.new_context(base_url=site) as context,
-    ):
+def context(site, browser):
+    with browser.new_context(base_url=site) as context:
         context.set_default_timeout(30_000)
         context.add_init_script(SCRIPT)
         context.route(re.compile(rf"^(?!{re.escape(site)})"), lambda route: route.abort())

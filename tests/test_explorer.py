@@ -4,14 +4,12 @@ Without playwright or browser these tests are skipped; where CI is set they fail
 """
 
 import re
-import shutil
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import signal
-from test_browser import FLAGS, lacking
 
 from bnnstudy import explorer as room
 from bnnstudy import filters
@@ -26,21 +24,6 @@ PAGE = """<!doctype html><html data-theme="{theme}"><meta charset="utf-8">
 <style>{style} [data-theme=dark] body {{ background: #121212; color: #ddd; }}</style>
 <body class="bd-content">{body}</body></html>"""
 CELL = '<div class="cell_output"><div class="output text_html">{}</div></div>'
-
-
-@pytest.fixture(scope="module")
-def browser():
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        lacking("playwright", "`pip install -r requirements.txt`")
-    programs = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
-    program = next(programs, None) or lacking("browser", "`apt install chromium`")
-    with (
-        sync_playwright() as playwright,
-        playwright.chromium.launch(executable_path=program, args=FLAGS) as browser,
-    ):
-        yield browser
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
-from bnnstudy.claims import Claim, Contrast
+from bnnstudy.claims import Claim, Contrast, exact
 from bnnstudy.closed_loop import sign_by_sign
 from bnnstudy.config import RunConfig
 from bnnstudy.measures import with_flips
-from bnnstudy.paper_b import CURVES, claim, exact, networks, ours
+from bnnstudy.paper_b import CURVES, claim, networks, ours
 from bnnstudy.study import Arm, Study
 
 ALPHAS = ("1e-6", "1e-5", "1e-4", "1e-3", "1e-2", "1e-1")

@@ -8,10 +8,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
-from bnnstudy.claims import Claim, Contrast
+from bnnstudy.claims import Claim, Contrast, exact
 from bnnstudy.config import RunConfig
 from bnnstudy.measures import side_by_side, with_averages
-from bnnstudy.paper_a import NO_NUMBER, arms, claim, exact, is_small_cnn, ours, tuned
+from bnnstudy.paper_a import NO_NUMBER, STEPS_APART, arms, claim, is_small_cnn, ours, tuned
 from bnnstudy.study import Arm, Measure, Study
 from bnnstudy.tricks import float_twin, two_stages
 
@@ -57,9 +57,11 @@ CLAIMS = (
     ),
     exact(
         "batch-norm-evaluation-only",
+        "ours",
         "audit of Table 4",
         "The momentum touches evaluation only: trained with 0.8 and with 0.99 the weights are equal.",
         "trained twice",
+        unit=STEPS_APART,
     ),
     ours(
         "batch-norm-test-time",

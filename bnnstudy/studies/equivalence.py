@@ -5,9 +5,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from bnnstudy.claims import exact
 from bnnstudy.closed_loop import sign_by_sign
 from bnnstudy.config import RunConfig
-from bnnstudy.paper_b import claim, exact, latent, networks, ours
+from bnnstudy.paper_b import claim, latent, networks, ours
 from bnnstudy.study import Arm, Study
 
 ALPHA = 1e-2

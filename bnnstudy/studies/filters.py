@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from bnnstudy import filters
+from bnnstudy.claims import exact
 from bnnstudy.config import RunConfig
 from bnnstudy.measures import with_flips
-from bnnstudy.paper_b import claim, exact, networks, ours
+from bnnstudy.paper_b import claim, networks, ours
 from bnnstudy.recorded_gradients import with_recorded_gradients
 from bnnstudy.study import Arm, Study
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from bnnstudy import data, training
 from bnnstudy.checkpoints import Checkpoint
-from bnnstudy.claims import Claim, Contrast
+from bnnstudy.claims import exact
 from bnnstudy.config import RunConfig
 from bnnstudy.layers import observed_weights
 from bnnstudy.shadows import Shadows
@@ -31,88 +31,82 @@ def fit_with_shadows(
     return training.fit(config, dataset, device=device, observers=[make], checkpoint=checkpoint)
 
 
-def _exact(id: str, paper: str, source: str, text: str, arm: str, shadow: str) -> Claim:
-    metric = f"shadows.{shadow}"
-    contrast = Contrast(kind="exact", metric=metric, arm=arm, unit="signs that differ", scale=1.0)
-    return Claim(id=id, paper=paper, source=source, text=text, contrast=contrast)
-
-
 CLAIMS = (
-    _exact(
+    exact(
         "views-filter",
         "B",
         "Eq 1-13",
         "Latent SGD with damped momentum and decoupled decay, from a zero start, moves every sign as "
         "the cascade of two moving averages does, with alpha = lr x weight decay.",
         "constant",
-        "filter",
+        metric="shadows.filter",
     ),
-    _exact(
+    exact(
         "views-direct-form",
         "B",
         "Eq 16-17",
         "The cascade is the second-order filter of Eq 17: same signs at a constant rate.",
         "constant",
-        "direct_form",
+        metric="shadows.direct_form",
     ),
-    _exact(
+    exact(
         "views-swap",
         "B",
         "text with Eq 16-17",
         "At a constant rate alpha and gamma can be swapped without changing a sign.",
         "constant",
-        "swapped",
+        metric="shadows.swapped",
     ),
-    _exact(
+    exact(
         "views-schedule",
         "ours",
         "Eq 3 with a schedule",
         "The two views also agree in every sign under a cosine schedule, alpha following the rate.",
         "cosine",
-        "filter",
+        metric="shadows.filter",
     ),
-    _exact(
+    exact(
         "views-start",
         "ours",
         "Eq 7 with w0",
         "They agree from Xavier's start if the filter's state starts at -weight decay x w0.",
         "start",
-        "filter",
+        metric="shadows.filter",
     ),
-    _exact(
+    exact(
         "views-linear-filter",
         "ours",
         "Eq 14, 16",
         "At a constant rate from a zero start, `LinearFilter` with the cascade's coefficients moves "
         "every sign alike.",
         "constant",
-        "linear_filter",
+        metric="shadows.linear_filter",
     ),
-    _exact(
+    exact(
         "views-lfilter",
         "ours",
         "Eq 16",
         "So does `scipy.signal.lfilter`, which knows nothing of training, under the same conditions.",
         "constant",
-        "lfilter",
+        metric="shadows.lfilter",
     ),
-    _exact(
+    exact(
         "views-torch-sgd",
         "ours",
         "chapter 2",
         "torch's own SGD (undamped momentum mu, coupled decay), at a constant rate from a zero start, "
         "is the same cascade at alpha + gamma = 1 - mu + lr wd, alpha gamma = lr wd.",
         "constant",
-        "torch_sgd",
+        metric="shadows.torch_sgd",
     ),
-    _exact(
+    exact(
         "views-complex-poles",
         "ours",
         "chapter 2",
         "Beyond lr wd = (1 - sqrt(mu))^2 torch's SGD is still a linear filter, with complex poles "
         "(constant rate, zero start).",
         "constant",
-        "complex_poles",
+        metric="shadows.complex_poles",
     ),
 )
 
