@@ -41,6 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--seeds", type=_count, metavar="N", help="final seeds (default: the preset's)")
     run.add_argument("--device", default="auto", choices=DEVICES)
     run.add_argument("--workers", type=_count, metavar="N", help="processes (default: one a core)")
+    run.add_argument("--compile", action="store_true", help="compile networks first, for long runs")
     run.add_argument("--data", type=_folder, metavar="DIR", help="where data is (or BNNSTUDY_DATA)")
     run.set_defaults(command=_run)
     report = commands.add_parser("report", help="the verdict of each claim", allow_abbrev=False)
@@ -76,7 +77,11 @@ def _run(options: argparse.Namespace) -> int:
         raise ValueError(f"STUDY must be one of {', '.join(STUDIES)}; got {options.study!r}")
     study = STUDIES[options.study]
     place = sweeps.Place.of(
-        device=options.device, workers=options.workers, results=options.results, data=options.data
+        device=options.device,
+        workers=options.workers,
+        results=options.results,
+        data=options.data,
+        compile=options.compile,
     )
     try:
         records = sweeps.run(study, options.preset, options.seeds, place)

@@ -10,48 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from bnnstudy import rules
-from bnnstudy.schedules import SCHEDULES
+from bnnstudy.fields import ALLOWED, BINARY_OPTIMIZERS, PRESETS, RULES
 from bnnstudy.serial import digest, plain, tupled
 
-PRESETS = ("quick", "desk", "short", "paper")
-"""Names of the presets, from the cheapest to the papers' own settings."""
+__all__ = ["BINARY_OPTIMIZERS", "PRESETS", "SCHEMA", "RunConfig", "Stage"]
 
 SCHEMA = 1
 """Version of the configuration's meaning; raised only when an existing field changes its meaning."""
-
-BINARY_OPTIMIZERS = ("filter", "filter_pole", "filter_increment", "filter_corrected", "bop")
-"""Optimizers of the filter view: they move weights that are ±1."""
-
-_ALLOWED = {
-    "view": ("latent", "filter"),
-    "schedule": tuple(SCHEDULES),
-    "weight_schedule": ("", *SCHEDULES),
-    "loss": ("squared_hinge", "cross_entropy"),
-    "precision": ("float32", "float64"),
-    "preset": PRESETS,
-    "augmentation": ("none", "crop_flip"),
-    "scaling": (None, "mean", "mean_forward", "libra"),
-    "lr_scaling": (None, "gradient", "update"),
-    "block": ("conv_pool_norm_act", "conv_norm_act_pool", "norm_act_conv_pool"),
-    "pool": ("max", "average", "stride"),
-}
-
-
-_RULES = {
-    **dict.fromkeys(
-        ("dataset", "model", "activation", "surrogate", "activation_surrogate"), rules.NAME
-    ),
-    **dict.fromkeys(("optimizer", "real_optimizer"), rules.NAME),
-    **dict.fromkeys(("binary_weights", "real_first", "real_last", "clamp"), rules.FLAG),
-    **dict.fromkeys(("width", "depth", "epochs"), rules.COUNT),
-    "batch_size": rules.Rule(int, "a whole number of 2 or more (batch norm)", lambda value: value >= 2),
-    "train_size": rules.Rule(int, "a whole number of 0 or more", lambda value: value >= 0),
-    "seed": rules.Rule(int, "a whole number from 0 to 2^63 - 1", lambda value: 0 <= value < 2**63),
-    **dict.fromkeys(("lr", "real_lr", "batch_norm_eps"), rules.POSITIVE),
-    **dict.fromkeys(("weight_decay", "threshold", "init_scale"), rules.NOT_NEGATIVE),
-    **dict.fromkeys(("alpha", "gamma", "batch_norm_momentum"), rules.SHARE),
-    **dict.fromkeys(("momentum", "floor"), rules.MOMENTUM),
-}
 
 _ONCE = ("dataset", "train_size", "model", "width", "depth", "block", "pool", "precision", "preset",
          "seed", "epochs", "drops")  # fmt: skip
@@ -119,6 +84,9 @@ class RunConfig:
 
     `batch_norm_momentum` follows torch: the weight of the new batch (papers often give 1 minus it).
 
+    `precision` is that of parameters, optimizer states and arithmetic; with `"bfloat16"` they are
+    float32 but for training's forward and backward pass (autocast), where ±1 is exact.
+
     Raises:
         ValueError: naming the field, its value and what is allowed.
     """
@@ -169,11 +137,11 @@ class RunConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, allowed in _ALLOWED.items():
+        for name, allowed in ALLOWED.items():
             if getattr(self, name) not in allowed:
                 choices = ", ".join(map(str, allowed))
                 raise ValueError(f"{name} must be one of {choices}; got {getattr(self, name)!r}")
-        for name, rule in _RULES.items():
+        for name, rule in RULES.items():
             object.__setattr__(self, name, rule.checked(name, getattr(self, name)))
         if self.real_weight_decay is not None:
             decay = rules.NOT_NEGATIVE.checked("real_weight_decay", self.real_weight_decay)
@@ -185,6 +153,11 @@ class RunConfig:
             object.__setattr__(self, name, tuple(rule.checked(name, value) for value in pair))
         self._check_schedules()
         self._check_view()
+        if self.steepness != (1.0, 1.0) and "ede" not in (self.surrogate, self.activation_surrogate):
+            raise ValueError(
+                f"steepness must be (1.0, 1.0) without the surrogate 'ede', got {self.steepness!r} "
+                f"with {self.surrogate!r} and {self.activation_surrogate!r}"
+            )
         self._check_stages()
 
     def _check_schedules(self) -> None:
@@ -234,6 +207,11 @@ class RunConfig:
         """Bits of weights and activations in the field's notation, such as `"1W/32A"`."""
         weights = 1 if self.binary_weights else 32
         return f"{weights}W/{1 if self.activation == 'sign' else 32}A"
+
+    @property
+    def storage(self) -> str:
+        """Precision of parameters and optimizer states, by torch's name."""
+        return "float32" if self.precision == "bfloat16" else self.precision
 
     def plan(self) -> tuple["RunConfig", ...]:
         """The stages as configurations of their own; the run itself where it has none."""

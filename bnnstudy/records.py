@@ -171,8 +171,13 @@ def finished(
     return record if is_current(record) else None
 
 
-def provenance(*, device: str, seconds: float, precision: str, data: str) -> dict:
-    """Where a result comes from: versions, device, seconds, precision, commit, source and data."""
+def provenance(
+    *, device: str, seconds: float, precision: str, data: str, compiled: bool = False
+) -> dict:
+    """Where a result comes from: versions, device, seconds, precision, commit, source and data.
+
+    That it was compiled is said where it was.
+    """
     versions: dict[str, str | None] = {"python": platform.python_version()}
     for name in _LIBRARIES:
         versions[name] = metadata.version(name) if _installed(name) else None
@@ -181,6 +186,7 @@ def provenance(*, device: str, seconds: float, precision: str, data: str) -> dic
         "device": device,
         "seconds": round(seconds, 3),
         "precision": precision,
+        **({"compiled": True} if compiled else {}),
         "commit": commit(),
         "source": source_fingerprint(),
         "data": data,

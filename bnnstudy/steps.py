@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from bnnstudy import losses, optim
+from bnnstudy import devices, losses, optim
 from bnnstudy.config import RunConfig
 from bnnstudy.layers import observed_weights, set_steepness, split_parameters
 from bnnstudy.schedules import schedule_factor
@@ -121,12 +121,25 @@ def _groups(parameters: list[nn.Parameter]) -> list[dict[str, Any]]:
     return [group for group in groups if group["params"]]
 
 
+class _Loss(nn.Module):
+    """The loss of a batch as one function of network, images and labels: what is compiled."""
+
+    def __init__(self, config: RunConfig, model: nn.Module):
+        super().__init__()
+        self.model, self.loss = model, losses.LOSSES[config.loss]
+        self.autocast = config.precision == "bfloat16"
+
+    def forward(self, inputs: Tensor, labels: Tensor) -> Tensor:
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.autocast):
+            outputs = self.model(inputs)
+        return self.loss(outputs.to(inputs.dtype), labels)
+
+
 class Step:
     """One update: forward, backward, optimizers, schedule, clamp; observers around it."""
 
     def __init__(self, config: RunConfig, model: nn.Module, steps: int, observers: Sequence[Observer]):
         self.model, self.observers = model, observers
-        self.loss = losses.LOSSES[config.loss]
         self.optimizers = build_optimizers(config, model)
         self.schedulers = []
         if config.schedule != "constant" or config.drops or config.weight_schedule:
@@ -140,6 +153,9 @@ class Step:
         self.scaled = [*observed_weights(model).values()] if config.lr_scaling == "gradient" else []
         self.steepness = steepness_at(config, steps)
         self.steepens = config.steepness != (1.0, 1.0)
+        loss = _Loss(config, model)
+        # A steepness that moves would be compiled anew at each step.
+        self.loss = loss if self.steepens else devices.compiled(loss, replay=True)
         self.count = 0
 
     def _scaled(self) -> list[tuple[Tensor, float]]:
@@ -154,7 +170,7 @@ class Step:
             set_steepness(self.model, self.steepness(self.count - 1))
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
-        loss = self.loss(self.model(inputs), labels)
+        loss = self.loss(inputs, labels)
         loss.backward()
         for gradient, factor in self._scaled():
             gradient.mul_(factor)

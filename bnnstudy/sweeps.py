@@ -31,7 +31,9 @@ class WorkerLost(RuntimeError):
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a sweep works: what does not change a result.
+    """Where and how a sweep works: what does not change a result, but for rounding.
+
+    `compile` has networks compiled first (`bnnstudy.devices.compiling`): worth it for long runs.
 
     Raises:
         ValueError: if `workers` is no count; `of` checks the others too.
@@ -41,6 +43,7 @@ class Place:
     data: Path | None = None
     device: str = "cpu"
     workers: int | None = None
+    compile: bool = False
     progress: bool = True
 
     def __post_init__(self) -> None:
@@ -55,19 +58,24 @@ class Place:
         workers: int | None = None,
         results: str | os.PathLike | None = None,
         data: str | os.PathLike | None = None,
+        compile: bool = False,
     ) -> "Place":
         """A place as people name it: a device by name, folders as text, None for the default.
 
         Raises:
-            ValueError: if the device is not there, `data` is no folder or `workers` no count.
+            ValueError: if the device or a compiler is not there, `data` is no folder or `workers` no
+                count.
         """
         if data is not None and not (os.fspath(data) and Path(data).is_dir()):
             raise ValueError(f"data must be a folder, got {str(data)!r}")
+        if compile:
+            devices.require_compiler()
         return cls(
             results=records.DEFAULT_RESULTS if results is None else Path(results),
             data=None if data is None else Path(data),
             device=devices.device_of(device),
             workers=workers,
+            compile=compile,
         )
 
 
@@ -214,9 +222,11 @@ def _work(k: int, job: _Job, place: Place) -> tuple[int, dict]:
     measure = job.arm.measure or training.fit
     file = _file(job, place)
     checkpoint = checkpoints.beside(file)
-    result = measure(config, dataset, device=place.device, checkpoint=checkpoint)
+    with devices.compiling(place.compile):
+        result = measure(config, dataset, device=place.device, checkpoint=checkpoint)
     origin = records.provenance(
         device=devices.device_name(place.device),
+        compiled=place.compile,
         seconds=checkpoint.earlier + time.perf_counter() - start,
         precision=config.precision,
         data=dataset.fingerprint,

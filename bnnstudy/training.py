@@ -75,7 +75,8 @@ def fit(
         if checkpoint:
             names = [observer.name for observer in run.observers]
             sizes = [len(part) for part in (dataset.train, dataset.validation, dataset.test)]
-            state = checkpoint.load(config, f"{dataset.fingerprint} {sizes}", str(device), names)
+            place = f"{device}{', compiled' if devices.is_compiling() else ''}"
+            state = checkpoint.load(config, f"{dataset.fingerprint} {sizes}", place, names)
             if state:
                 run.load_state_dict(state)
         done = len(run.curves["train_loss"])
@@ -94,13 +95,6 @@ def _check(config: RunConfig, images: int) -> None:
     largest = max(stage.batch_size for stage in config.plan())
     if images < largest:
         raise ValueError(f"batch_size must be at most the {images} training images, got {largest}")
-    for stage in config.plan():
-        surrogates = (stage.surrogate, stage.activation_surrogate)
-        if stage.steepness != (1.0, 1.0) and "ede" not in surrogates:
-            raise ValueError(
-                f"steepness must be (1.0, 1.0) without the surrogate 'ede', got {stage.steepness!r} "
-                f"with {surrogates[0]!r} and {surrogates[1]!r}"
-            )
 
 
 _MEASURED = ("train_loss", "validation_accuracy", "test_accuracy")
@@ -240,7 +234,7 @@ class _Used(Mapping[str, Tensor]):
 
 def _epoch(step: Step, config: RunConfig, dataset: data.Dataset, order: torch.Generator) -> float:
     step.model.train()
-    dtype = getattr(torch, config.precision)
+    dtype = getattr(torch, config.storage)
     images, labels = dataset.train.images, dataset.train.labels
     total = torch.zeros((), dtype=dtype, device=images.device)
     batches = _batches(len(labels), config.batch_size, order, images.device)
@@ -260,8 +254,9 @@ def _batches(size: int, batch: int, order: torch.Generator, device: torch.device
 def evaluate(model: nn.Module, dataset: data.Dataset, split: data.Split, batch: int = 500) -> float:
     """Accuracy (0 to 1) of the model in evaluation mode on one split."""
     dtype = next(model.parameters()).dtype
+    forward = devices.compiled(model)
     with evaluating(model):
-        outputs = [model(dataset.inputs(images, dtype)) for images in split.images.split(batch)]
+        outputs = [forward(dataset.inputs(images, dtype)) for images in split.images.split(batch)]
     return metrics.accuracy(torch.cat(outputs), split.labels).item()
 
 

@@ -16,12 +16,12 @@ TESTS = sorted(Path(__file__).parent.rglob("*.py"))
 LEVELS = {
     "rules": 0, "serial": 0, "files": 0, "schedules": 0, "binarize": 0, "scalings": 0, "filters": 0,
     "data": 0, "losses": 0, "devices": 0,
-    "config": 1, "metrics": 1, "layers": 1, "optim": 1,
-    "conversion": 1, "records": 2, "claims": 2, "models": 2, "tricks": 2, "shadows": 2, "steps": 2,
-    "checkpoints": 3, "verdicts": 3, "study": 4, "training": 4, "tuning": 5, "paper_a": 5, "paper_b": 5,
-    "observers": 5, "running_statistics": 5, "closed_loop": 5, "recorded_gradients": 6,
-    "averaged_weights": 6, "searching": 5, "measures": 6, "sweeps": 6, "studies": 7,
-    "tables": 8, "plotting": 8, "explorer": 9, "__main__": 9,
+    "fields": 1, "config": 2, "metrics": 1, "layers": 1, "optim": 1,
+    "conversion": 1, "records": 3, "claims": 3, "models": 3, "tricks": 3, "shadows": 3, "steps": 3,
+    "checkpoints": 4, "verdicts": 4, "study": 5, "training": 5, "tuning": 6, "paper_a": 6, "paper_b": 6,
+    "observers": 6, "running_statistics": 6, "closed_loop": 6, "recorded_gradients": 7,
+    "averaged_weights": 7, "searching": 6, "measures": 7, "sweeps": 7, "studies": 8,
+    "tables": 9, "plotting": 9, "explorer": 10, "__main__": 10,
 }  # fmt: skip
 """A module imports only from lower levels, except inside its own room."""
 

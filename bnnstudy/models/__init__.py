@@ -58,7 +58,7 @@ def build(config: RunConfig, shape: tuple[int, int, int], classes: int) -> nn.Mo
         for layer in layers:
             nn.init.xavier_uniform_(layer.weight)
     # Every precision starts from the same draw; what is made of it is rounded in its own.
-    model = model.to(getattr(torch, config.precision))
+    model = model.to(getattr(torch, config.storage))
     for layer in layers:
         _start(layer, config)
     return model.to(memory_format=torch.channels_last)

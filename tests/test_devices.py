@@ -1,0 +1,120 @@
+"""Where a run is computed and how: compiled or not, in bfloat16 or not, it is the same training."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from bnnstudy import devices, models, records, steps, sweeps, training, tricks
+from bnnstudy.checkpoints import Checkpoint
+from bnnstudy.config import RunConfig
+from bnnstudy.study import Arm, Study
+
+SMALL = RunConfig(width=16, depth=2, epochs=2, lr=1e-2, activation="sign")
+FILTER = replace(
+    SMALL, view="filter", optimizer="filter", alpha=1e-2, real_optimizer="adam", schedule="cosine"
+)
+CONFIGS = {
+    "mlp, latent, clamped": replace(SMALL, clamp=True, activation_surrogate="approx"),
+    # A real first layer: a pixel that is the same in all images has a gradient of rounding alone, as
+    # batch norm takes its part away, and from zero a filter would make that the sign of its weight.
+    "mlp, filter": replace(FILTER, real_first=True),
+    "birealnet20, filter": replace(
+        FILTER, model="birealnet20", width=2, real_first=True, real_last=True, train_size=200, epochs=1
+    ),
+}
+needs_compiler = pytest.mark.skipif(not devices.can_compile(), reason="torch cannot compile here")
+
+
+@needs_compiler
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_compiled_and_eager_training_are_one_in_64_bits(config, digits):
+    config = replace(config, precision="float64")
+    dataset = replace(digits, train=replace(digits.train, images=digits.train.images[:200]))
+    dataset = replace(dataset, train=replace(dataset.train, labels=digits.train.labels[:200]))
+    eager = training.fit(config, dataset)
+    with devices.compiling():
+        compiled = training.fit(config, dataset)
+    assert compiled["curves"]["train_loss"] == pytest.approx(eager["curves"]["train_loss"], rel=1e-9)
+    assert compiled["last"] == eager["last"]
+    assert compiled["flip_ratio"] == eager["flip_ratio"]
+
+
+@needs_compiler
+def test_compiled_and_eager_training_of_a_real_network_agree_to_rounding(digits):
+    config = replace(tricks.float_twin(SMALL), epochs=3)
+    eager = training.fit(config, digits)["curves"]["train_loss"]
+    with devices.compiling():
+        compiled = training.fit(config, digits)["curves"]["train_loss"]
+    assert compiled == pytest.approx(eager, rel=1e-3)
+
+
+@needs_compiler
+def test_what_is_compiled_is_said_in_the_record_and_in_the_checkpoint(tmp_path, digits):
+    arms = {"quick": (Arm(name="one", config=replace(SMALL, epochs=1)),)}
+    study = Study(name="toy", title="", claims=(), arms=arms, seeds={"quick": 1})
+    for compile in (False, True):
+        place = sweeps.Place(results=tmp_path / str(compile), compile=compile, progress=False)
+        (record,) = sweeps.run(study, "quick", place=place)
+        assert record["provenance"].get("compiled", False) == compile
+    assert not devices.is_compiling()
+
+
+def test_compiling_ends_with_its_block_and_is_off_by_default():
+    def function(x):
+        return x
+
+    assert devices.compiled(function) is function
+    with devices.compiling(False):
+        assert devices.compiled(function) is function
+
+
+def test_without_a_compiler_it_is_refused_before_a_run(monkeypatch):
+    monkeypatch.setattr(devices, "can_compile", lambda: False)
+    for start in (lambda: sweeps.Place.of(compile=True), devices.compiling().__enter__):
+        with pytest.raises(ValueError, match=r"compile must be False here: .*C\+\+ compiler"):
+            start()
+
+
+def test_bfloat16_is_for_the_passes_alone(digits):
+    """Parameters and optimizer states stay float32; so does what batch norm gathers."""
+    config = replace(FILTER, precision="bfloat16")
+    model = models.build(config, digits.shape, digits.classes)
+    dtypes = set()
+    linear = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
+    for layer in linear:
+        layer.register_forward_hook(lambda layer, inputs, output: dtypes.add(output.dtype))
+    step = steps.Step(config, model, 5, [])
+    loss = step(digits.inputs(digits.train.images[:50]), digits.train.labels[:50])
+    assert dtypes == {torch.bfloat16}
+    kept = [*model.parameters(), *model.buffers(), *(p.grad for p in model.parameters())]
+    for optimizer in step.optimizers:
+        kept += [value for state in optimizer.state.values() for value in state.values()]
+    assert {value.dtype for value in kept if value.is_floating_point()} == {torch.float32}
+    assert loss.dtype == torch.float32
+
+
+def test_bfloat16_trains_alike_but_not_the_same(digits):
+    config = tricks.float_twin(replace(SMALL, epochs=5))
+    exact, rounded = (
+        training.fit(replace(config, precision=precision), digits)
+        for precision in ("float32", "bfloat16")
+    )
+    assert exact["curves"]["train_loss"] != rounded["curves"]["train_loss"]
+    assert rounded["curves"]["train_loss"] == pytest.approx(exact["curves"]["train_loss"], rel=0.05)
+
+
+@needs_compiler
+def test_a_checkpoint_of_an_eager_run_is_not_gone_on_with_compiled(tmp_path, digits, monkeypatch):
+    monkeypatch.setattr("bnnstudy.checkpoints.EVERY", -1.0)
+    file = tmp_path / "run.checkpoint"
+    training.fit(SMALL, digits, checkpoint=Checkpoint(file))
+    with devices.compiling(), pytest.warns(UserWarning, match="of another run, code or torch"):
+        training.fit(SMALL, digits, checkpoint=Checkpoint(file))
+
+
+def test_provenance_says_compiled_only_where_it_was():
+    about = {"device": "cpu", "seconds": 1.0, "precision": "float32", "data": ""}
+    assert "compiled" not in records.provenance(**about)
+    assert records.provenance(**about, compiled=True)["compiled"] is True
