@@ -18,8 +18,8 @@ __all__ = ["BINARY_OPTIMIZERS", "PRESETS", "SCHEMA", "RunConfig", "Stage"]
 SCHEMA = 1
 """Version of the configuration's meaning; raised only when an existing field changes its meaning."""
 
-_ONCE = ("dataset", "train_size", "model", "width", "depth", "block", "pool", "precision", "preset",
-         "seed", "epochs", "drops")  # fmt: skip
+_ONCE = ("dataset", "train_size", "model", "width", "depth", "block", "pool", "parts", "precision",
+         "preset", "seed", "epochs", "drops")  # fmt: skip
 """What a run has once: no stage can change it."""
 
 
@@ -63,7 +63,8 @@ class RunConfig:
     `activation` is `"sign"` (binary), `"relu"` or `"hardtanh"`; `real_first` and `real_last` keep
     the first and the last layer real. 1W/32A is binary weights with `"relu"`, 1W/1A with `"sign"`.
     `block` is the order of a convolution's neighbours (`cnn` and `binaryconnect` alone) and `pool`
-    how they halve the image: `"max"`, `"average"`, or the convolution's own `"stride"`.
+    how they halve the image: `"max"`, `"average"`, or the convolution's own `"stride"`. `parts` names
+    what is changed of a network (`models.PARTS`).
 
     Gradients: `surrogate` for the weights' sign and `activation_surrogate` for the activations',
     both by name (`bnnstudy.binarize`); `steepness` is that of the surrogate `"ede"`, at the first step
@@ -99,6 +100,7 @@ class RunConfig:
     depth: int = 3
     block: str = "conv_pool_norm_act"
     pool: str = "max"
+    parts: tuple[str, ...] = ()
     binary_weights: bool = True
     activation: str = "relu"
     real_first: bool = False
@@ -151,6 +153,8 @@ class RunConfig:
             if not isinstance(pair, tuple) or len(pair) != 2:
                 raise ValueError(f"{name} must be a tuple of two numbers, got {pair!r}")
             object.__setattr__(self, name, tuple(rule.checked(name, value) for value in pair))
+        if not isinstance(self.parts, tuple) or list(self.parts) != sorted(set(self.parts)):
+            raise ValueError(f"parts must be a tuple of names in order, got {self.parts!r}")
         self._check_schedules()
         self._check_view()
         if self.steepness != (1.0, 1.0) and "ede" not in (self.surrogate, self.activation_surrogate):
@@ -262,7 +266,8 @@ class RunConfig:
                 raise ValueError(f"{name!r} is no field of RunConfig; allowed: {sorted(known)}")
         values = dict(fields)
         values |= {
-            name: tupled(values[name]) for name in {"betas", "drops", "steepness"} & values.keys()
+            name: tupled(values[name])
+            for name in {"betas", "drops", "parts", "steepness"} & values.keys()
         }
         if "stages" in values:
             values["stages"] = tuple(

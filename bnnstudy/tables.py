@@ -182,14 +182,15 @@ def arms_in(study: Study, records: Iterable[Mapping]) -> list[str]:
 
 def differences(arms: Iterable[Arm], baseline: RunConfig) -> str:
     """Each arm as what it changes of a baseline."""
-    rows = []
+    rows, arms = [], list(arms)
+    fields = {arm.name: arm.tuned.field for arm in arms if arm.tuned}
     for arm in arms:
         changed = {n: v for n, v in arm.config.differences(baseline).items() if n != "seed"}
         if arm.tuned:
             grid = ", ".join(f"{value:.3g}" for value in arm.tuned.grid)
             changed[arm.tuned.field] = f"tuned from {grid}"
         if arm.follows:
-            changed["lr"] = f"that of {arm.follows}"
+            changed[fields[arm.follows]] = f"that of {arm.follows}"
         if "stages" in changed:
             changed["stages"] = _stages(arm.config)
         rows.append((arm.name, ", ".join(f"`{n}` = {v}" for n, v in changed.items()) or "baseline"))

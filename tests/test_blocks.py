@@ -6,11 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from bnnstudy import models
+from bnnstudy import binarize, models
 from bnnstudy.config import RunConfig
 from bnnstudy.layers import BinaryActivation, BinaryConv2d
+from bnnstudy.models.residual import BiRealBlock
 
 CNN = RunConfig(model="cnn", width=4, activation="sign")
+BIREAL = replace(CNN, model="birealnet20", real_first=True, real_last=True)
 SHAPE = (3, 16, 16)
 NAMES = {BinaryConv2d: "conv", nn.MaxPool2d: "pool", nn.BatchNorm2d: "norm", BinaryActivation: "act"}
 
@@ -52,12 +54,46 @@ def test_pooling_after_the_sign_gives_ones_and_before_the_norm_does_not():
     assert shares["conv_norm_act_pool"] > 0.8
 
 
+def test_a_shortcut_of_means_takes_each_pixel_in():
+    block = BiRealBlock(replace(BIREAL, parts=("average_shortcut",)), 4, 8, stride=2).eval()
+    block.norm.weight.data.zero_()  # The convolution's part is silent.
+    x = torch.rand(3, 4, 6, 6)
+    means = x.view(3, 4, 3, 2, 3, 2).mean((3, 5))
+    torch.testing.assert_close(block(x)[:, 2:6], means)
+    assert not block(x)[:, :2].any()
+    same = BiRealBlock(replace(BIREAL, parts=("average_shortcut",)), 4, 4, stride=1).eval()
+    same.norm.weight.data.zero_()
+    torch.testing.assert_close(same(x), x)
+
+
+def test_shifts_start_as_the_plain_block_and_move_what_they_are_named_for():
+    plain = BiRealBlock(BIREAL, 4, 4, stride=1).eval()
+    shifted = BiRealBlock(replace(BIREAL, parts=("shifts",)), 4, 4, stride=1).eval()
+    shifted.conv.load_state_dict(plain.conv.state_dict())
+    x = torch.randn(3, 4, 6, 6)
+    torch.testing.assert_close(shifted(x), plain(x))
+    shifted.activation.threshold.data.fill_(0.5)
+    shifted.prelu.shift_out.data.fill_(2.0)
+    moved = plain.norm(plain.conv(binarize.sign(x - 0.5))) + x
+    torch.testing.assert_close(shifted(x), nn.functional.leaky_relu(moved, 0.25) + 2)
+
+
 @pytest.mark.parametrize(
     ("config", "shape", "message"),
     [
         (replace(CNN, pool="stride"), (1, 28, 28), "pool must not be 'stride'"),
         (RunConfig(pool="average"), (1, 8, 8), "pool must be 'max' with model 'mlp', got 'average'"),
         (RunConfig(block="conv_norm_act_pool"), (1, 8, 8), "block must be 'conv_pool_norm_act' with"),
+        (
+            RunConfig(parts=("shifts",)),
+            (1, 8, 8),
+            "parts must be of none with model 'mlp'",
+        ),
+        (
+            replace(BIREAL, parts=("shift",)),
+            (1, 8, 8),
+            "parts must be of average_shortcut, shifts",
+        ),
     ],
 )
 def test_what_a_network_cannot_have_is_refused_by_name(config, shape, message):

@@ -67,8 +67,7 @@ def test_the_seed_is_in_no_key_and_every_other_field_is():
         "batch_size": 5, "loss": "cross_entropy", "batch_norm_momentum": 0.5, "batch_norm_eps": 0.5,
         "precision": "float64", "preset": "desk", "block": "conv_norm_act_pool", "pool": "average",
         "lr_scaling": "update", "drops": (0.5,), "steepness": (0.5, 0.5), "floor": 0.5,
-        "real_weight_decay": 0.5,
-        "weight_schedule": "cosine",
+        "real_weight_decay": 0.5, "weight_schedule": "cosine", "parts": ("shifts",),
     }  # fmt: skip
     assert set(others) == {f.name for f in dataclasses.fields(RunConfig)} - {"seed", "view"}
     keys = {dataclasses.replace(base, **{name: value}).key() for name, value in others.items()}
@@ -154,6 +153,8 @@ def test_stages_become_configurations_that_add_up():
         ("drops", (0.5, 0.2)),
         ("drops", (0.0, 0.2)),
         ("drops", 0.5),
+        ("parts", ("shifts", "average_shortcut")),
+        ("parts", "shifts"),
     ],
 )
 def test_bad_values_are_refused_by_name(field, value):

@@ -32,6 +32,9 @@ MODELS: dict[str, Callable[[RunConfig, tuple[int, int, int], int], nn.Module]] =
 ORDERED = ("cnn", "binaryconnect")
 """Networks whose convolutions have their neighbours in the configuration's order."""
 
+PARTS = {"birealnet20": ("average_shortcut", "shifts")}
+"""What a configuration's `parts` may be, by network; others have none."""
+
 
 def build(config: RunConfig, shape: tuple[int, int, int], classes: int) -> nn.Module:
     """The network that `config` describes, drawn from `config.seed`; torch's own random state stays.
@@ -50,6 +53,13 @@ def build(config: RunConfig, shape: tuple[int, int, int], classes: int) -> nn.Mo
             raise ValueError(
                 f"{name} must be {getattr(RunConfig, name)!r} with model {config.model!r}, "
                 f"got {value!r}"
+            )
+    for part in config.parts:
+        allowed = PARTS.get(config.model, ())
+        if part not in allowed:
+            raise ValueError(
+                f"parts must be of {', '.join(allowed) or 'none'} with model {config.model!r}, "
+                f"got {part!r}"
             )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)

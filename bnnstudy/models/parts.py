@@ -1,9 +1,10 @@
 """What the networks are put together from, as a configuration wants it: binary, real, latent or ±1."""
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from bnnstudy.config import RunConfig
-from bnnstudy.layers import BinaryActivation, BinaryConv2d, BinaryLinear, mark_twin
+from bnnstudy.layers import BinaryActivation, BinaryConv2d, BinaryLinear, RSign, mark_twin
 
 ACTIVATIONS = {"relu": nn.ReLU, "hardtanh": nn.Hardtanh}
 """Real activations by name; `"sign"` is `BinaryActivation`."""
@@ -21,6 +22,24 @@ def activation_of(config: RunConfig) -> nn.Module:
         names = ", ".join(("sign", *ACTIVATIONS))
         raise ValueError(f"activation must be one of {names}; got {config.activation!r}")
     return ACTIVATIONS[config.activation]()
+
+
+class _Shift(nn.Module):
+    """x - a_c with a learned a_c for each channel: what `RSign` does before its sign."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.threshold = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input - self.threshold.view(-1, 1, 1)
+
+
+def shifted_activation(config: RunConfig, channels: int) -> nn.Module:
+    """A fresh activation as the configuration names it, of x less a learned shift for each channel."""
+    if config.activation == "sign":
+        return RSign(channels, config.activation_surrogate)
+    return nn.Sequential(_Shift(channels), activation_of(config))
 
 
 def linear(config: RunConfig, inputs: int, outputs: int, real: bool = False) -> nn.Module:

@@ -4,28 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from bnnstudy.config import RunConfig
-from bnnstudy.layers import RPReLU, RSign
-from bnnstudy.models.parts import activation_of, conv, norm, require_real_ends
+from bnnstudy.layers import RPReLU
+from bnnstudy.models.parts import conv, norm, require_real_ends, shifted_activation
 
 BLOCKS = ((2, 1), (4, 2), (4, 1), (8, 2), (8, 1), (16, 2), *[(16, 1)] * 5, (32, 2), (32, 1))
 """Of each block: its output channels in units of the width, its stride."""
-
-
-class _Shift(nn.Module):
-    """x - a_c with a learned a_c for each channel: what `RSign` does before its sign."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.threshold = nn.Parameter(torch.zeros(channels))
-
-    def forward(self, input: Tensor) -> Tensor:
-        return input - self.threshold.view(-1, 1, 1)
-
-
-def _activation(config: RunConfig, channels: int) -> nn.Module:
-    if config.activation == "sign":
-        return RSign(channels, config.activation_surrogate)
-    return nn.Sequential(_Shift(channels), activation_of(config))
 
 
 class ReActBlock(nn.Module):
@@ -41,11 +24,11 @@ class ReActBlock(nn.Module):
     def __init__(self, config: RunConfig, inputs: int, outputs: int, stride: int):
         super().__init__()
         self.shortcut = nn.AvgPool2d(2) if stride == 2 else nn.Identity()
-        self.activation1 = _activation(config, inputs)
+        self.activation1 = shifted_activation(config, inputs)
         self.conv1 = conv(config, inputs, inputs, stride=stride)
         self.norm1 = norm(config, inputs, nn.BatchNorm2d)
         self.prelu1 = RPReLU(inputs)
-        self.activation2 = _activation(config, inputs)
+        self.activation2 = shifted_activation(config, inputs)
         halves = range(outputs // inputs)
         self.convs = nn.ModuleList(conv(config, inputs, inputs, size=1) for _ in halves)
         self.norms = nn.ModuleList(norm(config, inputs, nn.BatchNorm2d) for _ in halves)

@@ -4,14 +4,25 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bnnstudy.config import RunConfig
-from bnnstudy.models.parts import activation_of, conv, linear, norm, require_real_ends
+from bnnstudy.layers import RPReLU
+from bnnstudy.models.parts import (
+    activation_of,
+    conv,
+    linear,
+    norm,
+    require_real_ends,
+    shifted_activation,
+)
 
 
 class BiRealBlock(nn.Module):
     """One convolution with a shortcut of its own: y = PReLU(norm(conv(activation(x))) + shortcut(x)).
 
     The shortcut is option A of He et al. 2016, without parameters: where the image halves, every second
-    pixel; where channels double, zeros for the new ones, half before and half after the old.
+    pixel; where channels double, zeros for the new ones, half before and half after the old. The
+    configuration's `parts` change it: with `"average_shortcut"` the mean of 2 x 2 pixels stands for
+    every second one; with `"shifts"` the activation is `RSign` and the PReLU an `RPReLU`, as in
+    ReActNet (Liu et al. 2020).
 
     Shapes: (N, inputs, H, W) to (N, outputs, H / stride, W / stride).
     """
@@ -19,14 +30,17 @@ class BiRealBlock(nn.Module):
     def __init__(self, config: RunConfig, inputs: int, outputs: int, stride: int):
         super().__init__()
         self.stride, self.new_channels = stride, outputs - inputs
-        self.activation = activation_of(config)
+        self.averages, shifts = ("average_shortcut" in config.parts, "shifts" in config.parts)
+        self.activation = shifted_activation(config, inputs) if shifts else activation_of(config)
         self.conv = conv(config, inputs, outputs, stride=stride)
         self.norm = norm(config, outputs, nn.BatchNorm2d)
-        self.prelu = nn.PReLU(outputs)
+        self.prelu = RPReLU(outputs) if shifts else nn.PReLU(outputs)
 
     def forward(self, input: Tensor) -> Tensor:
         output = self.norm(self.conv(self.activation(input)))
-        if self.stride > 1:
+        if self.stride > 1 and self.averages:
+            input = F.avg_pool2d(input, self.stride)
+        elif self.stride > 1:
             input = input[:, :, :: self.stride, :: self.stride]
         if self.new_channels:
             before = self.new_channels // 2

@@ -14,6 +14,7 @@ from bnnstudy.studies import (
     clipping,
     equivalence,
     filters,
+    going_further,
     imagenet,
     lr_scaling,
     lr_sensitivity,
@@ -54,6 +55,7 @@ STUDIES: dict[str, Study] = {
         cifar10,
         search,
         imagenet,
+        going_further,
     )
 }
 """All studies by name, in the order of the book."""
