@@ -14,8 +14,8 @@ VENV := .venv
 PY   := $(VENV)/bin/python
 
 STUDIES := binary_layers two_views optimizers sgd adam_betas clipping batch_norm pooling_order lr_scaling pretraining two_stage recipe
-STUDIES += filters lr_vs_init lr_sensitivity alpha alpha_decay equivalence cifar10 search imagenet
-REPORTS := one_knob scoreboard how_it_was_run index
+STUDIES += filters lr_vs_init lr_sensitivity alpha alpha_decay equivalence cifar10 search imagenet going_further
+REPORTS := one_knob cost scoreboard how_it_was_run index
 STUDIES_DONE := $(STUDIES:%=book/executed/%.ipynb)
 REPORTS_DONE := $(REPORTS:%=book/executed/%.ipynb)
 

@@ -5,10 +5,13 @@ from dataclasses import replace
 import pytest
 import torch
 from torch import nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from bnnstudy import devices, models, records, steps, sweeps, training, tricks
+from bnnstudy.binarize import sign
 from bnnstudy.checkpoints import Checkpoint
 from bnnstudy.config import RunConfig
+from bnnstudy.optim import FilterOptimizer
 from bnnstudy.study import Arm, Study
 
 SMALL = RunConfig(width=16, depth=2, epochs=2, lr=1e-2, activation="sign")
@@ -59,6 +62,34 @@ def test_what_is_compiled_is_said_in_the_record_and_in_the_checkpoint(tmp_path, 
         (record,) = sweeps.run(study, "quick", place=place)
         assert record["provenance"].get("compiled", False) == compile
     assert not devices.is_compiling()
+
+
+@needs_compiler
+def test_the_filters_compiled_step_is_its_eager_one_under_a_schedule():
+    random = torch.Generator().manual_seed(0)
+
+    def drawn():
+        return torch.randn(7, 5, generator=random, dtype=torch.float64)
+
+    start = [sign(drawn()) for _ in range(3)]
+    pairs = []
+    for wanted in (False, True):
+        weights = [nn.Parameter(w.clone()) for w in start]
+        with devices.compiling(wanted):
+            optimizer = FilterOptimizer(weights, 0.3, 0.2, bias_correction=True)
+        pairs.append((weights, optimizer, LambdaLR(optimizer, lambda step: 1 - step / 20)))
+    for _ in range(20):
+        gradients = [drawn() for _ in start]
+        for weights, optimizer, scheduler in pairs:
+            for w, gradient in zip(weights, gradients, strict=True):
+                w.grad = gradient
+            optimizer.step()
+            scheduler.step()
+        for eager, compiled in zip(pairs[0][0], pairs[1][0], strict=True):
+            assert torch.equal(eager, compiled)
+            states = (pairs[0][1].filtered(eager), pairs[1][1].filtered(compiled))
+            torch.testing.assert_close(*states, rtol=1e-12, atol=1e-14)
+    assert not all(torch.equal(w, s) for w, s in zip(pairs[1][0], start, strict=True))
 
 
 def test_compiling_ends_with_its_block_and_is_off_by_default():

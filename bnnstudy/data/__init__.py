@@ -20,7 +20,17 @@ from torch import Tensor
 from bnnstudy.data import audio, images
 from bnnstudy.data.augment import augmentation, crop_flip
 
-__all__ = ["NAMES", "Dataset", "Split", "augmentation", "crop_flip", "default_root", "load"]
+__all__ = [
+    "NAMES",
+    "Dataset",
+    "Split",
+    "augmentation",
+    "crop_flip",
+    "default_root",
+    "load",
+    "shape_of",
+    "sizes_of",
+]
 
 NAMES = ("digits", *images.SOURCES, *audio.SOURCES)
 """The data sets by name."""
@@ -93,8 +103,7 @@ def load(
             name), naming the file and what to do.
         FileNotFoundError: if the data is nowhere and cannot be downloaded: what was looked for, where.
     """
-    if name not in NAMES:
-        raise ValueError(f"dataset must be one of {', '.join(NAMES)}; got {name!r}")
+    _require_known(name)
     # Whole, so that another working folder means other data.
     root = str(Path(root or default_root()).absolute())
     (whole, *others), fingerprint = _parts(name, root)
@@ -106,6 +115,33 @@ def load(
     )
     mean, std = mean.to(device), std.to(device)
     return Dataset(name, train, validation, test, images.CLASSES, mean, std, fingerprint)
+
+
+def sizes_of(name: str) -> tuple[int, int, int]:
+    """Training, validation and test images of a data set, which need not be there.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+    _require_known(name)
+    if name in audio.SOURCES:
+        return audio.SOURCES[name].sizes()
+    return images.sizes_of(name)
+
+
+def shape_of(name: str) -> tuple[int, int, int]:
+    """(C, H, W) of an image of a data set, which need not be there.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+    _require_known(name)
+    return audio.SHAPE if name in audio.SOURCES else images.shape_of(name)
+
+
+def _require_known(name: str) -> None:
+    if name not in NAMES:
+        raise ValueError(f"dataset must be one of {', '.join(NAMES)}; got {name!r}")
 
 
 @functools.lru_cache(maxsize=4)

@@ -28,6 +28,13 @@ WINDOW, HOP = 512, 250
 BANDS, FRAMES = 32, LENGTH // HOP
 """Mel bands and frames of the features, 32 x 32."""
 
+SHAPE = (1, BANDS, FRAMES)
+"""The features of a recording as an image, (C, H, W)."""
+
+DIGITS = 10
+TEST_TAKES, VALIDATION_TAKES = range(5), range(5, 10)
+"""The takes of each speaker and digit that are the test set and the validation set."""
+
 FLOOR = -80.0
 """Decibels below a recording's loudest value that count as silence."""
 
@@ -41,6 +48,13 @@ class Source:
 
     speakers: int
     takes: int = 50
+
+    def sizes(self) -> tuple[int, int, int]:
+        """Recordings for training, validation and test."""
+        apart = len(VALIDATION_TAKES), len(TEST_TAKES)
+        each = (self.takes - sum(apart), *apart)
+        train, validation, test = (self.speakers * DIGITS * takes for takes in each)
+        return train, validation, test
 
 
 SOURCES = {"fsdd": Source(speakers=6), "audiomnist": Source(speakers=60)}
@@ -70,8 +84,8 @@ def read(name: str, root: Path) -> tuple[Parts, str]:
     features = np.concatenate(list(_features(order, files, digest.update)))
     labels = np.array([digit for digit, _, _ in order], dtype=np.uint8)
     takes = np.array([take for _, _, take in order])
-    test, validation = takes < 5, (takes >= 5) & (takes < 10)
-    masks = (takes >= 10, validation, test)
+    test, validation = np.isin(takes, TEST_TAKES), np.isin(takes, VALIDATION_TAKES)
+    masks = (~(test | validation), validation, test)
     parts = tuple((features[mask], labels[mask]) for mask in masks)
     return parts, digest.hexdigest()[:16]
 

@@ -55,6 +55,25 @@ SOURCES = {
 """The published data sets of images by name."""
 
 
+DIGITS = (1197, 200, 400)
+"""Of scikit-learn's digits those for training, validation and test."""
+
+
+def sizes_of(name: str) -> tuple[int, int, int]:
+    """Training, validation and test images of a data set."""
+    if name == "digits":
+        return DIGITS
+    source = SOURCES[name]
+    validation = round(VALIDATION_SHARE * source.train)
+    return source.train - validation, validation, source.test
+
+
+def shape_of(name: str) -> tuple[int, int, int]:
+    """(C, H, W) of an image of a data set."""
+    height, width, *channels = (8, 8) if name == "digits" else SOURCES[name].shape
+    return (channels or [1])[0], height, width
+
+
 def digits() -> Parts:
     """scikit-learn's 1,797 handwritten digits, shuffled once: 1,197 / 200 / 400."""
     from sklearn.datasets import load_digits
@@ -63,7 +82,7 @@ def digits() -> Parts:
     order = np.random.default_rng(0).permutation(len(digits.target))
     images = (digits.images[order] * 15).astype(np.uint8)  # 0 to 16 becomes 0 to 240
     labels = digits.target[order].astype(np.uint8)
-    ends = np.cumsum([1197, 200])
+    ends = np.cumsum(DIGITS[:2])
     return tuple(zip(np.split(images, ends), np.split(labels, ends), strict=True))
 
 
@@ -80,7 +99,7 @@ def read(name: str, root: Path) -> Parts:
         arrays = _from_torchvision(name, root)
         origin = f"torchvision's {SOURCES[name].torchvision} under {root}"
     images, labels, *test = _checked(arrays, name, origin)
-    cut = len(labels) - round(VALIDATION_SHARE * len(labels))
+    cut, _, _ = sizes_of(name)
     return (images[:cut], labels[:cut]), (images[cut:], labels[cut:]), (test[0], test[1])
 
 

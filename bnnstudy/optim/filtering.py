@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from bnnstudy import binarize, filters, rules
+from bnnstudy import binarize, devices, filters, rules
 from bnnstudy.optim.grouped import GroupedOptimizer
 
 MAX_ORDER = 8
@@ -67,6 +67,7 @@ class FilterOptimizer(GroupedOptimizer):
             raise ValueError(f"scheduled must be one of {', '.join(SCHEDULED)}; got {scheduled!r}")
         numbers = {"lr": 1.0, "alpha": alpha, "gamma": gamma, "scheduled": scheduled}
         super().__init__(params, {**numbers, "bias_correction": bias_correction, "steps": 0})
+        self._fused = devices.compiled(_cascade) if devices.is_compiling() else None
         if initial_state is None:
             return
         weights = [p for group in self.param_groups for p in group["params"]]
@@ -112,6 +113,11 @@ class FilterOptimizer(GroupedOptimizer):
         group["steps"] += 1
         if group["bias_correction"]:
             increment /= 1 - (1 - group["gamma"]) ** group["steps"]
+        if self._fused:
+            # As tensors, or each value of a schedule would be compiled anew.
+            numbers = torch.tensor((pole, increment), dtype=torch.float64)
+            self._fused(weights, momenta, descents, gradients, group["gamma"], *numbers)
+            return
         torch._foreach_lerp_(momenta, gradients, group["gamma"])
         torch._foreach_mul_(descents, 1 - pole)
         torch._foreach_add_(descents, momenta, alpha=-increment)
@@ -122,6 +128,22 @@ class FilterOptimizer(GroupedOptimizer):
         """g, the filtered gradient of one parameter."""
         state = self.state.get(weight)
         return -state["descent"] if state else torch.zeros_like(weight)
+
+
+def _cascade(
+    weights: list[Tensor],
+    momenta: list[Tensor],
+    descents: list[Tensor],
+    gradients: list[Tensor],
+    gamma: float,
+    pole: Tensor,
+    increment: Tensor,
+) -> None:
+    """`FilterOptimizer`'s update with each value read and written once, where it is compiled."""
+    for w, momentum, descent, gradient in zip(weights, momenta, descents, gradients, strict=True):
+        momentum.lerp_(gradient, gamma)
+        descent.mul_(1 - pole).sub_(momentum * increment)
+        w.copy_(binarize.sign(descent))
 
 
 class LinearFilter(GroupedOptimizer):

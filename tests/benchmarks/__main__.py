@@ -1,15 +1,16 @@
-"""Speed as ratios inside one process: `make bench`. One thread; nothing here is a test."""
+"""Speed as ratios inside one process: `make bench`. One thread, and a GPU; nothing here is a test."""
 
 import os
 import platform
 import sys
 
+import gpu
 import networks
 import optimizers
 import sweep
 import torch
 
-PARTS = {"networks": networks, "optimizers": optimizers, "sweep": sweep}
+PARTS = {"networks": networks, "optimizers": optimizers, "sweep": sweep, "gpu": gpu}
 
 
 def main(chosen: list[str]) -> int:

@@ -1,0 +1,87 @@
+"""What studies cost: operations that are planned, seconds that are measured."""
+
+from dataclasses import replace
+
+import pytest
+
+from bnnstudy import cost, data, records, studies
+from bnnstudy.config import RunConfig
+from bnnstudy.study import Arm, Study, Tuned
+
+MLP = RunConfig(width=5, depth=2, epochs=3)
+PER_IMAGE = 64 * 5 + 5 * 5 + 5 * 10
+
+
+def toy(*arms: Arm, seeds: int = 4) -> Study:
+    return Study(name="toy", title="", claims=(), arms={"quick": arms}, seeds={"quick": seeds})
+
+
+def record(config: RunConfig, seconds: float, **more) -> dict:
+    origin = records.provenance(device="cpu (x)", seconds=seconds, precision="float32", data="", **more)
+    return records.make("toy", "one", config, {}, origin)
+
+
+def test_sizes_and_shapes_are_those_of_the_data(digits):
+    parts = (digits.train, digits.validation, digits.test)
+    assert data.sizes_of("digits") == tuple(map(len, parts))
+    assert data.shape_of("digits") == digits.shape
+    assert data.sizes_of("mnist") == (54_000, 6_000, 10_000)
+    assert data.sizes_of("cifar10") == (45_000, 5_000, 10_000)
+    assert data.sizes_of("fsdd") == (2_400, 300, 300)
+    assert (data.shape_of("cifar10"), data.shape_of("fsdd")) == ((3, 32, 32), (1, 32, 32))
+    for lookup in (data.sizes_of, data.shape_of):
+        with pytest.raises(ValueError, match=r"dataset must be one of .*got 'cifar'"):
+            lookup("cifar")
+
+
+def test_sizes_are_those_that_are_loaded(tiny_mnist):
+    root, _ = tiny_mnist
+    loaded = data.load("mnist", root)
+    parts = (loaded.train, loaded.validation, loaded.test)
+    assert data.sizes_of("mnist") == tuple(map(len, parts)) == (36, 4, 10)
+
+
+def test_a_training_is_its_steps_and_what_is_measured_after_each_epoch():
+    assert cost.run_operations(MLP) == PER_IMAGE * 3 * (3 * 1197 + 200 + 400)
+    assert cost.run_operations(replace(MLP, train_size=100)) == PER_IMAGE * 3 * (300 + 600)
+    # Rates, views and seeds change nothing.
+    other = replace(MLP, lr=0.5, seed=3, optimizer="filter", view="filter", real_optimizer="adam")
+    assert cost.run_operations(other) == cost.run_operations(MLP)
+
+
+def test_a_plan_has_the_final_runs_and_the_trials_of_a_search():
+    tuned = Arm(name="tuned", config=MLP, tuned=Tuned(field="lr", grid=(0.1, 0.2, 0.3), seeds=2))
+    twice = Arm(name="twice", config=replace(MLP, epochs=6))
+    one = cost.run_operations(MLP)
+    assert cost.planned(toy(tuned), "quick") == cost.Cost(4, 6, 10 * one)
+    assert cost.planned(toy(tuned, twice), "quick") == cost.Cost(8, 6, (10 + 8) * one)
+    with pytest.raises(ValueError, match="preset must be one of quick for study 'toy', got 'desk'"):
+        cost.planned(toy(tuned), "desk")
+
+
+def test_what_was_measured_is_told_by_preset_and_device():
+    study = toy(Arm(name="one", config=MLP))
+    runs = [record(MLP, 2.0), record(replace(MLP, seed=1), 4.0), record(MLP, 1.0, compiled=True)]
+    _, _, *rows = cost.measured([(study, runs)]).splitlines()
+    eager, compiled = ([cell.strip() for cell in row.strip("|").split("|")] for row in rows)
+    rate = f"{2 * cost.run_operations(MLP) / 6 / 1e9:.2g}"
+    assert eager == ["toy", "quick", "digits mlp", "cpu (x)", "2", "3 (2 to 4)", "0.1", rate]
+    assert compiled[3:6] == ["cpu (x), compiled", "1", "1 (1 to 1)"]
+
+
+def test_what_lies_ahead_is_what_has_no_record():
+    arms = {p: (Arm(name="one", config=replace(MLP, preset=p)),) for p in ("desk", "paper")}
+    study = Study(name="toy", title="", claims=(), arms=arms, seeds={"desk": 2, "paper": 36_000})
+    runs = [record(replace(MLP, preset="desk"), 0.5)]
+    (row,) = cost.ahead([(study, runs)]).splitlines()[2:]
+    assert [cell.strip() for cell in row.strip("|").split("|")][:4] == ["toy", "paper", "36000", "0"]
+    assert row.split("|")[-2].strip() == "5"  # 36,000 runs of half a second.
+    assert cost.ahead([(study, [])]).splitlines()[-1].split("|")[-2].strip() == "–"
+
+
+def test_every_preset_of_every_study_has_a_plan():
+    for study in studies.STUDIES.values():
+        for preset in study.arms:
+            found = cost.planned(study, preset)
+            assert found.runs > 0
+            assert found.operations > 0

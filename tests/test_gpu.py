@@ -1,0 +1,102 @@
+"""On a GPU: the same training, no wait for the host in a step, and runs that are cut and gone on with.
+
+Where there is none these tests are skipped.
+"""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from bnnstudy import data, devices, models, sweeps, training
+from bnnstudy.checkpoints import Checkpoint
+from bnnstudy.config import RunConfig
+from bnnstudy.steps import Step
+from bnnstudy.study import Arm, Study
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+
+ENDS = {"real_first": True, "real_last": True}
+FILTER = {"view": "filter", "optimizer": "filter", "real_optimizer": "momentum", "schedule": "cosine"}
+CONFIGS = {
+    "mlp, adam": RunConfig(width=16, depth=2, epochs=3, activation="sign", clamp=True),
+    "birealnet20, filter": RunConfig(
+        model="birealnet20", width=4, epochs=3, activation="sign", augmentation="crop_flip",
+        **ENDS, **FILTER,
+    ),
+}  # fmt: skip
+CASES = pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+
+
+@pytest.fixture(scope="module")
+def there():
+    return data.load("digits", device="cuda")
+
+
+@CASES
+def test_training_there_is_training_here_in_64_bits(config, digits, there):
+    config = replace(config, precision="float64")
+    here, far = training.fit(config, digits), training.fit(config, there, device="cuda")
+    assert far["curves"]["train_loss"] == pytest.approx(here["curves"]["train_loss"], rel=1e-6)
+
+
+@CASES
+@pytest.mark.skipif(not devices.can_compile(), reason="torch cannot compile here")
+def test_replayed_graphs_train_as_the_eager_step_does_in_64_bits(config, there):
+    config = replace(config, precision="float64")
+    eager = training.fit(config, there, device="cuda")["curves"]["train_loss"]
+    with devices.compiling():
+        replayed = training.fit(config, there, device="cuda")["curves"]["train_loss"]
+    assert replayed == pytest.approx(eager, rel=1e-6)
+
+
+@CASES
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_a_step_never_waits_for_the_host(config, precision, there):
+    config = replace(config, precision=precision)
+    model = models.build(config, there.shape, there.classes).to("cuda").train()
+    step = Step(config, model, 10, [])
+    batches = torch.arange(500, device="cuda").view(10, 50)
+    images, labels = there.train.images, there.train.labels
+    for batch in batches[:2]:  # The first step makes the optimizers' states, and checks them.
+        step(there.inputs(images[batch]), labels[batch])
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for batch in batches[2:]:
+            step(there.inputs(images[batch]), labels[batch])
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@CASES
+def test_a_run_that_was_cut_goes_on_there(config, there, tmp_path, monkeypatch):
+    """In 64 bits to 1e-6: kernels that add in any order are the only difference."""
+    monkeypatch.setattr("bnnstudy.checkpoints.EVERY", -1.0)
+    config = replace(config, precision="float64")
+    whole = training.fit(config, there, device="cuda")
+    saves = []
+
+    class Cut(Checkpoint):
+        def save(self, state):
+            super().save(state)
+            saves.append(1)
+            if len(saves) == 2:
+                raise KeyboardInterrupt
+
+    file = tmp_path / "run.checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        training.fit(config, there, device="cuda", checkpoint=Cut(file))
+    resumed = training.fit(config, there, device="cuda", checkpoint=Checkpoint(file))
+    losses = (resumed["curves"]["train_loss"], whole["curves"]["train_loss"])
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+    assert len(losses[0]) == config.epochs
+
+
+def test_a_sweep_runs_side_by_side_there(tmp_path):
+    config = replace(CONFIGS["mlp, adam"], epochs=1)
+    arms = {"quick": (Arm(name="one", config=config),)}
+    study = Study(name="toy", title="", claims=(), arms=arms, seeds={"quick": 4})
+    place = sweeps.Place(results=tmp_path, device="cuda", workers=2, progress=False)
+    found = sweeps.run(study, "quick", place=place)
+    assert [record["config"]["seed"] for record in found] == [0, 1, 2, 3]
+    assert torch.cuda.get_device_name() in found[0]["provenance"]["device"]
