@@ -42,6 +42,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--device", default="auto", choices=DEVICES)
     run.add_argument("--workers", type=_count, metavar="N", help="processes (default: one a core)")
     run.add_argument("--compile", action="store_true", help="compile networks first, for long runs")
+    run.add_argument(
+        "--stack", type=_count, default=1, metavar="N", help="seeds to train at once (GPU)"
+    )
     run.add_argument("--data", type=_folder, metavar="DIR", help="where data is (or BNNSTUDY_DATA)")
     run.set_defaults(command=_run)
     report = commands.add_parser("report", help="the verdict of each claim", allow_abbrev=False)
@@ -82,6 +85,7 @@ def _run(options: argparse.Namespace) -> int:
         results=options.results,
         data=options.data,
         compile=options.compile,
+        stack=options.stack,
     )
     try:
         records = sweeps.run(study, options.preset, options.seeds, place)

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import Function
-from torch.autograd.function import BackwardCFunction, FunctionCtx
+from torch.autograd.function import BackwardCFunction
 
 
 def sign(x: Tensor) -> Tensor:
@@ -30,22 +30,39 @@ def sign(x: Tensor) -> Tensor:
     return torch.copysign(torch.ones((), dtype=x.dtype, device=x.device), x.detach())
 
 
-class _Identity(Function):
+class _Sign(Function):
+    """Sign forward; each surrogate has its own backward. Elementwise, so a stack is one tensor.
+
+    `vmap` is what `torch.vmap` calls in place of the function, with the whole stack.
+    """
+
     @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
+    def forward(x: Tensor, *numbers: float) -> Tensor:
         return sign(x)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, *ctx.numbers = inputs
+        ctx.save_for_backward(x)
+
+    def __init_subclass__(cls) -> None:
+        def whole(info: object, dims: tuple[int | None, ...], *inputs: Any) -> tuple[Tensor, Any]:
+            return cls.apply(*inputs), dims[0]
+
+        cls.vmap = staticmethod(whole)  # type: ignore[method-assign]
+
+
+class _Identity(_Sign):
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        pass  # Nothing to keep.
 
     @staticmethod
     def backward(ctx: BackwardCFunction, grad: Tensor) -> Tensor:
         return grad
 
 
-class _Clip(Function):
-    @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return sign(x)
-
+class _Clip(_Sign):
     @staticmethod
     def backward(ctx: BackwardCFunction, grad: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
@@ -55,38 +72,26 @@ class _Clip(Function):
         return torch.ops.aten.hardtanh_backward(grad, x, -bound, bound)
 
 
-class _ClipStrict(_Clip):
+class _ClipStrict(_Sign):
     @staticmethod
     def backward(ctx: BackwardCFunction, grad: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         return torch.ops.aten.hardtanh_backward(grad, x, -1.0, 1.0)
 
 
-class _Approx(Function):
-    @staticmethod
-    def forward(ctx: FunctionCtx, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return sign(x)
-
+class _Approx(_Sign):
     @staticmethod
     def backward(ctx: BackwardCFunction, grad: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
         return x.abs().mul_(-2).add_(2).clamp_(min=0).mul_(grad)
 
 
-class _Ede(Function):
-    # torch's context takes any attribute, such as t.
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, t: float) -> Tensor:
-        ctx.save_for_backward(x)
-        ctx.t = t
-        return sign(x)
-
+class _Ede(_Sign):
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        (x,) = ctx.saved_tensors
-        k = max(1 / ctx.t, 1.0)
-        slope = (x * ctx.t).tanh_().square_().neg_().add_(1).mul_(k * ctx.t)
+        (x,), (t,) = ctx.saved_tensors, ctx.numbers
+        k = max(1 / t, 1.0)
+        slope = (x * t).tanh_().square_().neg_().add_(1).mul_(k * t)
         return slope.mul_(grad), None
 
 

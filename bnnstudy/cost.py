@@ -88,6 +88,7 @@ def _measured(study: Study, records: Iterable[Mapping]) -> list[tuple]:
         config = RunConfig.from_dict(record["config"])
         origin = record["provenance"]
         device = origin["device"] + (", compiled" if origin.get("compiled") else "")
+        device += f", {origin['stack']} at once" if "stack" in origin else ""
         key = (PRESETS.index(config.preset), f"{config.dataset} {config.model}", device)
         groups.setdefault(key, []).append(record)
     rows = []

@@ -172,11 +172,18 @@ def finished(
 
 
 def provenance(
-    *, device: str, seconds: float, precision: str, data: str, compiled: bool = False
+    *,
+    device: str,
+    seconds: float,
+    precision: str,
+    data: str,
+    compiled: bool = False,
+    stack: int = 1,
 ) -> dict:
     """Where a result comes from: versions, device, seconds, precision, commit, source and data.
 
-    That it was compiled is said where it was.
+    That it was compiled, or one of `stack` networks trained at once, is said where it was; the seconds
+    are then its share.
     """
     versions: dict[str, str | None] = {"python": platform.python_version()}
     for name in _LIBRARIES:
@@ -187,6 +194,7 @@ def provenance(
         "seconds": round(seconds, 3),
         "precision": precision,
         **({"compiled": True} if compiled else {}),
+        **({"stack": stack} if stack > 1 else {}),
         "commit": commit(),
         "source": source_fingerprint(),
         "data": data,

@@ -121,7 +121,7 @@ def _groups(parameters: list[nn.Parameter]) -> list[dict[str, Any]]:
     return [group for group in groups if group["params"]]
 
 
-class _Loss(nn.Module):
+class Loss(nn.Module):
     """The loss of a batch as one function of network, images and labels: what is compiled."""
 
     def __init__(self, config: RunConfig, model: nn.Module):
@@ -153,8 +153,9 @@ class Step:
         self.scaled = [*observed_weights(model).values()] if config.lr_scaling == "gradient" else []
         self.steepness = steepness_at(config, steps)
         self.steepens = config.steepness != (1.0, 1.0)
-        loss = _Loss(config, model)
+        loss = Loss(config, model)
         # A steepness that moves would be compiled anew at each step.
+        self.loss: Callable[[Tensor, Tensor], Tensor]
         self.loss = loss if self.steepens else devices.compiled(loss, replay=True)
         self.count = 0
 
@@ -171,7 +172,7 @@ class Step:
         for optimizer in self.optimizers:
             optimizer.zero_grad(set_to_none=True)
         loss = self.loss(inputs, labels)
-        loss.backward()
+        loss.sum().backward()
         for gradient, factor in self._scaled():
             gradient.mul_(factor)
         for optimizer in self.optimizers:

@@ -6,77 +6,19 @@ side: at worst they do a run twice, with the same result.
 """
 
 import os
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from joblib import Parallel, cpu_count, delayed
-from joblib.externals.loky.process_executor import TerminatedWorkerError
-from tqdm import tqdm
-
-from bnnstudy import checkpoints, data, devices, files, records, rules, serial, training
-from bnnstudy.config import RunConfig
+from bnnstudy import records, rules, serial
+from bnnstudy.jobs import Job, Place, WorkerLost, run_all
 from bnnstudy.study import Arm, Study
 from bnnstudy.tuning import TUNING_SEED, Search
+
+__all__ = ["Place", "WorkerLost", "choices", "recorded", "run", "tune"]
 
 _SEEDS = rules.Rule(
     int, f"a whole number from 1 to {TUNING_SEED}", lambda value: 1 <= value <= TUNING_SEED
 )
-
-
-class WorkerLost(RuntimeError):
-    """A worker process was killed from outside. Nothing that had finished is lost."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where and how a sweep works: what does not change a result, but for rounding.
-
-    `compile` has networks compiled first (`bnnstudy.devices.compiling`): worth it for long runs.
-
-    Raises:
-        ValueError: if `workers` is no count; `of` checks the others too.
-    """
-
-    results: Path = records.DEFAULT_RESULTS
-    data: Path | None = None
-    device: str = "cpu"
-    workers: int | None = None
-    compile: bool = False
-    progress: bool = True
-
-    def __post_init__(self) -> None:
-        if self.workers is not None:
-            rules.COUNT.checked("workers", self.workers)
-
-    @classmethod
-    def of(
-        cls,
-        *,
-        device: str = "auto",
-        workers: int | None = None,
-        results: str | os.PathLike | None = None,
-        data: str | os.PathLike | None = None,
-        compile: bool = False,
-    ) -> "Place":
-        """A place as people name it: a device by name, folders as text, None for the default.
-
-        Raises:
-            ValueError: if the device or a compiler is not there, `data` is no folder or `workers` no
-                count.
-        """
-        if data is not None and not (os.fspath(data) and Path(data).is_dir()):
-            raise ValueError(f"data must be a folder, got {str(data)!r}")
-        if compile:
-            devices.require_compiler()
-        return cls(
-            results=records.DEFAULT_RESULTS if results is None else Path(results),
-            data=None if data is None else Path(data),
-            device=devices.device_of(device),
-            workers=workers,
-            compile=compile,
-        )
 
 
 def run(study: Study, preset: str, seeds: int | None = None, place: Place | None = None) -> list[dict]:
@@ -98,11 +40,11 @@ def run(study: Study, preset: str, seeds: int | None = None, place: Place | None
     count = study.seeds[preset] if seeds is None else seeds
     arms = tune(study, study.arms[preset], place)
     jobs = [
-        _Job(study.name, arm, replace(arm.config, seed=seed), False)
+        Job(study.name, arm, replace(arm.config, seed=seed), False)
         for arm in arms
         for seed in range(count)
     ]
-    return _run_all(jobs, place, f"{study.name} {preset}")
+    return run_all(jobs, place, f"{study.name} {preset}")
 
 
 def tune(study: Study, arms: tuple[Arm, ...], place: Place) -> tuple[Arm, ...]:
@@ -121,8 +63,8 @@ def tune(study: Study, arms: tuple[Arm, ...], place: Place) -> tuple[Arm, ...]:
         else:
             searches[k] = Search(study.name, arm, arm.tuned)
     while pending := [(k, config) for k, search in searches.items() for config in search.pending()]:
-        jobs = [_Job(study.name, arms[k], config, True) for k, config in pending]
-        found = _run_all(jobs, place, f"{study.name} tuning")
+        jobs = [Job(study.name, arms[k], config, True) for k, config in pending]
+        found = run_all(jobs, place, f"{study.name} tuning")
         for (k, _), record in zip(pending, found, strict=True):
             searches[k].tell(record)
     for k, search in searches.items():
@@ -175,76 +117,6 @@ def _settle(arm: Arm, choice: dict | None) -> Arm:
     return replace(arm, config=replace(arm.config, **{choice["field"]: choice["chosen"]}))
 
 
-@dataclass(frozen=True)
-class _Job:
-    study: str
-    arm: Arm
-    config: RunConfig
-    trial: bool
-
-
-def _run_all(jobs: list[_Job], place: Place, label: str) -> list[dict]:
-    """The records of all jobs, in their order; those that are missing are run."""
-    found = {k: record for k, job in enumerate(jobs) if (record := _finished(job, place))}
-    missing = [k for k in range(len(jobs)) if k not in found]
-    for folder in {_file(jobs[k], place).parent for k in missing}:
-        _require_writable(folder)
-        files.remove_litter(folder)
-    # quiet where the error stream is no terminal
-    bar = tqdm(total=len(missing), desc=label, unit="run", disable=None if place.progress else True)
-    with bar:
-        for k, record in _dispatch([(k, jobs[k]) for k in missing], place):
-            found[k] = record
-            bar.update()
-    # An arm that was renamed finds its records by their configuration and calls them by its name.
-    return [{**found[k], "arm": job.arm.name} for k, job in enumerate(jobs)]
-
-
-def _dispatch(jobs: list[tuple[int, _Job]], place: Place) -> Iterator[tuple[int, dict]]:
-    workers = place.workers or (cpu_count() if place.device == "cpu" else 1)
-    if workers == 1 or len(jobs) < 2:
-        yield from (_work(k, job, place) for k, job in jobs)
-        return
-    parallel = Parallel(n_jobs=min(workers, len(jobs)), return_as="generator_unordered")
-    try:
-        yield from parallel(delayed(_work)(k, job, place) for k, job in jobs)
-    except TerminatedWorkerError as error:
-        raise WorkerLost(
-            "a worker process was killed, perhaps for want of memory (fewer --workers may help); "
-            "what had finished is recorded, run again to go on"
-        ) from error
-
-
-def _work(k: int, job: _Job, place: Place) -> tuple[int, dict]:
-    config = job.config
-    start = time.perf_counter()
-    dataset = data.load(config.dataset, place.data, train_size=config.train_size, device=place.device)
-    measure = job.arm.measure or training.fit
-    file = _file(job, place)
-    checkpoint = checkpoints.beside(file)
-    with devices.compiling(place.compile):
-        result = measure(config, dataset, device=place.device, checkpoint=checkpoint)
-    origin = records.provenance(
-        device=devices.device_name(place.device),
-        compiled=place.compile,
-        seconds=checkpoint.earlier + time.perf_counter() - start,
-        precision=config.precision,
-        data=dataset.fingerprint,
-    )
-    record = records.make(job.study, job.arm.name, config, result, origin, job.arm.options)
-    records.save(record, file)
-    checkpoint.remove()
-    return k, record
-
-
-def _file(job: _Job, place: Place) -> Path:
-    return records.path(place.results, job.study, job.config, job.arm.options, trial=job.trial)
-
-
-def _finished(job: _Job, place: Place) -> dict | None:
-    return records.finished(place.results, job.study, job.config, job.arm.options, trial=job.trial)
-
-
 def _choice_file(study: Study, arm: Arm, place: Place) -> Path:
     question = {"config": arm.config.to_dict(), "tuned": serial.plain(arm.tuned)}
     if arm.options:
@@ -257,12 +129,3 @@ def _recorded_choice(study: Study, arm: Arm, place: Place) -> dict | None:
     file = _choice_file(study, arm, place)
     choice = records.load_choice(file) if file.exists() else None
     return choice if choice and records.is_current(choice) else None
-
-
-def _require_writable(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ValueError(f"results must be a folder that can be written: {error}") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise ValueError(f"results must be a folder that can be written, got {str(folder)!r}")

@@ -71,7 +71,7 @@ def fit(
         dataset = data.load(config.dataset, root, train_size=config.train_size, device=device)
     _check(config, len(dataset.train))
     with devices.one_thread(device):
-        run = _Run(config, dataset, torch.device(device), observers)
+        run = Run(config, dataset, torch.device(device), observers)
         if checkpoint:
             names = [observer.name for observer in run.observers]
             sizes = [len(part) for part in (dataset.train, dataset.validation, dataset.test)]
@@ -100,7 +100,7 @@ def _check(config: RunConfig, images: int) -> None:
 _MEASURED = ("train_loss", "validation_accuracy", "test_accuracy")
 
 
-class _Run:
+class Run:
     """A run between two epochs: all that its end depends on."""
 
     def __init__(
@@ -129,11 +129,16 @@ class _Run:
 
     @property
     def finished(self) -> bool:
+        """Whether the run is at its end, or diverged."""
         return self.diverged or len(self.reports) == len(self.plan)
 
     def epoch(self) -> None:
-        config, dataset = self.plan[self.stage], self.dataset
-        loss = _epoch(self.step, config, dataset, self.order)
+        """Train for an epoch and measure."""
+        self.close_epoch(_epoch(self.step, self.plan[self.stage], self.dataset, self.order))
+
+    def close_epoch(self, loss: float) -> None:
+        """Measure after an epoch of mean loss `loss`; where its stage ends, enter the next one."""
+        config = self.plan[self.stage]
         self.diverged = not math.isfinite(loss)
         self.curves["train_loss"].append(None if self.diverged else loss)
         for name, value in (self._accuracies() | self._magnitudes()).items():
@@ -156,6 +161,7 @@ class _Run:
         return {name: float(f"{share:.4g}") for name, share in shares.items()}
 
     def result(self) -> dict:
+        """What `fit` returns."""
         curves, last = self.curves, self.reports[-1]
         best = max(self._own_epochs(), key=curves["validation_accuracy"].__getitem__)
         return {
@@ -183,6 +189,7 @@ class _Run:
         return [_at(self.curves, end - 1, _MEASURED) if 0 < end <= done else {} for end in ends]
 
     def state_dict(self) -> dict:
+        """All that the run's end depends on."""
         return {
             "stage": self.stage,
             "epochs": self.epochs,
@@ -197,6 +204,7 @@ class _Run:
         }
 
     def load_state_dict(self, state: dict) -> None:
+        """Go on from what `state_dict` gave."""
         self._enter(state["stage"], None)
         self.epochs, self.diverged = state["epochs"], state["diverged"]
         self.curves, self.reports, self.start = state["curves"], state["reports"], state["start"]
@@ -237,15 +245,18 @@ def _epoch(step: Step, config: RunConfig, dataset: data.Dataset, order: torch.Ge
     dtype = getattr(torch, config.storage)
     images, labels = dataset.train.images, dataset.train.labels
     total = torch.zeros((), dtype=dtype, device=images.device)
-    batches = _batches(len(labels), config.batch_size, order, images.device)
+    batches = batches_of(len(labels), config.batch_size, order, images.device)
     augment = data.augmentation(config.augmentation, len(labels), order, images.device)
     for batch in batches:
         total += step(dataset.inputs(augment(images[batch], batch), dtype), labels[batch])
     return total.item() / len(batches)
 
 
-def _batches(size: int, batch: int, order: torch.Generator, device: torch.device) -> Tensor:
-    # Drawn on the CPU, so that the order is the same on every device.
+def batches_of(size: int, batch: int, order: torch.Generator, device: torch.device) -> Tensor:
+    """Indices of an epoch's images in random order, (batches, batch); an incomplete one is left out.
+
+    Drawn on the CPU, so that the order is the same on every device.
+    """
     shuffled = torch.randperm(size, generator=order).to(device)
     return shuffled[: size - size % batch].view(-1, batch)
 

@@ -20,8 +20,8 @@ LEVELS = {
     "conversion": 1, "records": 3, "claims": 3, "models": 3, "tricks": 3, "shadows": 3, "steps": 3,
     "checkpoints": 4, "verdicts": 4, "study": 5, "training": 5, "tuning": 6, "paper_a": 6, "paper_b": 6,
     "observers": 6, "running_statistics": 6, "closed_loop": 6, "recorded_gradients": 7,
-    "averaged_weights": 7, "searching": 6, "measures": 7, "sweeps": 7, "studies": 8,
-    "tables": 9, "plotting": 9, "explorer": 10, "cost": 10, "__main__": 10,
+    "averaged_weights": 7, "searching": 6, "measures": 7, "stacked": 6, "jobs": 7, "sweeps": 8,
+    "studies": 9, "tables": 10, "plotting": 10, "explorer": 11, "cost": 11, "__main__": 11,
 }  # fmt: skip
 """A module imports only from lower levels, except inside its own room."""
 

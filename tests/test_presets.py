@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bnnstudy import data, studies
+from bnnstudy import data, studies, training
 from bnnstudy.config import RunConfig
 from bnnstudy.data import Dataset, Split
 from bnnstudy.study import Arm, Study
@@ -83,7 +83,7 @@ def test_the_random_images_have_the_shape_of_the_data(name):
 @pytest.mark.parametrize(("study", "preset"), LARGE)
 def test_every_kind_of_arm_of_a_large_preset_takes_steps(study, preset):
     for arm in tried(study, preset):
-        measure = arm.measure or studies.sweeps.training.fit
+        measure = arm.measure or training.fit
         config = shortened(arm.config)
         result = measure(config, some(config.dataset), device="cpu", checkpoint=None)
         measured = [*result["curves"].get("train_loss", []), *result["curves"]["validation_accuracy"]]

@@ -1,0 +1,191 @@
+"""The runs of a sweep: what is not recorded is run, by several processes, and recorded at once."""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from joblib import Parallel, cpu_count, delayed
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from tqdm import tqdm
+
+from bnnstudy import checkpoints, data, devices, files, records, rules, stacked, training
+from bnnstudy.config import RunConfig
+from bnnstudy.study import Arm
+
+
+class WorkerLost(RuntimeError):
+    """A worker process was killed from outside. Nothing that had finished is lost."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where and how a sweep works: what does not change a result, but for rounding.
+
+    `workers` is the number of runs side by side, None one a core, on a GPU one. `compile` has networks
+    compiled first (`bnnstudy.devices.compiling`): worth it for long runs. `stack` is the number of
+    seeds of an arm that are trained at once (`bnnstudy.stacked`), where that can be done: for small
+    networks on a GPU. What is stacked has no checkpoints.
+
+    Raises:
+        ValueError: if `workers` or `stack` is no count; `of` checks the others too.
+    """
+
+    results: Path = records.DEFAULT_RESULTS
+    data: Path | None = None
+    device: str = "cpu"
+    workers: int | None = None
+    compile: bool = False
+    stack: int = 1
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        rules.COUNT.checked("stack", self.stack)
+        if self.workers is not None:
+            rules.COUNT.checked("workers", self.workers)
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        device: str = "auto",
+        workers: int | None = None,
+        results: str | os.PathLike | None = None,
+        data: str | os.PathLike | None = None,
+        compile: bool = False,
+        stack: int = 1,
+    ) -> "Place":
+        """A place as people name it: a device by name, folders as text, None for the default.
+
+        Raises:
+            ValueError: if the device or a compiler is not there, `data` is no folder or `workers` no
+                count.
+        """
+        if data is not None and not (os.fspath(data) and Path(data).is_dir()):
+            raise ValueError(f"data must be a folder, got {str(data)!r}")
+        if compile:
+            devices.require_compiler()
+        return cls(
+            results=records.DEFAULT_RESULTS if results is None else Path(results),
+            data=None if data is None else Path(data),
+            device=devices.device_of(device),
+            workers=workers,
+            compile=compile,
+            stack=stack,
+        )
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: of an arm, with its tuned field and seed in `config`; a `trial` only serves a choice."""
+
+    study: str
+    arm: Arm
+    config: RunConfig
+    trial: bool
+
+
+def run_all(jobs: list[Job], place: Place, label: str) -> list[dict]:
+    """The records of all jobs, in their order; those that are missing are run."""
+    found = {k: record for k, job in enumerate(jobs) if (record := _finished(job, place))}
+    missing = [k for k in range(len(jobs)) if k not in found]
+    for folder in {_file(jobs[k], place).parent for k in missing}:
+        _require_writable(folder)
+        files.remove_litter(folder)
+    # quiet where the error stream is no terminal
+    bar = tqdm(total=len(missing), desc=label, unit="run", disable=None if place.progress else True)
+    with bar:
+        for k, record in _dispatch([(k, jobs[k]) for k in missing], place):
+            found[k] = record
+            bar.update()
+    # An arm that was renamed finds its records by their configuration and calls them by its name.
+    return [{**found[k], "arm": job.arm.name} for k, job in enumerate(jobs)]
+
+
+_Task = list[tuple[int, Job]]
+"""Jobs that one process does at once, with their numbers."""
+
+
+def _dispatch(jobs: _Task, place: Place) -> Iterator[tuple[int, dict]]:
+    tasks = _stacks(jobs, place.stack)
+    workers = place.workers or (cpu_count() if place.device == "cpu" else 1)
+    if workers == 1 or len(tasks) < 2:
+        for task in tasks:
+            yield from _work(task, place)
+        return
+    parallel = Parallel(n_jobs=min(workers, len(tasks)), return_as="generator_unordered")
+    try:
+        for found in parallel(delayed(_work)(task, place) for task in tasks):
+            yield from found
+    except TerminatedWorkerError as error:
+        raise WorkerLost(
+            "a worker process was killed, perhaps for want of memory (fewer --workers may help); "
+            "what had finished is recorded, run again to go on"
+        ) from error
+
+
+def _stacks(jobs: _Task, size: int) -> list[_Task]:
+    """The jobs in tasks: up to `size` seeds of one configuration, where they can be stacked."""
+    groups: dict[object, _Task] = {}
+    for k, job in jobs:
+        alone = job.arm.measure or stacked.obstacle(job.config)
+        groups.setdefault(k if alone else replace(job.config, seed=0), []).append((k, job))
+    return [group[at : at + size] for group in groups.values() for at in range(0, len(group), size)]
+
+
+def _work(task: _Task, place: Place) -> list[tuple[int, dict]]:
+    start = time.perf_counter()
+    config = task[0][1].config
+    dataset = data.load(config.dataset, place.data, train_size=config.train_size, device=place.device)
+    if len(task) == 1:
+        ((k, job),) = task
+        checkpoint = checkpoints.beside(_file(job, place))
+        measure = job.arm.measure or training.fit
+        with devices.compiling(place.compile):
+            result = measure(config, dataset, device=place.device, checkpoint=checkpoint)
+        seconds = checkpoint.earlier + time.perf_counter() - start
+        found = [(k, _save(job, result, place, dataset, seconds))]
+        checkpoint.remove()
+        return found
+    seeds = [job.config.seed for _, job in task]
+    with devices.compiling(place.compile):
+        results = stacked.fit_stacked(config, seeds, dataset, device=place.device)
+    seconds = (time.perf_counter() - start) / len(task)
+    return [
+        (k, _save(job, result, place, dataset, seconds, len(task)))
+        for (k, job), result in zip(task, results, strict=True)
+    ]
+
+
+def _save(
+    job: Job, result: dict, place: Place, dataset: data.Dataset, seconds: float, stack: int = 1
+) -> dict:
+    origin = records.provenance(
+        device=devices.device_name(place.device),
+        seconds=seconds,
+        precision=job.config.precision,
+        data=dataset.fingerprint,
+        compiled=place.compile,
+        stack=stack,
+    )
+    record = records.make(job.study, job.arm.name, job.config, result, origin, job.arm.options)
+    records.save(record, _file(job, place))
+    return record
+
+
+def _file(job: Job, place: Place) -> Path:
+    return records.path(place.results, job.study, job.config, job.arm.options, trial=job.trial)
+
+
+def _finished(job: Job, place: Place) -> dict | None:
+    return records.finished(place.results, job.study, job.config, job.arm.options, trial=job.trial)
+
+
+def _require_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"results must be a folder that can be written: {error}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(f"results must be a folder that can be written, got {str(folder)!r}")

@@ -1,0 +1,135 @@
+"""Several seeds of one configuration trained at once: their networks stacked, one kernel for all.
+
+A small network does not fill a GPU: most of a step's time goes to starting kernels. Stacked, N networks
+take as many kernels as one, on tensors with one more dimension (`torch.func`). Each has its own draw,
+order of images and record, as if it had been trained alone, but for rounding. On a CPU the products of
+a stack are no faster than one after another (`make bench` measures it); there, processes help.
+"""
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state
+
+from bnnstudy import data, devices
+from bnnstudy.config import RunConfig
+from bnnstudy.steps import Loss, Step
+from bnnstudy.training import Run, batches_of
+
+
+def obstacle(config: RunConfig) -> str:
+    """What keeps runs of a configuration from being stacked, in a few words; empty if nothing does."""
+    if config.stages:
+        return "stages, between which networks change"
+    if config.lr_scaling:
+        return "rates by layer, which are read off a weight's shape"
+    if config.steepness != (1.0, 1.0):
+        return "a steepness that moves"
+    return ""
+
+
+def fit_stacked(
+    config: RunConfig,
+    seeds: Sequence[int],
+    dataset: data.Dataset,
+    *,
+    device: str | torch.device = "cpu",
+) -> list[dict]:
+    """Train `config` with each of `seeds` at once; returns `training.fit`'s results in their order.
+
+    A member that diverges ends there; the others go on. There are no checkpoints and no observers.
+
+    Raises:
+        ValueError: if there are no seeds, or the configuration cannot be stacked (`obstacle`).
+    """
+    if not seeds:
+        raise ValueError("seeds must be one or more, got none")
+    if why := obstacle(config):
+        raise ValueError(f"config cannot be stacked: it has {why}")
+    with devices.one_thread(device):
+        place = torch.device(device)
+        runs = [Run(replace(config, seed=seed), dataset, place, ()) for seed in seeds]
+        steps = config.epochs * (len(dataset.train) // config.batch_size)
+        step = StackedStep(config, [run.model for run in runs], steps)
+        with warnings.catch_warnings():
+            # Pooling over all pixels is done network by network, which costs next to nothing.
+            warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
+            while not all(run.finished for run in runs):
+                losses = _epoch(step, config, dataset, runs)
+                for run, loss in zip(runs, losses, strict=True):
+                    if not run.finished:
+                        run.close_epoch(loss)
+        return [run.result() for run in runs]
+
+
+class StackedStep(Step):
+    """A `Step` of several networks of one configuration at once, on stacked images and labels.
+
+    The networks' parameters and buffers become views of the stacks, so that each can be measured by
+    itself. Optimizers are elementwise: one moves the stacks as it would move each network's tensors.
+
+    Shapes: inputs (networks, batch, C, H, W), labels (networks, batch); losses (networks).
+    """
+
+    def __init__(self, config: RunConfig, models: Sequence[nn.Module], steps: int):
+        super().__init__(config, models[0], steps, [])
+        self.model = nn.ModuleList(models)
+        parameters, buffers = stack_module_state(list(models))
+        # What to move and what to clamp was found by the shapes of one network's own tensors.
+        stacks = {id(p): parameters[name] for name, p in models[0].named_parameters()}
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["params"] = [stacks[id(p)] for p in group["params"]]
+        self.clamped = [stacks[id(p)] for p in self.clamped]
+        for k, model in enumerate(models):
+            _look_at(model, k, {**parameters, **buffers})
+        skeleton = Loss(config, models[0])
+        named = {
+            kind: {f"model.{name}": tensor for name, tensor in tensors.items()}
+            for kind, tensors in (("parameters", parameters), ("buffers", buffers))
+        }
+        every = torch.vmap(_loss_of(skeleton))
+        self.loss = devices.compiled(
+            lambda inputs, labels: every(named["parameters"], named["buffers"], inputs, labels),
+            replay=True,
+        )
+
+
+def _loss_of(skeleton: nn.Module) -> Callable[[dict, dict, Tensor, Tensor], Tensor]:
+    def loss(parameters: dict, buffers: dict, inputs: Tensor, labels: Tensor) -> Tensor:
+        return functional_call(skeleton, (parameters, buffers), (inputs, labels))
+
+    return loss
+
+
+@torch.no_grad()
+def _look_at(model: nn.Module, k: int, stacks: dict[str, Tensor]) -> None:
+    """Make a network's tensors views of the stacks' k-th parts."""
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        tensor.data = stacks[name].detach()[k]
+
+
+def _epoch(
+    step: StackedStep, config: RunConfig, dataset: data.Dataset, runs: Sequence[Run]
+) -> list[float]:
+    """Mean loss of each network over an epoch; their observers look on."""
+    step.model.train()
+    dtype = getattr(torch, config.storage)
+    images, labels = dataset.train.images, dataset.train.labels
+    orders, augments = [], []
+    for run in runs:
+        orders.append(batches_of(len(labels), config.batch_size, run.order, images.device))
+        augments.append(data.augmentation(config.augmentation, len(labels), run.order, images.device))
+    total = torch.zeros(len(runs), dtype=dtype, device=images.device)
+    for batch in torch.stack(orders, dim=1):
+        observers = [observer for run in runs if not run.finished for observer in run.observers]
+        drawn = torch.stack([augment(images[b], b) for augment, b in zip(augments, batch, strict=True)])
+        for observer in observers:
+            observer.before(step.count + 1)
+        total += step(dataset.inputs(drawn, dtype), labels[batch])
+        for observer in observers:
+            observer.after(step.count)
+    return (total / len(orders[0])).tolist()
