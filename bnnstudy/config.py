@@ -86,7 +86,8 @@ class RunConfig:
     `batch_norm_momentum` follows torch: the weight of the new batch (papers often give 1 minus it).
 
     `precision` is that of parameters, optimizer states and arithmetic; with `"bfloat16"` they are
-    float32 but for training's forward and backward pass (autocast), where ±1 is exact.
+    float32 but for training's forward and backward pass (autocast), where ±1 is exact. On a GPU torch's
+    own settings hold, by which float32 convolutions round their factors (TF32, where ±1 is exact, too).
 
     Raises:
         ValueError: naming the field, its value and what is allowed.
