@@ -74,6 +74,9 @@ def compiling(wanted: bool = True) -> Iterator[None]:
         yield
     finally:
         _compiling.reset(token)
+        if wanted and torch.cuda.is_available():
+            # What was recorded for one network is of no use to the next, and would be searched through.
+            torch.compiler.reset()
 
 
 def is_compiling() -> bool:
@@ -121,7 +124,8 @@ def require_compiler() -> None:
 def can_compile() -> bool:
     """Whether torch can compile here; found by trying."""
     try:
-        torch.compile(lambda x: x + 1)(torch.zeros(1))
+        for device in ("cpu", *(["cuda"] if torch.cuda.is_available() else [])):
+            torch.compile(lambda x: x + 1)(torch.zeros(1, device=device))
     except Exception:  # its own kinds of error, some of which are private
         return False
     return True

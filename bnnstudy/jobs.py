@@ -26,7 +26,7 @@ class Place:
     `workers` is the number of runs side by side, None one a core, on a GPU one. `compile` has networks
     compiled first (`bnnstudy.devices.compiling`): worth it for long runs. `stack` is the number of
     seeds of an arm that are trained at once (`bnnstudy.stacked`), where that can be done: for small
-    networks on a GPU. What is stacked has no checkpoints.
+    networks on a GPU. What is stacked has no checkpoints and is not compiled.
 
     Raises:
         ValueError: if `workers` or `stack` is no count; `of` checks the others too.
@@ -136,6 +136,9 @@ def _stacks(jobs: _Task, size: int) -> list[_Task]:
 
 def _work(task: _Task, place: Place) -> list[tuple[int, dict]]:
     start = time.perf_counter()
+    if place.compile and place.workers != 1:
+        # Each process would start a pool of its own to compile with.
+        os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
     config = task[0][1].config
     dataset = data.load(config.dataset, place.data, train_size=config.train_size, device=place.device)
     if len(task) == 1:
@@ -149,8 +152,7 @@ def _work(task: _Task, place: Place) -> list[tuple[int, dict]]:
         checkpoint.remove()
         return found
     seeds = [job.config.seed for _, job in task]
-    with devices.compiling(place.compile):
-        results = stacked.fit_stacked(config, seeds, dataset, device=place.device)
+    results = stacked.fit_stacked(config, seeds, dataset, device=place.device)
     seconds = (time.perf_counter() - start) / len(task)
     return [
         (k, _save(job, result, place, dataset, seconds, len(task)))
@@ -166,7 +168,7 @@ def _save(
         seconds=seconds,
         precision=job.config.precision,
         data=dataset.fingerprint,
-        compiled=place.compile,
+        compiled=place.compile and stack == 1,
         stack=stack,
     )
     record = records.make(job.study, job.arm.name, job.config, result, origin, job.arm.options)

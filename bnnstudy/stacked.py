@@ -1,7 +1,8 @@
 """Several seeds of one configuration trained at once: their networks stacked, one kernel for all.
 
 A small network does not fill a GPU: most of a step's time goes to starting kernels. Stacked, N networks
-take as many kernels as one, on tensors with one more dimension (`torch.func`). Each has its own draw,
+take as many kernels as one, on tensors with one more dimension (`torch.func`); augmentation alone is
+done network by network. Each has its own draw,
 order of images and record, as if it had been trained alone, but for rounding. On a CPU the products of
 a stack are no faster than one after another (`make bench` measures it); there, processes help.
 """
@@ -17,7 +18,7 @@ from torch.func import functional_call, stack_module_state
 from bnnstudy import data, devices
 from bnnstudy.config import RunConfig
 from bnnstudy.steps import Loss, Step
-from bnnstudy.training import Run, batches_of
+from bnnstudy.training import Run, batches_of, require_batches
 
 
 def obstacle(config: RunConfig) -> str:
@@ -28,6 +29,8 @@ def obstacle(config: RunConfig) -> str:
         return "rates by layer, which are read off a weight's shape"
     if config.steepness != (1.0, 1.0):
         return "a steepness that moves"
+    if config.precision == "bfloat16":
+        return "precision bfloat16, in which torch stacks batch norm with float32 outputs"
     return ""
 
 
@@ -40,29 +43,36 @@ def fit_stacked(
 ) -> list[dict]:
     """Train `config` with each of `seeds` at once; returns `training.fit`'s results in their order.
 
-    A member that diverges ends there; the others go on. There are no checkpoints and no observers.
+    A member that diverges ends there; the others go on. There are no checkpoints and no observers, and
+    nothing is compiled: torch loses the gradients of our signs where it compiles a stack.
 
     Raises:
-        ValueError: if there are no seeds, or the configuration cannot be stacked (`obstacle`).
+        ValueError: if there are no seeds, the configuration cannot be stacked (`obstacle`) or has
+            larger batches than there are images.
     """
     if not seeds:
         raise ValueError("seeds must be one or more, got none")
     if why := obstacle(config):
         raise ValueError(f"config cannot be stacked: it has {why}")
-    with devices.one_thread(device):
+    require_batches(config, len(dataset.train))
+    with devices.one_thread(device), devices.compiling(False):
         place = torch.device(device)
         runs = [Run(replace(config, seed=seed), dataset, place, ()) for seed in seeds]
         steps = config.epochs * (len(dataset.train) // config.batch_size)
         step = StackedStep(config, [run.model for run in runs], steps)
+        results: dict[int, dict] = {}
         with warnings.catch_warnings():
             # Pooling over all pixels is done network by network, which costs next to nothing.
             warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
-            while not all(run.finished for run in runs):
+            while len(results) < len(runs):
                 losses = _epoch(step, config, dataset, runs)
-                for run, loss in zip(runs, losses, strict=True):
-                    if not run.finished:
-                        run.close_epoch(loss)
-        return [run.result() for run in runs]
+                for k, (run, loss) in enumerate(zip(runs, losses, strict=True)):
+                    if k in results:
+                        continue
+                    run.close_epoch(loss)
+                    if run.finished:
+                        results[k] = run.result()
+        return [results[k] for k in range(len(runs))]
 
 
 class StackedStep(Step):
@@ -83,6 +93,7 @@ class StackedStep(Step):
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
                 group["params"] = [stacks[id(p)] for p in group["params"]]
+            _stack_state(optimizer, stacks)
         self.clamped = [stacks[id(p)] for p in self.clamped]
         for k, model in enumerate(models):
             _look_at(model, k, {**parameters, **buffers})
@@ -92,10 +103,18 @@ class StackedStep(Step):
             for kind, tensors in (("parameters", parameters), ("buffers", buffers))
         }
         every = torch.vmap(_loss_of(skeleton))
-        self.loss = devices.compiled(
-            lambda inputs, labels: every(named["parameters"], named["buffers"], inputs, labels),
-            replay=True,
-        )
+        self.loss = lambda inputs, labels: every(named["parameters"], named["buffers"], inputs, labels)
+
+
+def _stack_state(optimizer: torch.optim.Optimizer, stacks: dict[int, Tensor]) -> None:
+    """Gives stacks what an optimizer, such as Adagrad, has for a parameter before its first step."""
+    for p, state in list(optimizer.state.items()):
+        stack = stacks[id(p)]
+        optimizer.state[stack] = {
+            name: value.expand_as(stack).clone() if getattr(value, "shape", None) == p.shape else value
+            for name, value in state.items()
+        }
+        del optimizer.state[p]
 
 
 def _loss_of(skeleton: nn.Module) -> Callable[[dict, dict, Tensor, Tensor], Tensor]:
@@ -126,7 +145,10 @@ def _epoch(
     total = torch.zeros(len(runs), dtype=dtype, device=images.device)
     for batch in torch.stack(orders, dim=1):
         observers = [observer for run in runs if not run.finished for observer in run.observers]
-        drawn = torch.stack([augment(images[b], b) for augment, b in zip(augments, batch, strict=True)])
+        drawn = images[batch]
+        if config.augmentation != "none":
+            pairs = zip(augments, drawn, batch, strict=True)
+            drawn = torch.stack([augment(own, numbers) for augment, own, numbers in pairs])
         for observer in observers:
             observer.before(step.count + 1)
         total += step(dataset.inputs(drawn, dtype), labels[batch])

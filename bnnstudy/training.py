@@ -69,7 +69,7 @@ def fit(
         raise TypeError(f"checkpoint must be a Checkpoint or None, got {checkpoint!r}")
     if dataset is None:
         dataset = data.load(config.dataset, root, train_size=config.train_size, device=device)
-    _check(config, len(dataset.train))
+    require_batches(config, len(dataset.train))
     with devices.one_thread(device):
         run = Run(config, dataset, torch.device(device), observers)
         if checkpoint:
@@ -90,8 +90,12 @@ def fit(
         return run.result()
 
 
-def _check(config: RunConfig, images: int) -> None:
-    """Refuses a run before its first stage, so that none is lost to what a later one has."""
+def require_batches(config: RunConfig, images: int) -> None:
+    """Refuses a run of which a stage has larger batches than there are images, before its first one.
+
+    Raises:
+        ValueError: naming the batch size and the number of images.
+    """
     largest = max(stage.batch_size for stage in config.plan())
     if images < largest:
         raise ValueError(f"batch_size must be at most the {images} training images, got {largest}")
@@ -153,7 +157,9 @@ class Run:
 
     def _accuracies(self) -> dict[str, float]:
         parts = {"validation": self.dataset.validation, "test": self.dataset.test}
-        return {f"{n}_accuracy": evaluate(self.model, self.dataset, p) for n, p in parts.items()}
+        # A steepness that moves would be compiled anew after each epoch.
+        with devices.compiling(devices.is_compiling() and not self.step.steepens):
+            return {f"{n}_accuracy": evaluate(self.model, self.dataset, p) for n, p in parts.items()}
 
     def _magnitudes(self) -> dict[str, float]:
         weights = list(observed_weights(self.model).values())

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch._dynamo.utils import counters
 
-from bnnstudy import data, devices, models, sweeps, training
+from bnnstudy import data, devices, models, stacked, sweeps, training
 from bnnstudy.checkpoints import Checkpoint
 from bnnstudy.config import RunConfig
 from bnnstudy.steps import Step
@@ -45,12 +46,25 @@ def test_training_there_is_training_here_in_64_bits(config, digits, there):
 def test_replayed_graphs_train_as_the_eager_step_does_in_64_bits(config, there):
     config = replace(config, precision="float64")
     eager = training.fit(config, there, device="cuda")["curves"]["train_loss"]
+    counters.clear()
     with devices.compiling():
         replayed = training.fit(config, there, device="cuda")["curves"]["train_loss"]
     assert replayed == pytest.approx(eager, rel=1e-6)
+    assert counters["inductor"]["cudagraph_skips"] == 0
 
 
 @CASES
+def test_a_stack_there_is_the_networks_one_by_one(config, there):
+    config = replace(config, precision="float64")
+    found = stacked.fit_stacked(config, (0, 1, 2), there, device="cuda")
+    for seed, one in enumerate(found):
+        alone = training.fit(replace(config, seed=seed), there, device="cuda")
+        losses = (one["curves"]["train_loss"], alone["curves"]["train_loss"])
+        assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+@CASES
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_a_step_never_waits_for_the_host(config, precision, there):
     config = replace(config, precision=precision)
@@ -60,8 +74,8 @@ def test_a_step_never_waits_for_the_host(config, precision, there):
     images, labels = there.train.images, there.train.labels
     for batch in batches[:2]:  # The first step makes the optimizers' states, and checks them.
         step(there.inputs(images[batch]), labels[batch])
-    torch.cuda.set_sync_debug_mode("error")
     try:
+        torch.cuda.set_sync_debug_mode("error")
         for batch in batches[2:]:
             step(there.inputs(images[batch]), labels[batch])
     finally:

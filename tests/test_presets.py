@@ -51,8 +51,8 @@ def kind(arm: Arm) -> str:
     """What an arm is but for its numbers."""
     named = {n: v for n, v in arm.config.to_dict().items() if isinstance(v, str | bool | list)}
     named["stages"] = [[name for name, _ in stage.changes] for stage in arm.config.stages]
-    for name in ("betas", "drops", "steepness"):
-        named.pop(name, None)
+    for name, default in (("betas", None), ("drops", ()), ("steepness", (1.0, 1.0))):
+        named[name] = default is not None and getattr(arm.config, name) != default
     measure = getattr(arm.measure, "func", arm.measure)
     return f"{named} {getattr(measure, '__name__', '')}"
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bnnstudy import binarize, stacked, sweeps, training, tricks
+from bnnstudy import binarize, devices, models, stacked, sweeps, training, tricks
 from bnnstudy.config import RunConfig
 from bnnstudy.measures import with_flips
 from bnnstudy.study import Arm, Study
@@ -21,6 +21,7 @@ CONFIGS = {
     "adam, clamped": replace(SMALL, clamp=True, weight_decay=1e-4),
     "rmsprop, polynomial": replace(SMALL, optimizer="rmsprop", activation_surrogate="approx"),
     "filter": FILTER,
+    "adagrad, cross entropy": replace(SMALL, optimizer="adagrad", loss="cross_entropy"),
     "libra, ede": replace(SMALL, scaling="libra", surrogate="ede", steepness=(1.0, 1.0)),
     "scaled, strict": replace(SMALL, scaling="mean_forward", surrogate="clip_strict", drops=(0.5,)),
     "cnn, augmented": replace(
@@ -48,21 +49,50 @@ def test_a_stack_of_networks_is_the_networks_one_by_one(config, digits):
     assert len({tuple(one["curves"]["train_loss"]) for one in found}) == len(SEEDS)
 
 
-def test_a_member_that_diverges_ends_and_leaves_the_others_as_they_are(digits):
-    config = replace(tricks.float_twin(SMALL), optimizer="sgd", lr=0.05, epochs=3)
+def test_a_member_that_diverges_ends_and_leaves_the_others_as_they_are(digits, monkeypatch):
+    config = replace(tricks.float_twin(SMALL), optimizer="momentum", lr=0.05, epochs=3)
+    original = models.build
+
+    def built(config, *shape):
+        model = original(config, *shape)
+        if config.seed == 0:
+            torch.nn.init.constant_(next(model.parameters()), float("nan"))
+        return model
+
+    monkeypatch.setattr(models, "build", built)
     alone = [training.fit(replace(config, seed=seed), digits) for seed in (0, 1)]
-    original = training.Run.close_epoch
+    found = stacked.fit_stacked(config, (0, 1), digits)
+    assert [result["diverged"] for result in found] == [True, False]
+    assert found[0]["curves"] == alone[0]["curves"]
+    assert found[0]["curves"]["train_loss"] == [None]
+    losses = [result["curves"]["train_loss"] for result in (found[1], alone[1])]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-9)
+
+
+def test_the_result_of_a_member_that_ended_is_of_when_it_ended(digits, monkeypatch):
+    close, ends = training.Run.close_epoch, {0: 1, 1: 3}
 
     def closed(run, loss):
-        # Stands for one whose loss is not finite after its first epoch.
-        original(run, float("nan") if run.plan[0].seed == 0 else loss)
+        early = len(run.curves["train_loss"]) + 1 == ends[run.plan[0].seed] < 3
+        close(run, float("nan") if early else loss)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training.Run, "close_epoch", closed)
-        lost, kept = stacked.fit_stacked(config, (0, 1), digits)
-    assert lost["diverged"]
-    assert len(lost["curves"]["train_loss"]) == 1
-    assert kept["curves"]["train_loss"] == pytest.approx(alone[1]["curves"]["train_loss"], rel=1e-9)
+    monkeypatch.setattr(training.Run, "close_epoch", closed)
+    config = replace(SMALL, epochs=3, lr=0.3)
+    found = stacked.fit_stacked(config, (0, 1), digits)
+    alone = [training.fit(replace(config, seed=seed), digits) for seed in (0, 1)]
+    assert [one["saturation"] for one in found] == [one["saturation"] for one in alone]
+
+
+def test_a_batch_larger_than_the_data_is_refused_as_by_fit(digits):
+    with pytest.raises(ValueError, match="batch_size must be at most the 1197 training images"):
+        stacked.fit_stacked(replace(SMALL, batch_size=2000, schedule="cosine"), (0, 1), digits)
+
+
+@pytest.mark.skipif(not devices.can_compile(), reason="torch cannot compile here")
+def test_a_stack_trains_alike_where_others_are_compiled(digits):
+    eager = stacked.fit_stacked(SMALL, (0, 1), digits)
+    with devices.compiling():
+        assert stacked.fit_stacked(SMALL, (0, 1), digits) == eager
 
 
 @pytest.mark.parametrize(
@@ -71,6 +101,7 @@ def test_a_member_that_diverges_ends_and_leaves_the_others_as_they_are(digits):
         (tricks.two_stages(replace(SMALL, epochs=4), 2), "stages"),
         (tricks.rate_scaled_by_layer(SMALL, "update"), "rates by layer"),
         (replace(SMALL, surrogate="ede", steepness=(0.1, 10.0)), "a steepness that moves"),
+        (replace(SMALL, precision="bfloat16"), "precision bfloat16"),
     ],
 )
 def test_what_cannot_be_stacked_is_refused(config, why, digits):
