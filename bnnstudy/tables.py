@@ -204,14 +204,15 @@ def settings(config: RunConfig) -> str:
 
 
 def tuned(choices: Iterable[Mapping]) -> str:
-    """What the searches for a rate chose, and between what."""
-    rows = []
+    """What the searches for a rate (or another field) chose, and between what."""
+    rows, choices = [], list(choices)
+    rates = all(choice["field"] == "lr" for choice in choices)
     for choice in choices:
         values = sorted({trial["value"] for trial in choice["trials"]})
         edge = "yes" if choice["at_edge"] else "no"
         tried = f"{values[0]:.3g} to {values[-1]:.3g}"
         rows.append((choice["task"], choice["arm"], f"{choice['chosen']:.3g}", tried, edge))
-    return table(("Task", "Arm", "Rate", "Tried", "At an edge"), rows)
+    return table(("Task", "Arm", "Rate" if rates else "Value", "Tried", "At an edge"), rows)
 
 
 def layers(rows: Iterable[LayerSummary]) -> str:
