@@ -2,7 +2,8 @@ from collections import Counter
 
 import pytest
 
-from bnnstudy import studies
+from bnnstudy import records, studies
+from bnnstudy.config import PRESETS
 from bnnstudy.verdicts import decide, task_of
 
 BUILT = [study for study in studies.STUDIES.values() if study.arms]
@@ -100,3 +101,11 @@ def test_every_claim_of_a_recorded_study_is_decided(study):
         for claim in study.claims:
             if named(study, claim, "desk"):
                 assert decide(claim, found)[0].verdict != "not run", claim.id
+
+
+def test_the_records_that_are_kept_stay_small():
+    kept = [
+        file for preset in PRESETS[1:] for file in records.DEFAULT_RESULTS.glob(f"*/{preset}/*.json")
+    ]
+    assert kept
+    assert sum(file.stat().st_size for file in kept) < 10e6
