@@ -40,6 +40,8 @@ class Contrast:
         level: for a speed, whose end that is: `"control"`, or of the two the `"lower"`. Curves of the
             best so far, as of searches, need the latter: each reaches its own end by luck, and by
             the control's end the arm would be slower though it were the same.
+        spent: (preset, n): the first n seeds of that preset chose what is compared, and do not count
+            there. Other images of the same networks are no remedy: what one had by luck, it keeps.
     """
 
     kind: str
@@ -54,6 +56,7 @@ class Contrast:
     log: bool = False
     below: float = 0.0
     level: str = "control"
+    spent: tuple[str, int] = ("", 0)
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:

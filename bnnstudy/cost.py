@@ -4,11 +4,13 @@ import functools
 import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from bnnstudy import data, models
 from bnnstudy.config import PRESETS, RunConfig
-from bnnstudy.study import Arm, Study
+from bnnstudy.study import Study
 from bnnstudy.tables import table
+from bnnstudy.verdicts import task_of
 
 BACKWARD = 2
 """A backward pass over a forward pass: one for the gradients of inputs, one for those of weights."""
@@ -18,20 +20,20 @@ CLASSES = 10
 
 @dataclass(frozen=True)
 class Cost:
-    """What a study takes at a preset: final runs, trials of searches for a rate, and operations.
+    """What a study takes on one network at a preset: final runs, trials of searches for a rate, work.
 
     `operations` are multiply-accumulates of all of them. `trials` and so `operations` are those of the
     grids as they stand: a best value at an end extends them. What a measure trains beside the run
-    itself, such as the trials of a hyperparameter search, is not in them.
+    itself, such as its twin, is not in them; the trainings of a hyperparameter search are.
     """
 
-    runs: int
-    trials: int
-    operations: float
+    runs: int = 0
+    trials: int = 0
+    operations: float = 0.0
 
 
-def planned(study: Study, preset: str) -> Cost:
-    """What a study takes at a preset.
+def planned(study: Study, preset: str) -> dict[str, Cost]:
+    """What a study takes at a preset, by task (data set and network).
 
     Raises:
         ValueError: if the study has no such preset.
@@ -41,20 +43,27 @@ def planned(study: Study, preset: str) -> Cost:
             f"preset must be one of {', '.join(study.arms) or 'none'} for study {study.name!r}, "
             f"got {preset!r}"
         )
-    arms, seeds = study.arms[preset], study.seeds[preset]
-    operations = sum((seeds + _trials(arm)) * run_operations(arm.config) for arm in arms)
-    return Cost(len(arms) * seeds, sum(map(_trials, arms)), operations)
+    found: dict[str, Cost] = {}
+    for arm in study.arms[preset]:
+        task = f"{arm.config.dataset} {arm.config.model}"
+        seeds = arm.seeds or study.seeds[preset]
+        trials = len(arm.tuned.grid) * arm.tuned.seeds if arm.tuned else 0
+        before = found.get(task, Cost())
+        work = (seeds + trials) * run_operations(arm.config, arm.options)
+        found[task] = Cost(before.runs + seeds, before.trials + trials, before.operations + work)
+    return found
 
 
-def _trials(arm: Arm) -> int:
-    return len(arm.tuned.grid) * arm.tuned.seeds if arm.tuned else 0
+def run_operations(config: RunConfig, options: Mapping = MappingProxyType({})) -> float:
+    """Multiply-accumulates of one run: its steps, and the measurement after each epoch.
 
-
-def run_operations(config: RunConfig) -> float:
-    """Multiply-accumulates of one training: its steps, and the measurement after each epoch."""
+    Args:
+        options: what the run is given besides; a search trains `trials` times.
+    """
     train, *measured = data.sizes_of(config.dataset)
     images = (config.train_size or train) * (1 + BACKWARD) + sum(measured)
-    return float(images * config.epochs * image_operations(network(config)))
+    trainings = options.get("trials", 1)
+    return float(trainings * images * config.epochs * image_operations(network(config)))
 
 
 def network(config: RunConfig) -> RunConfig:
@@ -86,15 +95,13 @@ def _measured(study: Study, records: Iterable[Mapping]) -> list[tuple]:
     groups: dict[tuple, list[Mapping]] = {}
     for record in records:
         config = RunConfig.from_dict(record["config"])
-        origin = record["provenance"]
-        device = origin["device"] + (", compiled" if origin.get("compiled") else "")
-        device += f", {origin['stack']} at once" if "stack" in origin else ""
-        key = (PRESETS.index(config.preset), f"{config.dataset} {config.model}", device)
+        device = record["provenance"]["device"] + _how(record["provenance"])
+        key = (PRESETS.index(config.preset), task_of(record["config"]), device)
         groups.setdefault(key, []).append(record)
     rows = []
     for (preset, task, device), runs in sorted(groups.items(), key=lambda item: item[0]):
         seconds = [run["provenance"]["seconds"] for run in runs]
-        operations = sum(run_operations(RunConfig.from_dict(run["config"])) for run in runs)
+        operations = sum(map(_operations_of, runs))
         spread = f"{statistics.median(seconds):.3g} ({min(seconds):.3g} to {max(seconds):.3g})"
         rate = f"{operations / sum(seconds) / 1e9:.2g}"
         minutes = f"{sum(seconds) / 60:.3g}"
@@ -103,27 +110,48 @@ def _measured(study: Study, records: Iterable[Mapping]) -> list[tuple]:
 
 
 def ahead(studies: Iterable[tuple[Study, list[dict]]]) -> str:
-    """The presets that nothing is recorded of, as a table: runs, operations, and hours at desk's pace.
+    """What is planned and not recorded, as a table: a row for each study, preset and network.
 
-    The hours are those of one core of the machine of the desk runs, were it to go on at the operations
-    a second that it reached there.
+    The hours are those of one core, were it to go on at the operations a second of the study's own desk
+    runs: of the same network where there are any, of all where not; eager ones where there are any.
     """
     rows = []
     for study, records in studies:
-        pace = _pace([r for r in records if r["preset"] == "desk"])
         for preset in study.arms:
-            if any(record["preset"] == preset for record in records):
-                continue
-            cost = planned(study, preset)
-            hours = f"{cost.operations / pace / 3600:,.0f}" if pace else "–"
-            rows.append(
-                (study.name, preset, cost.runs, cost.trials, f"{cost.operations / 1e15:.3g}", hours)
-            )
-    head = ("Study", "Preset", "Final runs", "Trials", "Operations, 1e15", "Hours of a core")
+            for task, cost in planned(study, preset).items():
+                done = sum(r["preset"] == preset and task_of(r["config"]) == task for r in records)
+                if done >= cost.runs:
+                    continue
+                source, pace = _pace(records, task)
+                left = cost.operations * (1 - done / cost.runs)
+                hours = f"{left / pace / 3600:,.3g}" if pace else "–"
+                runs = f"{cost.runs - done:,}" + (f" of {cost.runs:,}" if done else "")
+                paces = f"{pace / 1e9:.2g} ({source})" if pace else "–"
+                rows.append(
+                    (study.name, preset, task, runs, cost.trials, f"{left / 1e15:.3g}", paces, hours)
+                )
+    head = ("Study", "Preset", "Network", "Final runs", "Trials", "1e15 operations",
+            "1e9 a second at desk", "Hours of a core")  # fmt: skip
     return table(head, rows)
 
 
-def _pace(records: list[dict]) -> float:
-    seconds = sum(record["provenance"]["seconds"] for record in records)
-    configs = [RunConfig.from_dict(record["config"]) for record in records]
-    return sum(map(run_operations, configs)) / seconds if seconds else 0.0
+def _pace(records: Iterable[Mapping], task: str) -> tuple[str, float]:
+    """On which networks desk runs reached how many operations a second; 0 where there are none."""
+    desk = [record for record in records if record["preset"] == "desk"]
+    desk = [record for record in desk if task_of(record["config"]) == task] or desk
+    desk = [record for record in desk if not record["provenance"].get("compiled")] or desk
+    if not desk:
+        return "", 0.0
+    names = {task_of(r["config"]) + _how(r["provenance"]) for r in desk}
+    seconds = sum(record["provenance"]["seconds"] for record in desk)
+    return ", ".join(sorted(names)), sum(map(_operations_of, desk)) / seconds
+
+
+def _operations_of(record: Mapping) -> float:
+    return run_operations(RunConfig.from_dict(record["config"]), record.get("options", {}))
+
+
+def _how(provenance: Mapping) -> str:
+    parts = ["compiled"] if provenance.get("compiled") else []
+    parts += [f"{provenance['stack']} at once"] if "stack" in provenance else []
+    return "".join(f", {part}" for part in parts)

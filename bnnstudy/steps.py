@@ -121,12 +121,20 @@ def _groups(parameters: list[nn.Parameter]) -> list[dict[str, Any]]:
     return [group for group in groups if group["params"]]
 
 
-class Loss(nn.Module):
-    """The loss of a batch as one function of network, images and labels: what is compiled."""
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+"""From a network's outputs and what they should be to a mean over the batch."""
 
-    def __init__(self, config: RunConfig, model: nn.Module):
+
+class Loss(nn.Module):
+    """The loss of a batch as one function of network, images and labels: what is compiled.
+
+    Args:
+        loss: what is asked of the outputs; None is the configuration's loss.
+    """
+
+    def __init__(self, config: RunConfig, model: nn.Module, loss: LossFunction | None = None):
         super().__init__()
-        self.model, self.loss = model, losses.LOSSES[config.loss]
+        self.model, self.loss = model, loss or losses.LOSSES[config.loss]
         self.autocast = config.precision == "bfloat16"
 
     def forward(self, inputs: Tensor, labels: Tensor) -> Tensor:
@@ -136,9 +144,21 @@ class Loss(nn.Module):
 
 
 class Step:
-    """One update: forward, backward, optimizers, schedule, clamp; observers around it."""
+    """One update: forward, backward, optimizers, schedule, clamp; observers around it.
 
-    def __init__(self, config: RunConfig, model: nn.Module, steps: int, observers: Sequence[Observer]):
+    Args:
+        loss: as in `Loss`; beside the outputs it is given the step's `labels`, whatever they are, such
+            as a teacher's outputs.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        model: nn.Module,
+        steps: int,
+        observers: Sequence[Observer],
+        loss: LossFunction | None = None,
+    ):
         self.model, self.observers = model, observers
         self.optimizers = build_optimizers(config, model)
         self.schedulers = []
@@ -153,10 +173,10 @@ class Step:
         self.scaled = [*observed_weights(model).values()] if config.lr_scaling == "gradient" else []
         self.steepness = steepness_at(config, steps)
         self.steepens = config.steepness != (1.0, 1.0)
-        loss = Loss(config, model)
+        whole = Loss(config, model, loss)
         # A steepness that moves would be compiled anew at each step.
         self.loss: Callable[[Tensor, Tensor], Tensor]
-        self.loss = loss if self.steepens else devices.compiled(loss, replay=True)
+        self.loss = whole if self.steepens else devices.compiled(whole, replay=True)
         self.count = 0
 
     def _scaled(self) -> list[tuple[Tensor, float]]:

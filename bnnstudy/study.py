@@ -61,6 +61,7 @@ class Arm:
         follows: name of a tuned arm of the same data set and network, whose choice this one takes.
         measure: what a run does; None means `bnnstudy.training.fit`. What it is given beside a run's
             own arguments (a `functools.partial`, by keywords) are its options, which name the run too.
+        seeds: the number of final seeds, where it is not the study's.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Arm:
     tuned: Tuned | None = None
     follows: str = ""
     measure: Measure | None = None
+    seeds: int | None = None
 
     @property
     def options(self) -> dict[str, Any]:

@@ -37,12 +37,11 @@ def run(study: Study, preset: str, seeds: int | None = None, place: Place | None
     if seeds is not None:
         _SEEDS.checked("seeds", seeds)
     place = place or Place()
-    count = study.seeds[preset] if seeds is None else seeds
     arms = tune(study, study.arms[preset], place)
     jobs = [
         Job(study.name, arm, replace(arm.config, seed=seed), False)
         for arm in arms
-        for seed in range(count)
+        for seed in range(seeds or arm.seeds or study.seeds[preset])
     ]
     return run_all(jobs, place, f"{study.name} {preset}")
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from bnnstudy.claims import Claim, Verdict
@@ -126,13 +127,14 @@ def caption(records: Iterable[Mapping]) -> str:
     for (preset, task), runs in sorted(groups.items(), key=lambda item: PRESETS.index(item[0][0])):
         configs = [RunConfig.from_dict(run["config"]) for run in runs]
         devices = ", ".join(sorted({run["provenance"]["device"] for run in runs}))
-        seeds = len({config.seed for config in configs})
+        seeds = sorted(set(Counter(run["arm"] for run in runs).values()))
+        n = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
         sizes = {(c.train_size, c.width, c.epochs) for c in configs}
         size = "; ".join(
             f"{images or 'all'} training images, width {width}, {epochs} epochs"
             for images, width, epochs in sorted(sizes)
         )
-        parts.append(f"{preset}: {task}, {size}, n = {seeds} seeds, {devices}")
+        parts.append(f"{preset}: {task}, {size}, n = {n} seeds, {devices}")
     return "; ".join(parts) or "nothing recorded"
 
 

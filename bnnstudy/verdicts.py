@@ -111,6 +111,9 @@ def _exact(claim: Claim, runs: Runs, preset: str, task: str) -> Verdict | None:
 
 def _interval(claim: Claim, runs: Runs, preset: str, task: str) -> Verdict | None:
     contrast = claim.contrast
+    chose, seeds = contrast.spent
+    if chose == preset:
+        runs = {arm: {s: r for s, r in found.items() if s >= seeds} for arm, found in runs.items()}
     effects = _speeds(contrast, runs) if contrast.kind == "speed" else _effects(contrast, runs)
     values = [value for value in effects if value is not None]
     if not values:

@@ -53,8 +53,13 @@ def test_a_plan_has_the_final_runs_and_the_trials_of_a_search():
     tuned = Arm(name="tuned", config=MLP, tuned=Tuned(field="lr", grid=(0.1, 0.2, 0.3), seeds=2))
     twice = Arm(name="twice", config=replace(MLP, epochs=6))
     one = cost.run_operations(MLP)
-    assert cost.planned(toy(tuned), "quick") == cost.Cost(4, 6, 10 * one)
-    assert cost.planned(toy(tuned, twice), "quick") == cost.Cost(8, 6, (10 + 8) * one)
+    assert cost.planned(toy(tuned), "quick") == {"digits mlp": cost.Cost(4, 6, 10 * one)}
+    both = cost.planned(toy(tuned, twice), "quick")
+    assert both == {"digits mlp": cost.Cost(8, 6, (10 + 8) * one)}
+    more = replace(twice, seeds=7)
+    assert cost.planned(toy(more), "quick") == {"digits mlp": cost.Cost(7, 0, 14 * one)}
+    other = Arm(name="cnn", config=replace(MLP, model="cnn"))
+    assert list(cost.planned(toy(twice, other), "quick")) == ["digits mlp", "digits cnn"]
     with pytest.raises(ValueError, match="preset must be one of quick for study 'toy', got 'desk'"):
         cost.planned(toy(tuned), "desk")
 
@@ -63,25 +68,52 @@ def test_what_was_measured_is_told_by_preset_and_device():
     study = toy(Arm(name="one", config=MLP))
     runs = [record(MLP, 2.0), record(replace(MLP, seed=1), 4.0), record(MLP, 1.0, compiled=True)]
     _, _, *rows = cost.measured([(study, runs)]).splitlines()
-    eager, compiled = ([cell.strip() for cell in row.strip("|").split("|")] for row in rows)
+    eager, compiled = map(cells, rows)
     rate = f"{2 * cost.run_operations(MLP) / 6 / 1e9:.2g}"
     assert eager == ["toy", "quick", "digits mlp", "cpu (x)", "2", "3 (2 to 4)", "0.1", rate]
     assert compiled[3:6] == ["cpu (x), compiled", "1", "1 (1 to 1)"]
 
 
-def test_what_lies_ahead_is_what_has_no_record():
+def cells(row: str) -> list[str]:
+    return [cell.strip() for cell in row.strip("|").split("|")]
+
+
+def test_what_lies_ahead_is_what_is_not_recorded():
     arms = {p: (Arm(name="one", config=replace(MLP, preset=p)),) for p in ("desk", "paper")}
     study = Study(name="toy", title="", claims=(), arms=arms, seeds={"desk": 2, "paper": 36_000})
-    runs = [record(replace(MLP, preset="desk"), 0.5)]
-    (row,) = cost.ahead([(study, runs)]).splitlines()[2:]
-    assert [cell.strip() for cell in row.strip("|").split("|")][:4] == ["toy", "paper", "36000", "0"]
-    assert row.split("|")[-2].strip() == "5"  # 36,000 runs of half a second.
-    assert cost.ahead([(study, [])]).splitlines()[-1].split("|")[-2].strip() == "–"
+    desk = replace(MLP, preset="desk")
+    pace = f"{cost.run_operations(MLP) / 0.5 / 1e9:.2g} (digits mlp)"
+    runs = [record(desk, 0.5)]
+    half, paper = map(cells, cost.ahead([(study, runs)]).splitlines()[2:])
+    assert half[:5] == ["toy", "desk", "digits mlp", "1 of 2", "0"]
+    assert paper[:5] == ["toy", "paper", "digits mlp", "36,000", "0"]
+    assert paper[-2:] == [pace, "5"]  # 36,000 runs of half a second.
+    # Compiled runs are another pace, and what is whole is not ahead.
+    runs.append(record(replace(desk, seed=1), 9.0, compiled=True))
+    (paper,) = map(cells, cost.ahead([(study, runs)]).splitlines()[2:])
+    assert paper[-2:] == [pace, "5"]
+    assert cells(cost.ahead([(study, [])]).splitlines()[-1])[-2:] == ["–", "–"]
+
+
+def test_a_pace_is_the_networks_own_where_desk_has_it():
+    configs = [replace(MLP, model=model, preset="desk") for model in ("mlp", "cnn")]
+    runs = [record(configs[0], 1.0), record(configs[1], 4.0)]
+    own = cost.run_operations(configs[1]) / 4
+    assert cost._pace(runs, "digits cnn") == ("digits cnn", own)
+    both = sum(map(cost.run_operations, configs)) / 5
+    assert cost._pace(runs, "mnist mlp") == ("digits cnn, digits mlp", both)
+
+
+def test_a_search_trains_as_often_as_it_tries():
+    assert cost.run_operations(MLP, {"trials": 25}) == 25 * cost.run_operations(MLP)
+    arm = studies.STUDIES["search"].arms["desk"][0]
+    found = cost.planned(toy(replace(arm, config=replace(MLP))), "quick")
+    assert found["digits mlp"].operations == 4 * 25 * cost.run_operations(MLP)
 
 
 def test_every_preset_of_every_study_has_a_plan():
     for study in studies.STUDIES.values():
         for preset in study.arms:
-            found = cost.planned(study, preset)
-            assert found.runs > 0
-            assert found.operations > 0
+            for found in cost.planned(study, preset).values():
+                assert found.runs > 0
+                assert found.operations > 0

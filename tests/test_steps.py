@@ -196,3 +196,20 @@ def test_real_weights_may_decay_at_a_rate_of_their_own(digits):
         assert {group["weight_decay"] for group in binary.param_groups} == {0.1}
         decays = {p.dim() > 1: g["weight_decay"] for g in real.param_groups for p in g["params"]}
         assert decays == {True: expected, False: 0.0}
+
+
+def test_a_step_may_have_a_loss_of_its_own(digits):
+    config = RunConfig(width=8, depth=1)
+    model = models.build(config, digits.shape, digits.classes)
+    teacher = torch.randn(50, digits.classes)
+    given = []
+
+    def loss(outputs, towards):
+        given.append(towards)
+        return outputs.sub(towards).square().mean()
+
+    step = Step(config, model, 5, [], loss)
+    images = digits.inputs(digits.train.images[:50])
+    found = [step(images, teacher).item() for _ in range(5)]
+    assert all(towards is teacher for towards in given)
+    assert found[-1] < found[0]

@@ -1,10 +1,12 @@
 from collections import Counter
+from statistics import fmean
 
 import pytest
 
 from bnnstudy import records, studies
 from bnnstudy.config import PRESETS
-from bnnstudy.verdicts import decide, task_of
+from bnnstudy.studies import going_further
+from bnnstudy.verdicts import by_task, decide, task_of
 
 BUILT = [study for study in studies.STUDIES.values() if study.arms]
 
@@ -109,3 +111,16 @@ def test_the_records_that_are_kept_stay_small():
     ]
     assert kept
     assert sum(file.stat().st_size for file in kept) < 10e6
+
+
+def test_going_further_kept_what_its_rule_says():
+    found = [r for r in studies.recorded(going_further.STUDY) if r["preset"] == "desk"]
+    (runs,) = by_task(found).values()
+    chosen = range(going_further.CHOOSING)
+
+    def mean(arm):
+        return fmean(runs[arm][seed]["last"]["validation_accuracy"] for seed in chosen)
+
+    baseline = mean(going_further.BASELINE)
+    kept = {arm for arm in going_further.CHANGES if mean(arm) > baseline}
+    assert kept == set(going_further.KEPT)

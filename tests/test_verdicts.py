@@ -62,6 +62,15 @@ def test_a_speed_may_count_to_the_lower_of_both_ends(arm, below, expected):
     assert verdict.effect == expected
 
 
+def test_seeds_that_chose_an_arm_do_not_judge_it_at_their_preset():
+    values = {"a": [0.9, 0.9, 0.6, 0.61], "b": [0.5, 0.5, 0.55, 0.55]}
+    for preset, effect, n in (("desk", 5.5, 2), ("quick", (40 + 40 + 5 + 6) / 4, 4)):
+        verdict = decide(claim(spent=("desk", 2)), runs(preset, **values))
+        assert (verdict.effect, verdict.n) == (pytest.approx(effect), n)
+    few = {arm: by_seed[:2] for arm, by_seed in values.items()}
+    assert decide(claim(spent=("desk", 2)), runs("desk", **few)).verdict == "not run"
+
+
 @pytest.mark.parametrize(("path", "expected"), [("x.-1", 3), ("x.0", 1), ("x.-4", None), ("x.3", None)])
 def test_a_path_may_count_from_the_end(path, expected):
     assert verdicts.read({"x": [1, 2, 3]}, path) == expected
