@@ -208,7 +208,7 @@ def test_a_step_may_have_a_loss_of_its_own(digits):
         given.append(towards)
         return outputs.sub(towards).square().mean()
 
-    step = Step(config, model, 5, [], loss)
+    step = steps.Step(config, model, 5, [], loss)
     images = digits.inputs(digits.train.images[:50])
     found = [step(images, teacher).item() for _ in range(5)]
     assert all(towards is teacher for towards in given)
