@@ -8,14 +8,13 @@ from types import MappingProxyType
 
 from bnnstudy import data, models
 from bnnstudy.config import PRESETS, RunConfig
+from bnnstudy.data.images import CLASSES
 from bnnstudy.study import Study
 from bnnstudy.tables import table
 from bnnstudy.verdicts import task_of
 
 BACKWARD = 2
 """A backward pass over a forward pass: one for the gradients of inputs, one for those of weights."""
-
-CLASSES = 10
 
 
 @dataclass(frozen=True)

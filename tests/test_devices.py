@@ -54,7 +54,7 @@ def test_compiled_and_eager_training_of_a_real_network_agree_to_rounding(digits)
 
 
 @needs_compiler
-def test_what_is_compiled_is_said_in_the_record_and_in_the_checkpoint(tmp_path, digits):
+def test_what_is_compiled_is_said_in_the_record(tmp_path):
     arms = {"quick": (Arm(name="one", config=replace(SMALL, epochs=1)),)}
     study = Study(name="toy", title="", claims=(), arms=arms, seeds={"quick": 1})
     for compile in (False, True):
