@@ -55,7 +55,7 @@ def not_binary(weights: Sequence[Tensor]) -> int:
 
 
 class FlipRatio:
-    """Observes the flip ratio of a training run, by layer, at about `points` log-spaced steps.
+    """Observes the flip ratio of a training run at about `points` log-spaced steps, by layer at some.
 
     Args:
         weights: the observed weights by layer name.
@@ -83,16 +83,20 @@ class FlipRatio:
             self._steps.append(step)
 
     def report(self) -> dict:
-        """Steps, FF ratio over all weights, and by layer (in four digits, to keep records small)."""
+        """Steps, FF ratio over all weights, and by layer at `layer_steps`, every fourth and the last.
+
+        So records stay small: in a deep network the layers would be most of one. Four digits are kept.
+        """
         if not self._counts:
-            return {"steps": [], "all": [], "layers": {}}
+            return {"steps": [], "all": [], "layer_steps": [], "layers": {}}
         counts = torch.stack(self._counts).double().cpu()
         sizes = torch.tensor([w.numel() for w in self._weights.values()], dtype=torch.float64)
         layers = (counts / sizes).T.tolist()
         return {
             "steps": self._steps,
             "all": _short((counts.sum(1) / sizes.sum()).tolist()),
-            "layers": {n: _short(v) for n, v in zip(self._weights, layers, strict=True)},
+            "layer_steps": _thinned(self._steps),
+            "layers": {n: _short(_thinned(v)) for n, v in zip(self._weights, layers, strict=True)},
         }
 
     def state_dict(self) -> dict:
@@ -122,6 +126,10 @@ def counted(by_step: Sequence[int], size: int) -> dict:
         "steps": shown,
         "differing_at": [by_step[k - 1] for k in shown],
     }
+
+
+def _thinned(values: list) -> list:
+    return values[::-4][::-1]
 
 
 def _short(values: list[float]) -> list[float]:

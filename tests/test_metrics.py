@@ -44,16 +44,19 @@ def test_looks_are_log_spaced_from_the_first_step_to_the_last(steps):
 
 def test_the_flip_observer_agrees_with_the_ratio():
     weights = {"a": torch.randn(10), "b": torch.randn(4, 5)}
-    observer = metrics.FlipRatio(weights, steps=3)
-    expected = []
-    for step in (1, 2, 3):
-        before = [w.clone() for w in weights.values()]
+    observer = metrics.FlipRatio(weights, steps=6)
+    expected, of_b = [], []
+    for step in range(1, 7):
+        before = {name: w.clone() for name, w in weights.items()}
         observer.before(step)
         for w in weights.values():
             w.copy_(torch.randn_like(w))
         observer.after(step)
-        expected.append(metrics.flip_ratio(before, list(weights.values())))
+        expected.append(metrics.flip_ratio([*before.values()], [*weights.values()]))
+        of_b.append(metrics.flip_ratio([before["b"]], [weights["b"]]))
     report = observer.report()
-    assert report["steps"] == [1, 2, 3]
+    assert report["steps"] == [1, 2, 3, 4, 5, 6]
     assert report["all"] == pytest.approx(expected, rel=1e-3)
+    assert report["layer_steps"] == [2, 6]
     assert set(report["layers"]) == {"a", "b"}
+    assert report["layers"]["b"] == pytest.approx([of_b[1], of_b[5]], rel=1e-3)

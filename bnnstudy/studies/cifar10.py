@@ -112,19 +112,10 @@ def _arms(network: RunConfig) -> Iterable[Arm]:
     yield Arm(name="ir-net", config=replace(torchs, **ir_net))
 
 
-AT_DESK = ("filter", "bi-real", "latent, matched")
-"""The arms that two cores get to: Table 2's two, and the one that must equal the filter."""
-
-
-def _at(preset: str) -> tuple[Arm, ...]:
-    arms = _arms(BIREALNET20[preset])
-    return tuple(arm for arm in arms if preset != "desk" or arm.name in AT_DESK)
-
-
 STUDY = Study(
     name="cifar10",
     title="CIFAR-10",
     claims=CLAIMS,
-    arms={preset: _at(preset) for preset in BIREALNET20},
+    arms={preset: tuple(_arms(network)) for preset, network in BIREALNET20.items()},
     seeds={"quick": 3, "desk": 5, "short": 3, "paper": 3},
 )
