@@ -19,7 +19,8 @@ class Contrast:
     """What decides a claim.
 
     Attributes:
-        kind: `"difference"`: arm minus control, beyond the margin on the claimed side;
+        kind: `"difference"`: arm minus control, beyond the margin on the claimed side; without a
+            control the arm's own value;
             `"equivalence"`: arm minus control within ±margin; `"exact"`: counterexamples in `arm`,
             of which the claim says there is none; `"trend"`: slope of the metric over `arms`;
             `"speed"`: epochs until the metric, a curve, reaches the level at which the control's ends
@@ -33,13 +34,14 @@ class Contrast:
         direction: 1 if the claim says that the effect is positive, -1 if negative.
         margin: the smallest effect that would matter, in `unit`. A negative one (differences and
             speeds) says "no worse than that".
+        control_metric: where the control's value stands, if not at `metric`.
         scale: what the metric is multiplied with to be in `unit`.
         log: take the metric's decimal logarithm first.
         below: for a speed, how far below the end of the control's curve the level lies, in the curve's
             own unit.
-        level: for a speed, whose end that is: `"control"`, or of the two the `"lower"`. Curves of the
-            best so far, as of searches, need the latter: each reaches its own end by luck, and by
-            the control's end the arm would be slower though it were the same.
+        level: for a speed, whose end that is: `"control"`, of the two the `"lower"`, or of each its
+            `"own"`. Curves of the best so far, as of searches, need the lower: each reaches its own
+            end by luck, and by the control's end the arm would be slower though it were the same.
         spent: (preset, n): the first n seeds of that preset chose what is compared, and do not count
             there. Other images of the same networks are no remedy: what one had by luck, it keeps.
     """
@@ -49,6 +51,7 @@ class Contrast:
     arm: Side = ""
     control: Side = ""
     arms: tuple[tuple[str, float], ...] = ()
+    control_metric: str = ""
     direction: int = 1
     margin: float = 0.0
     unit: str = "percentage points"
@@ -70,18 +73,40 @@ class Contrast:
             )
         if not (math.isfinite(self.scale) and self.scale):
             raise ValueError(f"scale must be finite and not 0, got {self.scale!r}")
-        if self.kind in ("difference", "equivalence", "speed") and not (self.arm and self.control):
+        if self.kind in ("equivalence", "speed") and not (self.arm and self.control):
             raise ValueError(f"a contrast of kind {self.kind!r} needs an arm and a control")
+        if self.kind in ("difference", "exact") and not self.arm:
+            raise ValueError(f"a contrast of kind {self.kind!r} needs an arm")
         if self.kind == "speed" and not (isinstance(self.arm, str) and isinstance(self.control, str)):
             raise ValueError("a contrast of kind 'speed' needs an arm and a control, no pairs")
         if not 0 <= self.below < math.inf:
             raise ValueError(f"below must be 0 or more, got {self.below!r}")
-        if self.level not in ("control", "lower"):
-            raise ValueError(f"level must be 'control' or 'lower', got {self.level!r}")
-        if self.kind == "exact" and not self.arm:
-            raise ValueError("a contrast of kind 'exact' needs an arm")
+        if self.level not in ("control", "lower", "own"):
+            raise ValueError(f"level must be 'control', 'lower' or 'own', got {self.level!r}")
+        if self.control_metric and not (self.control and isinstance(self.control, str)):
+            raise ValueError(
+                "control_metric must be empty where the control is none or a pair, "
+                f"got {self.control_metric!r}"
+            )
         if self.kind == "trend" and len({position for _, position in self.arms}) < 3:
             raise ValueError("a contrast of kind 'trend' needs three arms or more, at three positions")
+
+    def declared(self) -> str:
+        """What is compared, and where the effect has to lie for the claim to hold, in Markdown."""
+        if self.kind == "exact":
+            return f"`{self.arm}`: none"
+        if self.kind == "trend":
+            what = f"slope over {', '.join(f'`{name}`' for name, _ in self.arms)}"
+        else:
+            what = " − ".join(_side(side) for side in (self.arm, self.control) if side)
+        if self.kind == "equivalence":
+            return f"{what}: within ±{self.margin:g}"
+        edge = self.direction * self.margin
+        return f"{what}: {'above' if self.direction > 0 else 'below'} {edge or 0:g}"
+
+
+def _side(side: Side) -> str:
+    return f"`{side}`" if isinstance(side, str) else f"(`{side[0]}` − `{side[1]}`)"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,7 +30,7 @@ def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 
 
 def verdicts(study: Study, records: Iterable[Mapping]) -> str:
-    """The claims of one study: what is claimed, the paper's number, ours at each preset."""
+    """The claims of one study: what is claimed and how it is decided, the paper's number, ours."""
     records = list(records)
     rows = []
     for claim in study.claims:
@@ -38,7 +38,8 @@ def verdicts(study: Study, records: Iterable[Mapping]) -> str:
         measured = "<br>".join(
             f"**{v.verdict}** ({v.where()}): {v.measured()}" if v.preset else v.verdict for v in ours
         )
-        rows.append((source(claim), claim.paper_value or "–", measured))
+        claimed = f"{source(claim)}<br>{claim.contrast.declared()}"
+        rows.append((claimed, claim.paper_value or "–", measured))
     return table(("Claim", "Paper's number", "Ours"), rows)
 
 
@@ -58,9 +59,9 @@ def scoreboard(found: Iterable[Verdict], paper: str) -> str:
         star = r" \*" if (claim.id, verdict.task) in held else ""
         measured = f"{verdict.measured()} ({verdict.where()}){star}" if verdict.preset else "–"
         mark = f"{MARKS[verdict.verdict]} {verdict.verdict}"
-        text = f"{claim.text} ({claim.source}; `{claim.id}`)"
-        rows.append((text, claim.paper_value or "–", mark, measured))
-    return table(("Claim", "Paper's number", "Verdict", "Effect, 95 % interval"), rows)
+        text = f"{claim.text} ({claim.source}; {claim.id})<br>{claim.contrast.declared()}"
+        rows.append((text, mark, measured, claim.paper_value or "–"))
+    return table(("Claim", "Verdict", "Effect, 95 % interval", "Paper's number"), rows)
 
 
 def findings(found: Iterable[Verdict]) -> str:

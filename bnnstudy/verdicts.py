@@ -22,11 +22,15 @@ Runs = dict[str, dict[int, Mapping]]
 
 
 def decide(claim: Claim, records: Iterable[Mapping]) -> list[Verdict]:
-    """The verdicts of the largest preset that can decide the claim, one a task; else "not run"."""
+    """The verdicts of the largest preset that can decide the claim, one a task; else "not run".
+
+    A single seed has no interval: where a smaller preset has one, it is that preset's verdict.
+    """
     found = decide_each(claim, records)
     if not found:
         return [Verdict(claim=claim, verdict="not run")]
-    return [verdict for verdict in found if verdict.preset == found[-1].preset]
+    able = [v for v in found if v.low is not None or claim.contrast.kind == "exact"] or found
+    return [verdict for verdict in found if verdict.preset == able[-1].preset]
 
 
 def decide_each(claim: Claim, records: Iterable[Mapping]) -> list[Verdict]:
@@ -146,7 +150,7 @@ def _effects(contrast: Contrast, runs: Runs) -> list[float | None]:
         weights = _difference_weights(contrast.arm, contrast.control)
     effects: list[float | None] = []
     for seed in _common_seeds(runs, weights):
-        parts = {arm: read(runs[arm][seed], contrast.metric) for arm in weights}
+        parts = {arm: read(runs[arm][seed], _metric_of(contrast, arm)) for arm in weights}
         if None in parts.values():
             effects.append(None)
             continue
@@ -154,6 +158,10 @@ def _effects(contrast: Contrast, runs: Runs) -> list[float | None]:
             parts = {arm: math.log10(max(part, FLOOR)) for arm, part in parts.items()}
         effects.append(contrast.scale * math.fsum(w * parts[a] for a, w in weights.items()))
     return effects
+
+
+def _metric_of(contrast: Contrast, arm: str) -> str:
+    return (contrast.control_metric if arm == contrast.control else "") or contrast.metric
 
 
 def _speeds(contrast: Contrast, runs: Runs) -> list[float | None]:
@@ -165,9 +173,13 @@ def _speeds(contrast: Contrast, runs: Runs) -> list[float | None]:
         if not arm or not control:
             effects.append(None)
             continue
-        end = control[-1] if contrast.level == "control" else min(arm[-1], control[-1])
-        level = end - contrast.below
-        effects.append(float(_epochs_to(level, arm) - _epochs_to(level, control)))
+        ends = arm[-1], control[-1]
+        levels = {"own": ends, "lower": (min(ends),) * 2, "control": (control[-1],) * 2}[contrast.level]
+        taken = [
+            _epochs_to(level - contrast.below, curve)
+            for level, curve in zip(levels, (arm, control), strict=True)
+        ]
+        effects.append(float(taken[0] - taken[1]))
     return effects
 
 
@@ -183,6 +195,8 @@ def _common_seeds(runs: Runs, arms: Iterable[str]) -> list[int]:
 def _difference_weights(arm: Side, control: Side) -> dict[str, float]:
     weights: dict[str, float] = {}
     for side, factor in ((arm, 1.0), (control, -1.0)):
+        if not side:
+            continue
         plus, minus = (side, None) if isinstance(side, str) else side
         weights[plus] = weights.get(plus, 0.0) + factor
         if minus is not None:
@@ -212,7 +226,8 @@ def _p_value(contrast: Contrast, outcome: str, values: list[float], mean: float)
     from scipy import stats
 
     error = _standard_error(values, mean)
-    if outcome == "inconclusive" or error == 0:
+    # Differences of accuracies that are equal in arithmetic are not to the last bit.
+    if outcome == "inconclusive" or error <= 1e-9 * max(map(abs, values)):
         return 1.0
     if contrast.kind == "equivalence":
         distance = abs(abs(mean) - contrast.margin)

@@ -128,24 +128,30 @@ def raw(results: Path, study: str, preset: str, task: str) -> dict[str, dict[int
     return found
 
 
-def at(result, contrast) -> float:
-    for part in contrast.metric.split("."):
+def at(result, contrast, metric: str = "") -> float:
+    for part in (metric or contrast.metric).split("."):
         result = result[int(part)] if isinstance(result, list) else result[part]
     return math.log10(max(result, 1e-6)) if contrast.log else result
 
 
-def difference(runs, side, seed, contrast) -> float:
+def difference(runs, side, seed, contrast, metric: str = "") -> float:
+    if not side:
+        return 0.0
     if isinstance(side, str):
-        return at(runs[side][seed], contrast)
+        return at(runs[side][seed], contrast, metric)
     return at(runs[side[0]][seed], contrast) - at(runs[side[1]][seed], contrast)
 
 
 def speed(runs, seed, contrast) -> int:
     curves = [at(runs[side][seed], contrast) for side in (contrast.arm, contrast.control)]
     ends = [curve[-1] for curve in curves]
-    level = (ends[1] if contrast.level == "control" else min(ends)) - contrast.below
-    reached = [[k for k, v in enumerate(c, start=1) if v >= level] or [len(c) + 1] for c in curves]
-    return reached[0][0] - reached[1][0]
+    if contrast.level != "own":
+        ends = [ends[1] if contrast.level == "control" else min(ends)] * 2
+    reached = []
+    for end, curve in zip(ends, curves, strict=True):
+        there = [k for k, v in enumerate(curve, start=1) if v >= end - contrast.below]
+        reached.append((there or [len(curve) + 1])[0])
+    return reached[0] - reached[1]
 
 
 def effect(runs, seed, contrast) -> float:
@@ -155,8 +161,9 @@ def effect(runs, seed, contrast) -> float:
     if contrast.kind == "trend":
         heights = [at(runs[arm][seed], contrast) for arm, _ in contrast.arms]
         return contrast.scale * np.polyfit([x for _, x in contrast.arms], heights, 1)[0]
-    sides = (difference(runs, side, seed, contrast) for side in (contrast.arm, contrast.control))
-    return contrast.scale * (next(sides) - next(sides))
+    arm = difference(runs, contrast.arm, seed, contrast)
+    control = difference(runs, contrast.control, seed, contrast, contrast.control_metric)
+    return contrast.scale * (arm - control)
 
 
 def expected_verdict(claim, low, high) -> str:

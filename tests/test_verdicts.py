@@ -62,6 +62,42 @@ def test_a_speed_may_count_to_the_lower_of_both_ends(arm, below, expected):
     assert verdict.effect == expected
 
 
+def test_a_speed_may_count_to_each_curves_own_end():
+    curves = {"a": [0.5, 0.9, 0.91], "b": [0.2, 0.3, 0.31, 0.5]}
+    found = [record(name, s, c, metric="curve") for name, c in curves.items() for s in (0, 1)]
+    contrast = {"metric": "curve", "below": 0.02, "level": "own", "scale": 1.0}
+    assert decide(claim(kind="speed", **contrast), found).effect == 2 - 4
+
+
+def test_an_arm_may_be_held_against_nothing_but_the_margin():
+    found = runs(a=[0.9, 0.91, 0.92], b=[0.1, 0.1, 0.1])
+    alone = decide(claim(control="", margin=80.0), found)
+    assert (alone.effect, alone.verdict) == (pytest.approx(91), "reproduced")
+    assert decide(claim(control="", margin=95.0), found).verdict == "not reproduced"
+
+
+def test_a_controls_value_may_stand_elsewhere():
+    found = runs(a=[0.9, 0.91], b=[0.8, 0.81])
+    for record_ in found:
+        record_["result"]["other"] = 0.2
+    verdict = decide(claim(control_metric="other"), found)
+    assert verdict.effect == pytest.approx(100 * (0.905 - 0.2))
+
+
+def test_a_larger_preset_without_an_interval_leaves_the_verdict_to_a_smaller_one():
+    found = runs(a=[0.9, 0.91, 0.92], b=[0.8, 0.81, 0.82])
+    verdict = decide(claim(), [*found, *runs("paper", a=[0.8], b=[0.9])])
+    assert (verdict.preset, verdict.verdict) == ("desk", "reproduced")
+    assert decide(claim(), runs("paper", a=[0.8], b=[0.9])).preset == "paper"
+
+
+def test_differences_without_spread_have_no_p_value_below_one():
+    # Each is one image of 400, and to the last bit they are not equal.
+    values = {"a": [381 / 400, 371 / 400, 391 / 400], "b": [380 / 400, 370 / 400, 390 / 400]}
+    assert len({x - y for x, y in zip(*values.values(), strict=True)}) > 1
+    assert decide(claim(margin=0.0), runs(**values)).p == 1.0
+
+
 def test_seeds_that_chose_an_arm_do_not_judge_it_at_their_preset():
     values = {"a": [0.9, 0.9, 0.6, 0.61], "b": [0.5, 0.5, 0.55, 0.55]}
     for preset, effect, n in (("desk", 5.5, 2), ("quick", (40 + 40 + 5 + 6) / 4, 4)):

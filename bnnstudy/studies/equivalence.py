@@ -13,6 +13,9 @@ from bnnstudy.study import Arm, Study
 
 ALPHA = 1e-2
 
+LATE = -6
+"""Of the log-spaced steps at which flips are counted the sixth from the end: about half way."""
+
 CLAIMS = (
     claim(
         "views-training",
@@ -22,6 +25,20 @@ CLAIMS = (
         "float32",
         "curves overlap",
         kind="equivalence",
+    ),
+    claim(
+        "views-flips",
+        "Figure 7",
+        "And the same flip ratio, at a step late in the run.",
+        "float32, other",
+        "float32",
+        "curves overlap",
+        kind="equivalence",
+        metric=f"flip_ratio.all.{LATE}",
+        log=True,
+        scale=1.0,
+        unit="decades of the flip ratio",
+        margin=0.1,
     ),
     exact(
         "views-closed-loop",

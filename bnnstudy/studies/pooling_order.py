@@ -16,6 +16,9 @@ POOL_FIRST = "conv, pool, norm, sign"
 POOL_LAST = "conv, norm, sign, pool"
 NORM_FIRST = "norm, sign, conv, pool"
 
+AFTER_POOLING = "positive_inputs.layers.1"
+"""Of the third convolution, which is fed by a pooling in both networks."""
+
 CLAIMS = (
     claim(
         "pooling-order",
@@ -26,24 +29,33 @@ CLAIMS = (
         "'significant', no number given",
         margin=0.5,
     ),
-    claim(
+    ours(
         "pooling-norm-first",
-        "section 3.4, Figure 3",
-        "The order norm, sign, conv, pool ends better than pooling after the activation, too (here its "
-        "classifier sees real values).",
+        "audit of Figure 3",
+        "What norm, sign, conv, pool gains over pooling first is its classifier's: all but the real "
+        "values that it sees is the same network.",
         NORM_FIRST,
-        POOL_LAST,
-        NO_NUMBER,
+        POOL_FIRST,
         margin=0.5,
     ),
     claim(
         "pooling-ones",
         "section 3.4",
-        "Max-pooling binary values gives almost only ones: at least 20 points more of them.",
+        "Max-pooling binary values gives almost only ones: nine in ten or more.",
+        POOL_LAST,
+        "",
+        NO_NUMBER,
+        metric=AFTER_POOLING,
+        margin=90.0,
+        unit="% of the inputs that are +1",
+    ),
+    ours(
+        "pooling-more-ones",
+        "audit of section 3.4",
+        "It gives more of them than pooling first does, by 20 points or more.",
         POOL_LAST,
         POOL_FIRST,
-        NO_NUMBER,
-        metric="positive_inputs.mean",
+        metric=AFTER_POOLING,
         margin=20.0,
         unit="points of the inputs that are +1",
     ),
