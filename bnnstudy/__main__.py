@@ -40,7 +40,12 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--preset", default="quick", choices=PRESETS)
     run.add_argument("--seeds", type=_count, metavar="N", help="final seeds (default: the preset's)")
     run.add_argument("--device", default="auto", choices=DEVICES)
-    run.add_argument("--workers", type=_count, metavar="N", help="processes (default: one a core)")
+    run.add_argument(
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="runs side by side (default: one a core; on a GPU one)",
+    )
     run.add_argument("--compile", action="store_true", help="compile networks first, for long runs")
     run.add_argument(
         "--stack", type=_count, default=1, metavar="N", help="seeds to train at once (GPU)"

@@ -91,7 +91,7 @@ class _Ede(_Sign):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         (x,), (t,) = ctx.saved_tensors, ctx.numbers
         k = max(1 / t, 1.0)
-        slope = (x * t).tanh_().square_().neg_().add_(1).mul_(k * t)
+        slope = (x * t).tanh().square().neg_().add_(1).mul_(k * t)
         return slope.mul_(grad), None
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-from bnnstudy import data, training
+from bnnstudy import data, devices, training
 from bnnstudy.checkpoints import Checkpoint
 from bnnstudy.config import RunConfig
 from bnnstudy.layers import observed_weights
@@ -26,7 +26,7 @@ class Signs:
 
     def __init__(self, config: RunConfig, model: nn.Module, steps: int):
         self._weights = list(observed_weights(model).values())
-        self._steps: list[np.ndarray] = []
+        self._steps: list[Tensor] = []
 
     def before(self, step: int) -> None:
         """Nothing to do before a step."""
@@ -34,7 +34,7 @@ class Signs:
     def after(self, step: int) -> None:
         """Keep this step's signs."""
         signs = torch.cat([torch.signbit(w.detach()).reshape(-1) for w in self._weights])
-        self._steps.append(np.packbits(signs.cpu().numpy()))
+        self._steps.append(torch.from_numpy(np.packbits(signs.cpu().numpy())))
 
     def report(self) -> dict:
         """The packed signs by step, and how many weights there are."""
@@ -65,7 +65,7 @@ def sign_by_sign(
     checkpoint, as there are two runs.
     """
     other = replace(config, **{**dict(changes), "seed": config.seed + seeds_apart})
-    with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
+    with devices.reproducible():
         results = [training.fit(c, dataset, device=device, observers=[Signs]) for c in (config, other)]
     first, second = (result.pop("signs") for result in results)
     by_step = _differing(first["steps"], second["steps"], first["size"])
@@ -79,9 +79,9 @@ def sign_by_sign(
     }
 
 
-def _differing(first: list[np.ndarray], second: list[np.ndarray], size: int) -> list[int]:
+def _differing(first: list[Tensor], second: list[Tensor], size: int) -> list[int]:
     """Signs that differ after each step; where one training has ended (it diverged), all of them."""
     return [
-        size if a is None or b is None else int(np.bitwise_count(a ^ b).sum())
+        size if a is None or b is None else int(np.bitwise_count((a ^ b).numpy()).sum())
         for a, b in zip_longest(first, second)
     ]

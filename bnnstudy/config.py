@@ -18,8 +18,8 @@ __all__ = ["BINARY_OPTIMIZERS", "PRESETS", "SCHEMA", "RunConfig", "Stage"]
 SCHEMA = 1
 """Version of the configuration's meaning; raised only when an existing field changes its meaning."""
 
-_ONCE = ("dataset", "train_size", "model", "width", "depth", "block", "pool", "parts", "precision",
-         "preset", "seed", "epochs", "drops")  # fmt: skip
+_ONCE = ("dataset", "train_size", "model", "width", "depth", "block", "pool", "parts", "real_last",
+         "precision", "preset", "seed", "epochs", "drops")  # fmt: skip
 """What a run has once: no stage can change it."""
 
 

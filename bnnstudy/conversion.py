@@ -53,7 +53,8 @@ class Conversion:
     Attributes:
         recipe: the numbers for SGD.
         alpha, gamma: rates of the cascade that moves every sign as this SGD does, at a constant rate
-            and from a zero start, alpha the smaller one; None where none does (complex poles).
+            and from a zero start, alpha the smaller one; None where none does (poles that are complex,
+            or negative).
         literal: the same two if the recipe's numbers are those of paper B's Eq 2-3 (damped momentum,
             decoupled decay): lr * weight_decay and 1 - momentum.
         limit: (1 - sqrt(momentum))^2, the largest lr * weight_decay with real poles.
@@ -88,9 +89,15 @@ class Conversion:
     def _filter(self) -> list[str]:
         if self.alpha is None or self.gamma is None:
             product = self.recipe.lr * self.recipe.weight_decay
+            root = self.recipe.momentum**0.5
+            poles = "the poles are complex, the state rings"
+            if product > 2 * (1 + self.recipe.momentum):
+                poles = "a pole is below -1, the state grows without end"
+            elif product >= (1 + root) ** 2:
+                poles = "the poles are negative, the state alternates"
             return [
                 f"no cascade of two averages: lr * weight_decay = {product:.4g} is above",
-                f"(1 - sqrt(momentum))^2 = {self.limit:.4g}; the poles are complex, the state rings",
+                f"(1 - sqrt(momentum))^2 = {self.limit:.4g}; {poles}",
             ]
         lines = [f"alpha {self.alpha:.4g}, gamma {self.gamma:.4g}"]
         if self.alpha == 0:

@@ -54,34 +54,46 @@ def one_thread(device: str | torch.device) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-_compiling: ContextVar[bool] = ContextVar("compiling", default=False)
+@contextlib.contextmanager
+def reproducible() -> Iterator[None]:
+    """While it lasts two trainings take the same kernels: none chosen by timing, nothing compiled."""
+    with (
+        torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False),
+        compiling(False),
+    ):
+        yield
+
+
+_compiling: ContextVar[list[Callable] | None] = ContextVar("compiling", default=None)
 
 VARIANTS = 256
 """Compiled forms of one function (of one network in two modes, of networks) that are kept, at most."""
 
 
 @contextlib.contextmanager
-def compiling(wanted: bool = True) -> Iterator[None]:
-    """While it lasts, what goes through `compiled` is, if `wanted`.
+def compiling(wanted: bool = True) -> Iterator[list[Callable]]:
+    """While it lasts, what goes through `compiled` is, if `wanted`; gives the list of what did.
 
     Raises:
         ValueError: if it is wanted and torch cannot compile here.
     """
     if wanted:
         require_compiler()
-    token = _compiling.set(wanted)
+    made: list[Callable] = []
+    token = _compiling.set(made if wanted else None)
     try:
-        yield
+        yield made
     finally:
         _compiling.reset(token)
-        if wanted and torch.cuda.is_available():
+        if wanted and not is_compiling() and device_of("auto") == "cuda":
             # What was recorded for one network is of no use to the next, and would be searched through.
+            # Not inside another such block, where it is of use.
             torch.compiler.reset()
 
 
 def is_compiling() -> bool:
     """Whether what goes through `compiled` is at present."""
-    return _compiling.get()
+    return _compiling.get() is not None
 
 
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -97,8 +109,10 @@ def compiled(function: Function, *, replay: bool = False) -> Function:
         replay: on a GPU record its kernels once and replay them (CUDA graphs), which saves the time to
             launch each. What it returned last is then overwritten by its next call.
     """
-    if not is_compiling():
+    made = _compiling.get()
+    if made is None:
         return function
+    made.append(function)
     import torch._dynamo
 
     torch._dynamo.config.recompile_limit = max(VARIANTS, torch._dynamo.config.recompile_limit)
@@ -107,25 +121,24 @@ def compiled(function: Function, *, replay: bool = False) -> Function:
     return cast(Function, torch.compile(function, mode=mode, dynamic=False))
 
 
-def require_compiler() -> None:
-    """Refuses to go on where torch cannot compile.
+def require_compiler(device: str = "auto") -> None:
+    """Refuses to go on where torch cannot compile for a device.
 
     Raises:
-        ValueError: saying what is needed.
+        ValueError: saying what is needed, and what torch says.
     """
-    if not can_compile():
+    if why := compiler_error(device_of(device)):
         raise ValueError(
             "compile must be False here: torch cannot compile, which needs a C++ compiler (for a GPU "
-            "triton besides), got True"
+            f"triton and a C compiler), got True ({why})"
         )
 
 
 @functools.cache
-def can_compile() -> bool:
-    """Whether torch can compile here; found by trying."""
+def compiler_error(device: str) -> str:
+    """What torch says when it is to compile for a device; empty if it can. Found by trying."""
     try:
-        for device in ("cpu", *(["cuda"] if torch.cuda.is_available() else [])):
-            torch.compile(lambda x: x + 1)(torch.zeros(1, device=device))
-    except Exception:  # its own kinds of error, some of which are private
-        return False
-    return True
+        torch.compile(lambda x: x + 1)(torch.zeros(1, device=device))
+    except Exception as error:  # its own kinds of error, some of which are private
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+    return ""

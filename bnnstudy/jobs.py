@@ -40,6 +40,11 @@ class Place:
     stack: int = 1
     progress: bool = True
 
+    @property
+    def side_by_side(self) -> int:
+        """The number of runs side by side."""
+        return self.workers or (cpu_count() if self.device == "cpu" else 1)
+
     def __post_init__(self) -> None:
         rules.COUNT.checked("stack", self.stack)
         if self.workers is not None:
@@ -65,7 +70,7 @@ class Place:
         if data is not None and not (os.fspath(data) and Path(data).is_dir()):
             raise ValueError(f"data must be a folder, got {str(data)!r}")
         if compile:
-            devices.require_compiler()
+            devices.require_compiler(device)
         return cls(
             results=records.DEFAULT_RESULTS if results is None else Path(results),
             data=None if data is None else Path(data),
@@ -109,12 +114,12 @@ _Task = list[tuple[int, Job]]
 
 def _dispatch(jobs: _Task, place: Place) -> Iterator[tuple[int, dict]]:
     tasks = _stacks(jobs, place.stack)
-    workers = place.workers or (cpu_count() if place.device == "cpu" else 1)
-    if workers == 1 or len(tasks) < 2:
+    workers = min(place.side_by_side, len(tasks))
+    if workers < 2:
         for task in tasks:
             yield from _work(task, place)
         return
-    parallel = Parallel(n_jobs=min(workers, len(tasks)), return_as="generator_unordered")
+    parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
     try:
         for found in parallel(delayed(_work)(task, place) for task in tasks):
             yield from found
@@ -136,39 +141,47 @@ def _stacks(jobs: _Task, size: int) -> list[_Task]:
 
 def _work(task: _Task, place: Place) -> list[tuple[int, dict]]:
     start = time.perf_counter()
-    if place.compile and place.workers != 1:
-        # Each process would start a pool of its own to compile with.
-        os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+    if place.compile and place.side_by_side > 1:
+        # Each process would start a pool of its own, of as many as there are cores, to compile with.
+        share = max(1, cpu_count() // place.side_by_side)
+        os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(share))
     config = task[0][1].config
     dataset = data.load(config.dataset, place.data, train_size=config.train_size, device=place.device)
     if len(task) == 1:
         ((k, job),) = task
         checkpoint = checkpoints.beside(_file(job, place))
         measure = job.arm.measure or training.fit
-        with devices.compiling(place.compile):
+        with devices.compiling(place.compile) as made:
             result = measure(config, dataset, device=place.device, checkpoint=checkpoint)
         seconds = checkpoint.earlier + time.perf_counter() - start
-        found = [(k, _save(job, result, place, dataset, seconds))]
+        found = [(k, _save(job, result, place, dataset, seconds, compiled=bool(made)))]
         checkpoint.remove()
         return found
     seeds = [job.config.seed for _, job in task]
     results = stacked.fit_stacked(config, seeds, dataset, device=place.device)
     seconds = (time.perf_counter() - start) / len(task)
     return [
-        (k, _save(job, result, place, dataset, seconds, len(task)))
+        (k, _save(job, result, place, dataset, seconds, stack=len(task)))
         for (k, job), result in zip(task, results, strict=True)
     ]
 
 
 def _save(
-    job: Job, result: dict, place: Place, dataset: data.Dataset, seconds: float, stack: int = 1
+    job: Job,
+    result: dict,
+    place: Place,
+    dataset: data.Dataset,
+    seconds: float,
+    *,
+    compiled: bool = False,
+    stack: int = 1,
 ) -> dict:
     origin = records.provenance(
         device=devices.device_name(place.device),
         seconds=seconds,
         precision=job.config.precision,
         data=dataset.fingerprint,
-        compiled=place.compile and stack == 1,
+        compiled=compiled,
         stack=stack,
     )
     record = records.make(job.study, job.arm.name, job.config, result, origin, job.arm.options)

@@ -10,9 +10,7 @@ from functools import partial
 from itertools import zip_longest
 from typing import Any
 
-import torch
-
-from bnnstudy import data, training
+from bnnstudy import data, devices, training
 from bnnstudy.checkpoints import Checkpoint
 from bnnstudy.config import RunConfig
 from bnnstudy.observers import FlipsByEpoch, PositiveInputs, Trace, UpdateSize
@@ -137,7 +135,7 @@ def side_by_side(
     It goes on from no checkpoint, as there are two runs.
     """
     both = (config, replace(config, **dict(changes)))
-    with torch.backends.cudnn.flags(deterministic=True, benchmark=False):
+    with devices.reproducible():
         results = [training.fit(c, dataset, device=device, observers=[Trace]) for c in both]
     first, second = (result.pop("trace")["digests"] for result in results)
     # A training that diverged is shorter; the steps that the other one has differ.

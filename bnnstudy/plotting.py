@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import cycle
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -35,9 +36,9 @@ def surrogates(names: Sequence[str] = tuple(SURROGATES)) -> Figure:
     x = torch.linspace(-2, 2, 801, dtype=torch.float64)
     with plt.rc_context(STYLE):
         figure, axes = plt.subplots(
-            2, len(names), figsize=(2.3 * len(names), 4), sharex=True, sharey="row"
+            2, len(names), figsize=(2.3 * len(names), 4), sharex=True, sharey="row", squeeze=False
         )
-        for (top, bottom), name, colour in zip(axes.T, names, COLOURS, strict=False):
+        for (top, bottom), name, colour in zip(axes.T, names, cycle(COLOURS), strict=False):
             inputs = x.clone().requires_grad_()
             outputs = SURROGATES[name](inputs)
             outputs.sum().backward()
@@ -100,7 +101,7 @@ def curves(
     with plt.rc_context(STYLE):
         figure, panels = _panels(records, 4.2, 3.4)
         for axis, title, runs in panels:
-            for arm, colour in zip(arms, COLOURS, strict=False):
+            for arm, colour in zip(arms, cycle(COLOURS), strict=False):
                 found = [run["result"]["curves"] for run in runs if run["arm"] == arm]
                 _fan(axis, [c[metric] for c in found if metric in c], arm, colour)
             axis.set(title=title, xlabel="epoch", ylabel=metric.replace("_", " "))
@@ -126,7 +127,7 @@ def against(
     with plt.rc_context(STYLE):
         figure, panels = _panels(records, 4.2, 3.4)
         for axis, title, runs in panels:
-            for (name, arms), colour in zip(families.items(), COLOURS, strict=False):
+            for (name, arms), colour in zip(families.items(), cycle(COLOURS), strict=False):
                 found = {
                     x: [scale * v for run in runs if run["arm"] == arm
                         if (v := read(run["result"], metric)) is not None]
@@ -149,7 +150,7 @@ def differing_signs(records: Iterable[Mapping], arm: str, shadows: Sequence[str]
     with plt.rc_context(STYLE):
         figure, panels = _panels(chosen, 4.8, 3.4)
         for axis, title, runs in panels:
-            for shadow, colour in zip(shadows, COLOURS, strict=False):
+            for shadow, colour in zip(shadows, cycle(COLOURS), strict=False):
                 for k, run in enumerate(runs):
                     found = run["result"]["shadows"][shadow]
                     size = found["compared"] / max(found["steps"])

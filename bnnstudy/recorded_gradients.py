@@ -51,8 +51,10 @@ class Gradients:
 
     def report(self) -> dict:
         """The gradients, (steps, weights), of the weights that ever had one other than 0."""
-        values = self._values[: self._steps]
-        return {"values": values[:, np.any(values, axis=0)]}
+        values = torch.from_numpy(self._values[: self._steps])
+        # A training that diverges ends in values that are none.
+        values = values[values.isfinite().all(1)]
+        return {"values": values[:, (values != 0).any(0)]}
 
     def state_dict(self) -> dict:
         """The gradients so far."""
@@ -77,7 +79,7 @@ def with_recorded_gradients(
     look = [Gradients, FlipsByEpoch]
     result = training.fit(config, dataset, device=device, observers=look, checkpoint=checkpoint)
     del result["flips"]["epochs"]
-    values = result.pop("gradients")["values"]
+    values = result.pop("gradients")["values"].numpy()
     largest = int(np.abs(values).sum(0).argmax())
     shown = [float(f"{value:.4g}") for value in values[:SHOWN, largest]]
     forms = compared(values, config)
@@ -114,7 +116,7 @@ def measured(filter: Filter, gradients: np.ndarray) -> dict:
     found = {
         "flips": flips(filter, gradients),
         "expected_flips": filters.flip_rate(filter) * (len(gradients) - 1),
-        "roughness": np.mean(steps[spread > 0] / spread[spread > 0]),
+        "roughness": np.mean(steps[spread > 0] / spread[spread > 0]) if spread.any() else None,
         "alpha": 1 + filter.a[1] if len(filter.a) == 2 else None,
         "noise_gain": filters.noise_gain(filter),
         "time_constant": filters.time_constant(filter),

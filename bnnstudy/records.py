@@ -215,15 +215,15 @@ def commit() -> str | None:
     """The commit of the working copy, `-dirty` if the package differs from it; else BNNSTUDY_COMMIT."""
     git = ["git", "-C", str(PACKAGE.parent)]
     try:
-        head = subprocess.run(
-            [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True, timeout=10
-        )
-        changed = subprocess.run(
-            [*git, "status", "--porcelain", "--", "bnnstudy"],
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
+        # Installed into an environment inside another repository, it is not that one's.
+        ours = f"{PACKAGE.name}/records.py"
+        _, head, changed = (
+            subprocess.run([*git, *command], capture_output=True, text=True, check=True, timeout=10)
+            for command in (
+                ("ls-files", "--error-unmatch", ours),
+                ("rev-parse", "HEAD"),
+                ("status", "--porcelain", "--", "bnnstudy"),
+            )
         )
     except (OSError, subprocess.SubprocessError):
         return os.environ.get("BNNSTUDY_COMMIT") or None

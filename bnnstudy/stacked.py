@@ -1,13 +1,12 @@
 """Several seeds of one configuration trained at once: their networks stacked, one kernel for all.
 
 A small network does not fill a GPU: most of a step's time goes to starting kernels. Stacked, N networks
-take as many kernels as one, on tensors with one more dimension (`torch.func`); augmentation alone is
-done network by network. Each has its own draw,
-order of images and record, as if it had been trained alone, but for rounding. On a CPU the products of
-a stack are no faster than one after another (`make bench` measures it); there, processes help.
+take as many kernels as one, on tensors with one more dimension (`torch.func`). What is measured after
+an epoch is measured network by network. Each has its own draw, order of images and record, as if it had
+been trained alone, but for rounding. On a CPU the products of a stack are no faster than one after
+another (`make bench` measures it); there, processes help.
 """
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -61,17 +60,14 @@ def fit_stacked(
         steps = config.epochs * (len(dataset.train) // config.batch_size)
         step = StackedStep(config, [run.model for run in runs], steps)
         results: dict[int, dict] = {}
-        with warnings.catch_warnings():
-            # Pooling over all pixels is done network by network, which costs next to nothing.
-            warnings.filterwarnings("ignore", "There is a performance drop", UserWarning)
-            while len(results) < len(runs):
-                losses = _epoch(step, config, dataset, runs)
-                for k, (run, loss) in enumerate(zip(runs, losses, strict=True)):
-                    if k in results:
-                        continue
-                    run.close_epoch(loss)
-                    if run.finished:
-                        results[k] = run.result()
+        while len(results) < len(runs):
+            losses = _epoch(step, config, dataset, runs)
+            for k, (run, loss) in enumerate(zip(runs, losses, strict=True)):
+                if k in results:
+                    continue
+                run.close_epoch(loss)
+                if run.finished:
+                    results[k] = run.result()
         return [results[k] for k in range(len(runs))]
 
 
@@ -86,7 +82,8 @@ class StackedStep(Step):
 
     def __init__(self, config: RunConfig, models: Sequence[nn.Module], steps: int):
         super().__init__(config, models[0], steps, [])
-        self.model = nn.ModuleList(models)
+        # A stack has no channels-last: torch cannot ask a batched tensor for it.
+        self.model = nn.ModuleList(models).to(memory_format=torch.contiguous_format)
         parameters, buffers = stack_module_state(list(models))
         # What to move and what to clamp was found by the shapes of one network's own tensors.
         stacks = {id(p): parameters[name] for name, p in models[0].named_parameters()}
@@ -138,17 +135,13 @@ def _epoch(
     step.model.train()
     dtype = getattr(torch, config.storage)
     images, labels = dataset.train.images, dataset.train.labels
-    orders, augments = [], []
-    for run in runs:
-        orders.append(batches_of(len(labels), config.batch_size, run.order, images.device))
-        augments.append(data.augmentation(config.augmentation, len(labels), run.order, images.device))
+    device, size = images.device, len(labels)
+    orders = [batches_of(size, config.batch_size, run.order, device) for run in runs]
+    augment = data.augmentation_of_many(config.augmentation, size, [run.order for run in runs], device)
     total = torch.zeros(len(runs), dtype=dtype, device=images.device)
     for batch in torch.stack(orders, dim=1):
         observers = [observer for run in runs if not run.finished for observer in run.observers]
-        drawn = images[batch]
-        if config.augmentation != "none":
-            pairs = zip(augments, drawn, batch, strict=True)
-            drawn = torch.stack([augment(own, numbers) for augment, own, numbers in pairs])
+        drawn = augment(images[batch], batch)
         for observer in observers:
             observer.before(step.count + 1)
         total += step(dataset.inputs(drawn, dtype), labels[batch])

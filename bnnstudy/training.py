@@ -17,7 +17,7 @@ from bnnstudy import data, devices, metrics, models
 from bnnstudy.binarize import sign
 from bnnstudy.checkpoints import Checkpoint
 from bnnstudy.config import RunConfig
-from bnnstudy.layers import evaluating, observed_weights, split_parameters
+from bnnstudy.layers import evaluating, observed_weights
 from bnnstudy.steps import Observer, Step
 
 MakeObserver = Callable[[RunConfig, nn.Module, int], Observer]
@@ -273,8 +273,8 @@ def evaluate(
 ) -> float:
     """Accuracy (0 to 1) of the model in evaluation mode on a split, in batches (None: a good size)."""
     dtype = next(model.parameters()).dtype
-    # Small enough for a CPU's cache, large enough to fill a GPU.
-    batch = batch or (500 if split.images.device.type == "cpu" else 5_000)
+    # Small enough for a CPU's cache; large enough to fill a GPU, and small enough to share it.
+    batch = batch or (500 if split.images.device.type == "cpu" else 2_000)
     forward = devices.compiled(model)
     with evaluating(model):
         outputs = [forward(dataset.inputs(images, dtype)) for images in split.images.split(batch)]
@@ -286,12 +286,10 @@ def _next_model(
 ) -> nn.Module:
     model = models.build(config, dataset.shape, dataset.classes)
     if previous is not None:
-        binary, _ = split_parameters(model)
-        model.load_state_dict(previous.state_dict())
+        state = previous.state_dict()
         if config.view == "filter":
-            with torch.no_grad():
-                for weight in binary:
-                    weight.copy_(sign(weight))
+            state |= {name: sign(state[name].detach()) for name in observed_weights(model)}
+        model.load_state_dict(state)
     return model.to(device)
 
 

@@ -7,6 +7,17 @@ from bnnstudy import data, training
 from bnnstudy.config import RunConfig
 
 
+@pytest.mark.parametrize("name", ["none", "crop_flip"])
+def test_of_many_networks_each_has_its_own_augmentation(name):
+    images = torch.randint(256, (3, 5, 2, 9, 7), dtype=torch.uint8)
+    numbers = torch.stack([torch.randperm(20)[:5] for _ in range(3)])
+    seeds = [torch.Generator().manual_seed(k) for k in range(3)]
+    found = data.augmentation_of_many(name, 20, seeds, "cpu")(images, numbers)
+    for k in range(3):
+        own = data.augmentation(name, 20, torch.Generator().manual_seed(k), "cpu")
+        assert torch.equal(found[k], own(images[k], numbers[k]))
+
+
 @given(
     seed=st.integers(0, 1000), channels=st.integers(1, 3), height=st.integers(1, 12),
     width=st.integers(1, 12), padding=st.integers(0, 5),

@@ -74,6 +74,15 @@ def test_multiplying_by_zero_keeps_the_sign():
     assert torch.equal(binarize.sign(0.0 * x), binarize.sign(x))
 
 
+@pytest.mark.parametrize("name", binarize.SURROGATES)
+def test_every_surrogate_can_be_differentiated_twice(name):
+    x = torch.linspace(-2, 2, 9, requires_grad=True)
+    out = (binarize.SURROGATES[name](x) * x).sum()
+    (once,) = torch.autograd.grad(out, x, create_graph=True)
+    (once * x).sum().backward()
+    assert x.grad.isfinite().all()
+
+
 def test_an_unknown_surrogate_and_a_bad_steepness_are_refused():
     with pytest.raises(ValueError, match=r"surrogate must be one of identity, .*'step'"):
         binarize.surrogate("step")

@@ -68,6 +68,16 @@ def test_two_views_in_64_bits_are_one_training(digits):
     assert found["apart"] == {"test_accuracy": 0.0, "signs": 0.0}
 
 
+def test_the_comparison_leaves_cudnn_on(digits, monkeypatch):
+    seen = []
+    fit = training.fit
+    monkeypatch.setattr(
+        training, "fit", lambda *a, **k: seen.append(torch.backends.cudnn.enabled) or fit(*a, **k)
+    )
+    side_by_side(digits, replace(LATENT, epochs=1), changes={})
+    assert seen == [True, True]
+
+
 def test_another_alpha_is_another_training(digits):
     wide = replace(LATENT, precision="float64")
     found = side_by_side(digits, wide, changes={**AS_FILTER, "alpha": 0.5})
@@ -75,9 +85,7 @@ def test_another_alpha_is_another_training(digits):
 
 
 def test_where_one_training_ends_all_signs_differ():
-    import numpy as np
-
-    signs = [np.zeros(2, dtype=np.uint8)] * 3
+    signs = [torch.zeros(2, dtype=torch.uint8)] * 3
     assert closed_loop._differing(signs, signs[:1], 10) == [0, 10, 10]
 
 

@@ -1,5 +1,6 @@
 """From a recipe of SGD to (alpha, gamma): against torch's own SGD, and what it refuses."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -47,6 +48,19 @@ def test_beyond_the_limit_there_is_no_cascade():
     assert outside.alpha is None
     assert outside.memories is None
     assert "complex" in " ".join(outside.lines())
+
+
+@pytest.mark.parametrize(
+    ("lr", "decay", "momentum", "says"),
+    [(1.0, 1.0, 0.9, "rings"), (1.0, 3.798, 0.9, "alternates"), (1.0, 5.0, 0.9, "grows"),
+     (0.1, 15.0, 0.0, "alternates")],
+)  # fmt: skip
+def test_beyond_the_limit_the_poles_are_as_said(lr, decay, momentum, says):
+    poles = np.roots([1, -(1 + momentum - lr * decay), momentum])
+    kinds = {"rings": poles.imag.any(), "grows": (abs(poles) > 1).any()}
+    kinds["alternates"] = not any(kinds.values()) and (poles <= 0).all()
+    assert [name for name, is_so in kinds.items() if is_so] == [says]
+    assert says in " ".join(convert(lr, decay, momentum).lines())
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Where a run is computed and how: compiled or not, in bfloat16 or not, it is the same training."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from bnnstudy import devices, models, records, steps, sweeps, training, tricks
 from bnnstudy.binarize import sign
 from bnnstudy.checkpoints import Checkpoint
+from bnnstudy.closed_loop import sign_by_sign
 from bnnstudy.config import RunConfig
 from bnnstudy.optim import FilterOptimizer
 from bnnstudy.study import Arm, Study
@@ -27,7 +29,9 @@ CONFIGS = {
         FILTER, model="birealnet20", width=2, real_first=True, real_last=True, train_size=200, epochs=1
     ),
 }
-needs_compiler = pytest.mark.skipif(not devices.can_compile(), reason="torch cannot compile here")
+needs_compiler = pytest.mark.skipif(
+    devices.compiler_error("cpu") != "", reason="torch cannot compile here"
+)
 
 
 @needs_compiler
@@ -102,10 +106,36 @@ def test_compiling_ends_with_its_block_and_is_off_by_default():
 
 
 def test_without_a_compiler_it_is_refused_before_a_run(monkeypatch):
-    monkeypatch.setattr(devices, "can_compile", lambda: False)
+    monkeypatch.setattr(devices, "compiler_error", lambda device: "NoCompiler: none")
     for start in (lambda: sweeps.Place.of(compile=True), devices.compiling().__enter__):
-        with pytest.raises(ValueError, match=r"compile must be False here: .*C\+\+ compiler"):
+        message = r"compile must be False here: .*C\+\+ compiler .*\(NoCompiler: none\)"
+        with pytest.raises(ValueError, match=message):
             start()
+
+
+@needs_compiler
+def test_what_is_compiled_is_compiled_once_a_run(digits, monkeypatch):
+    """A GPU's graphs are dropped with the network that they are of, not after an epoch."""
+    dropped = []
+    monkeypatch.setattr(devices, "device_of", lambda name: "cuda" if name == "auto" else name)
+    monkeypatch.setattr(devices, "compiler_error", lambda device: "")
+    monkeypatch.setattr(torch.compiler, "reset", lambda: dropped.append(1))
+    with devices.compiling() as made:
+        training.fit(replace(FILTER, epochs=3), digits)
+        assert not dropped
+    assert dropped == [1]
+    assert made
+
+
+def test_what_must_be_reproducible_is_not_compiled(tmp_path):
+    config = replace(FILTER, epochs=1)
+    measure = partial(sign_by_sign, changes={})
+    arms = {"quick": (Arm(name="one", config=config, measure=measure),)}
+    study = Study(name="toy", title="", claims=(), arms=arms, seeds={"quick": 1})
+    place = sweeps.Place(results=tmp_path, compile=True, progress=False)
+    (record,) = sweeps.run(study, "quick", place=place)
+    assert "compiled" not in record["provenance"]
+    assert record["result"]["pair"]["differing"] == 0
 
 
 def test_bfloat16_is_for_the_passes_alone(digits):

@@ -15,7 +15,11 @@ from bnnstudy.config import RunConfig
 from bnnstudy.steps import Step
 from bnnstudy.study import Arm, Study
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+pytestmark = [
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here"),
+    # Other versions than the pinned ones warn of other things.
+    pytest.mark.filterwarnings("default"),
+]
 
 ENDS = {"real_first": True, "real_last": True}
 FILTER = {"view": "filter", "optimizer": "filter", "real_optimizer": "momentum", "schedule": "cosine"}
@@ -42,15 +46,29 @@ def test_training_there_is_training_here_in_64_bits(config, digits, there):
 
 
 @CASES
-@pytest.mark.skipif(not devices.can_compile(), reason="torch cannot compile here")
+@pytest.mark.skipif(devices.compiler_error("cuda") != "", reason="torch cannot compile here")
 def test_replayed_graphs_train_as_the_eager_step_does_in_64_bits(config, there):
     config = replace(config, precision="float64")
     eager = training.fit(config, there, device="cuda")["curves"]["train_loss"]
     counters.clear()
-    with devices.compiling():
+    kinds = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
+    with devices.compiling(), torch.profiler.profile(activities=kinds) as profile:
         replayed = training.fit(config, there, device="cuda")["curves"]["train_loss"]
     assert replayed == pytest.approx(eager, rel=1e-6)
     assert counters["inductor"]["cudagraph_skips"] == 0
+    assert any("GraphLaunch" in event.key for event in profile.key_averages())
+
+
+@CASES
+@pytest.mark.skipif(devices.compiler_error("cuda") != "", reason="torch cannot compile here")
+def test_a_longer_run_compiles_no_more(config, there):
+    compiled = []
+    for epochs in (2, 4):
+        counters.clear()
+        with devices.compiling():
+            training.fit(replace(config, epochs=epochs), there, device="cuda")
+            compiled.append(counters["stats"]["unique_graphs"])
+    assert compiled[0] == compiled[1] > 0
 
 
 @CASES
@@ -64,22 +82,39 @@ def test_a_stack_there_is_the_networks_one_by_one(config, there):
 
 
 @CASES
-@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
+def test_a_stack_in_32_bits_trains(config, there):
+    """cuDNN orders memory otherwise than in 64 bits."""
+    for one in stacked.fit_stacked(replace(config, epochs=1), (0, 1), there, device="cuda"):
+        assert not one["diverged"]
+        assert one["curves"]["train_loss"][0] > 0
+
+
+@CASES
+@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_step_never_waits_for_the_host(config, precision, there):
+def test_a_step_never_waits_for_the_host(config, precision, compiled, there):
+    if compiled and (why := devices.compiler_error("cuda")):
+        pytest.skip(why)
     config = replace(config, precision=precision)
     model = models.build(config, there.shape, there.classes).to("cuda").train()
-    step = Step(config, model, 10, [])
     batches = torch.arange(500, device="cuda").view(10, 50)
     images, labels = there.train.images, there.train.labels
-    for batch in batches[:2]:  # The first step makes the optimizers' states, and checks them.
-        step(there.inputs(images[batch]), labels[batch])
-    try:
-        torch.cuda.set_sync_debug_mode("error")
-        for batch in batches[2:]:
-            step(there.inputs(images[batch]), labels[batch])
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
+    order = torch.Generator().manual_seed(0)
+    augment = data.augmentation(config.augmentation, len(labels), order, "cuda")
+    with devices.compiling(compiled):
+        step = Step(config, model, 10, [])
+
+        def train(batch):
+            step(there.inputs(augment(images[batch], batch)), labels[batch])
+
+        for batch in batches[:4]:  # The first steps make states and graphs, and check them.
+            train(batch)
+        try:
+            torch.cuda.set_sync_debug_mode("error")
+            for batch in batches[4:]:
+                train(batch)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
 
 
 @CASES

@@ -126,6 +126,36 @@ def test_a_filter_view_weight_that_is_not_a_sign_is_refused():
         split_parameters(model)
 
 
+@pytest.mark.parametrize("layer", [BinaryLinear(6, 4), BinaryConv2d(2, 4, 3)])
+def test_a_binary_weight_stays_binary_whatever_is_loaded_or_drawn(layer):
+    kind, sizes = type(layer), (6, 4) if isinstance(layer, BinaryLinear) else (2, 4, 3)
+    signs = kind(*sizes, weights="binary")
+    with pytest.raises(RuntimeError, match=r"weight must be ±1 .*of a latent layer load the weights'"):
+        signs.load_state_dict(layer.state_dict())
+    state = layer.state_dict() | {"weight": binarize.sign(layer.weight.detach())}
+    signs.load_state_dict(state)
+    signs.reset_parameters()
+    assert torch.equal(signs.weight.abs(), torch.ones_like(signs.weight))
+    on_meta = kind(*sizes, device="meta", weights="binary").to_empty(device="cpu")
+    on_meta.reset_parameters()
+    assert torch.equal(on_meta.weight.abs(), torch.ones_like(signs.weight))
+
+
+def test_a_weight_that_is_no_longer_the_layers_own_is_refused():
+    layer = BinaryLinear(3, 2)
+    nn.utils.parametrize.register_parametrization(layer, "weight", nn.Identity())
+    with pytest.raises(ValueError, match="model must have its weight as a parameter of its own"):
+        split_parameters(layer)
+
+
+@pytest.mark.parametrize("kind", [RSign, RPReLU])
+def test_shifted_activations_take_torchs_arguments_and_say_their_channels(kind):
+    layer = kind(5, dtype=torch.float64, device="cpu")
+    assert {p.dtype for p in layer.parameters()} == {torch.float64}
+    assert layer(torch.randn(2, 5, 3, dtype=torch.float64)).dtype == torch.float64
+    assert "5" in repr(layer)
+
+
 def test_rsign_and_rprelu_shift_by_channel():
     x = torch.randn(4, 2, 3, 3)
     threshold, prelu = RSign(2), RPReLU(2)

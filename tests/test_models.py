@@ -241,6 +241,20 @@ def test_the_summary_of_a_convolution_counts_each_position():
     assert sum(r.real_macs for r in twin) == sum(r.mixed_macs + r.binary_macs for r in rows.values())
 
 
+def test_a_summary_does_not_take_averages_of_signs_for_signs():
+    rows = models.summary(
+        built("cnn", activation="sign", block="conv_norm_act_pool", pool="average"), (1, 8, 8)
+    )
+    assert [row.binary_macs for row in rows if row.kind == "BinaryConv2d"] == [0, 0, 0]
+
+
+def test_building_leaves_other_devices_generators_alone(monkeypatch):
+    seeded = []
+    monkeypatch.setattr(torch, "manual_seed", seeded.append)
+    built("mlp")
+    assert not seeded
+
+
 def test_a_summary_leaves_the_model_as_it_was():
     network = built()
     network[2].eval()  # a frozen batch norm

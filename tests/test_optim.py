@@ -1,6 +1,7 @@
 """Optimizers as torch's: states, groups, closures, and what they refuse."""
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -9,8 +10,7 @@ from driving import apply, gradients, parameters, starts
 from torch import nn
 
 from bnnstudy.binarize import sign
-from bnnstudy.config import RunConfig
-from bnnstudy.optim import TORCH, Bop, FilterOptimizer, LatentSGD, LinearFilter, build
+from bnnstudy.optim import Bop, FilterOptimizer, LatentSGD, LinearFilter
 
 
 def test_bop_flips_what_passes_the_threshold_and_agrees_and_nothing_else():
@@ -48,6 +48,59 @@ def test_a_saved_state_continues_bit_for_bit(name):
         apply(resumed, others, step)
         for p, q in zip(params, others, strict=True):
             assert torch.equal(p, q)
+
+
+@pytest.mark.parametrize("name", ["latent", "filter", "linear", "bop"])
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
+def test_a_copy_steps_as_the_original_does(name, copied):
+    values, make = _all()[name]
+    params = parameters(values)
+    optimizer = make(params)
+    steps = gradients(5)
+    for step in steps[:50]:
+        apply(optimizer, params, step)
+    other = copied(optimizer)
+    others = other.param_groups[0]["params"]
+    for step in steps[50:]:
+        apply(optimizer, params, step)
+        apply(other, others, step)
+    assert all(torch.equal(p, q) for p, q in zip(params, others, strict=True))
+
+
+@pytest.mark.parametrize("name", ["latent", "filter", "bop"])
+def test_a_rate_of_zero_moves_no_sign(name):
+    _, make = _all()[name]
+    drawn = torch.randn(1000, generator=torch.Generator().manual_seed(2)).sign()
+    weight = nn.Parameter(drawn * (0.0 if name == "latent" else 1.0))
+    optimizer = make([weight])
+    optimizer.param_groups[0]["lr"] = 0.0
+    for step in range(3):
+        draw = torch.Generator().manual_seed(step)
+        apply(optimizer, [weight], [torch.randn(1000, generator=draw)])
+    assert torch.equal(sign(weight), drawn)
+
+
+def test_a_group_that_is_refused_is_not_added():
+    weight, other = (nn.Parameter(torch.ones(3)) for _ in range(2))
+    optimizer = FilterOptimizer([weight], 0.1)
+    for group, message in (
+        ({"params": [other], "scheduled": "typo"}, "scheduled must be one of both"),
+        ({"params": [other], "lr": -3.0}, "lr must be 0 or more and finite, got -3"),
+        ({"params": [other], "alpha": 2.0}, "alpha must be in"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            optimizer.add_param_group(group)
+        assert len(optimizer.param_groups) == 1
+
+
+def test_no_schedule_moves_a_linear_filter():
+    weight = nn.Parameter(torch.ones(3))
+    optimizer = LinearFilter([weight], [1], [1, -0.9])
+    schedule = torch.optim.lr_scheduler.StepLR(optimizer, 1, gamma=0.5)
+    apply(optimizer, [weight], [torch.ones(3)])
+    schedule.step()
+    with pytest.raises(ValueError, match=r"lr must stay 1 .*, got 0\.5"):
+        apply(optimizer, [weight], [torch.ones(3)])
 
 
 @pytest.mark.parametrize("name", ["latent", "filter", "linear", "bop"])
@@ -191,19 +244,6 @@ def test_a_running_sum_is_a_filter_too():
     for p, t in zip(params, total, strict=True):
         clear = t.abs() > 1e-9
         assert torch.equal(p.detach()[clear], -t.sign()[clear])
-
-
-def test_the_table_holds_paper_as_seven_from_torch_itself():
-    params = [nn.Parameter(torch.zeros(2))]
-    made = {name: build(name, params, RunConfig()) for name in TORCH}
-    assert len(made) == 7
-    for name, optimizer in made.items():
-        assert type(optimizer).__module__.startswith("torch.optim"), name
-    assert made["nesterov"].defaults["nesterov"]
-    assert made["momentum"].defaults["momentum"] == 0.9
-    assert made["sgd"].defaults["momentum"] == 0
-    with pytest.raises(ValueError, match=r"optimizer must be one of sgd, .*got 'lion'"):
-        build("lion", params, RunConfig())
 
 
 @pytest.mark.parametrize("scheduled", ["both", "pole", "increment"])

@@ -1,5 +1,6 @@
 """Filters on recorded gradients, and averaged weights, each against a plainer way."""
 
+import json
 from dataclasses import replace
 from itertools import pairwise
 
@@ -8,9 +9,10 @@ import pytest
 import torch
 from scipy import signal
 
-from bnnstudy import filters, models, training
+from bnnstudy import checkpoints, filters, models, training
 from bnnstudy import recorded_gradients as recorded
 from bnnstudy.averaged_weights import AveragedWeights, with_averaged_weights
+from bnnstudy.closed_loop import Signs
 from bnnstudy.config import RunConfig
 from bnnstudy.layers import observed_weights
 
@@ -62,12 +64,31 @@ def test_the_recorded_gradients_are_those_of_the_weights(digits):
             return {}
 
     result = training.fit(SMALL, digits, observers=[recorded.Gradients, All])
-    values, everything = result["gradients"]["values"], np.array(seen)
+    values, everything = result["gradients"]["values"].numpy(), np.array(seen)
     assert len(values) == len(everything)
     columns = {column.tobytes() for column in everything.astype(np.float64).T}
     assert 400 < values.shape[1] <= 512
     assert all(np.ascontiguousarray(column).tobytes() in columns for column in values.T)
     assert np.all(np.any(values, axis=0))
+
+
+def test_a_run_that_diverges_is_recorded_all_the_same(digits):
+    config = RunConfig(
+        width=16, depth=1, batch_size=100, epochs=3, lr=1e30, alpha=1e-3, optimizer="sgd", clamp=False
+    )
+    found = recorded.with_recorded_gradients(config, digits, device="cpu", checkpoint=None)
+    assert found["diverged"]
+    json.dumps(found, allow_nan=False)
+
+
+@pytest.mark.parametrize("look", [recorded.Gradients, Signs])
+def test_a_checkpoint_after_the_last_epoch_can_be_read(digits, tmp_path, monkeypatch, look):
+    monkeypatch.setattr(checkpoints, "EVERY", 0.0)
+    file = tmp_path / "checkpoint"
+    training.fit(SMALL, digits, observers=[look], checkpoint=checkpoints.Checkpoint(file))
+    # One that could not be read would be warned of.
+    again = training.fit(SMALL, digits, observers=[look], checkpoint=checkpoints.Checkpoint(file))
+    assert len(again["curves"]["train_loss"]) == SMALL.epochs
 
 
 def test_a_run_with_recorded_gradients_is_the_run_and_its_filters(digits):

@@ -1,5 +1,6 @@
 import json
 import os
+import subprocess
 
 import pytest
 
@@ -165,6 +166,22 @@ def test_the_commit_comes_from_git_else_the_environment_else_nowhere(tmp_path, m
     monkeypatch.delenv("BNNSTUDY_COMMIT")
     records.commit.cache_clear()
     assert records.commit() is None
+    records.commit.cache_clear()
+
+
+def test_an_environment_inside_another_repository_has_not_its_commit(tmp_path, monkeypatch):
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True)
+    who = ["-c", "user.name=a", "-c", "user.email=a@b.c"]
+    subprocess.run(
+        ["git", "-C", str(tmp_path), *who, "commit", "-qm", "x", "--allow-empty"], check=True
+    )
+    package = tmp_path / "env" / "bnnstudy"
+    package.mkdir(parents=True)
+    (package / "records.py").touch()
+    monkeypatch.setattr(records, "PACKAGE", package)
+    monkeypatch.setenv("BNNSTUDY_COMMIT", "abc123")
+    records.commit.cache_clear()
+    assert records.commit() == "abc123"
     records.commit.cache_clear()
 
 

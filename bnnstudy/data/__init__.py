@@ -18,13 +18,14 @@ import torch
 from torch import Tensor
 
 from bnnstudy.data import audio, images
-from bnnstudy.data.augment import augmentation, crop_flip
+from bnnstudy.data.augment import augmentation, augmentation_of_many, crop_flip
 
 __all__ = [
     "NAMES",
     "Dataset",
     "Split",
     "augmentation",
+    "augmentation_of_many",
     "crop_flip",
     "default_root",
     "load",

@@ -1,6 +1,6 @@
 """Augmentation in one vectorised pass, on whatever device the images are."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -23,11 +23,39 @@ def augmentation(
     """
     if name == "none":
         return lambda images, numbers: images
+    of_many = augmentation_of_many(name, size, [generator], device)
+    return lambda images, numbers: of_many(images[None], numbers[None])[0]
+
+
+def augmentation_of_many(
+    name: str, size: int, generators: Sequence[torch.Generator], device: str | torch.device
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """`augmentation` for several networks at once, each with draws of its own.
+
+    What it returns takes images (networks, N, C, H, W) and their numbers (networks, N).
+
+    Raises:
+        ValueError: as there.
+    """
+    if name == "none":
+        return lambda images, numbers: images
     if name != "crop_flip":
         raise ValueError(f"augmentation must be one of none, crop_flip; got {name!r}")
-    shifts = torch.randint(2 * PADDING + 1, (size, 2), generator=generator).to(device)
-    mirrored = torch.randint(2, (size,), generator=generator).bool().to(device)
-    return lambda images, numbers: crop_flip(images, shifts[numbers], mirrored[numbers])
+    draws = [
+        (
+            torch.randint(2 * PADDING + 1, (size, 2), generator=generator),
+            torch.randint(2, (size,), generator=generator).bool(),
+        )
+        for generator in generators
+    ]
+    shifts, mirrored = (torch.stack(drawn).to(device) for drawn in zip(*draws, strict=True))
+    network = torch.arange(len(draws), device=device)[:, None]
+
+    def augment(images: Tensor, numbers: Tensor) -> Tensor:
+        own = shifts[network, numbers].flatten(0, 1), mirrored[network, numbers].flatten()
+        return crop_flip(images.flatten(0, 1), *own).view_as(images)
+
+    return augment
 
 
 def crop_flip(images: Tensor, shifts: Tensor, mirrored: Tensor, padding: int = PADDING) -> Tensor:

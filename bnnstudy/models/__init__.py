@@ -62,7 +62,8 @@ def build(config: RunConfig, shape: tuple[int, int, int], classes: int) -> nn.Mo
                 f"got {part!r}"
             )
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+        # Not `torch.manual_seed`, which seeds every GPU as well.
+        torch.default_generator.manual_seed(config.seed)
         model = MODELS[config.model](config, shape, classes)
         layers = [layer for layer in model.modules() if isinstance(layer, nn.Linear | nn.Conv2d)]
         for layer in layers:

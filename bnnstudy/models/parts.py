@@ -4,7 +4,14 @@ import torch
 from torch import Tensor, nn
 
 from bnnstudy.config import RunConfig
-from bnnstudy.layers import BinaryActivation, BinaryConv2d, BinaryLinear, RSign, mark_twin
+from bnnstudy.layers import (
+    BinaryActivation,
+    BinaryConv2d,
+    BinaryLinear,
+    RSign,
+    mark_twin,
+    per_channel,
+)
 
 ACTIVATIONS = {"relu": nn.ReLU, "hardtanh": nn.Hardtanh}
 """Real activations by name; `"sign"` is `BinaryActivation`."""
@@ -24,22 +31,23 @@ def activation_of(config: RunConfig) -> nn.Module:
     return ACTIVATIONS[config.activation]()
 
 
-class _Shift(nn.Module):
-    """x - a_c with a learned a_c for each channel: what `RSign` does before its sign."""
+class _Shifted(nn.Module):
+    """f(x - a_c) with a learned a_c for each channel: `RSign` with a real f, and its names."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, activation: nn.Module):
         super().__init__()
         self.threshold = nn.Parameter(torch.zeros(channels))
+        self.activation = activation
 
     def forward(self, input: Tensor) -> Tensor:
-        return input - self.threshold.view(-1, 1, 1)
+        return self.activation(input - per_channel(self.threshold, input))
 
 
 def shifted_activation(config: RunConfig, channels: int) -> nn.Module:
     """A fresh activation as the configuration names it, of x less a learned shift for each channel."""
     if config.activation == "sign":
         return RSign(channels, config.activation_surrogate)
-    return nn.Sequential(_Shift(channels), activation_of(config))
+    return _Shifted(channels, activation_of(config))
 
 
 def linear(config: RunConfig, inputs: int, outputs: int, real: bool = False) -> nn.Module:

@@ -46,7 +46,9 @@ def summary(model: nn.Module, shape: tuple[int, int, int]) -> list[LayerSummary]
     device = next(model.parameters())
     try:
         with torch.no_grad(), evaluating(model):
-            model(torch.zeros((1, *shape), dtype=device.dtype, device=device.device))
+            # Of zeros every sign is 1, and so is the average of them, which in general is not binary.
+            image = torch.randn((1, *shape), generator=torch.Generator().manual_seed(0))
+            model(image.to(device))
     finally:
         for handle in handles:
             handle.remove()

@@ -36,10 +36,8 @@ class Bop(GroupedOptimizer):
     def __init__(self, params: ParamsT, threshold: float = 1e-8, gamma: float = 1e-4):
         super().__init__(params, {"lr": 1.0, "threshold": threshold, "gamma": gamma})
 
-    def add_param_group(self, param_group: dict) -> None:
-        """Add a group, its numbers and weights checked."""
-        super().add_param_group(param_group)
-        group = self.param_groups[-1]
+    def _check(self, group: dict) -> None:
+        group["lr"] = rules.NOT_NEGATIVE.checked("lr", group["lr"])
         group["threshold"] = rules.NOT_NEGATIVE.checked("threshold", group["threshold"])
         group["gamma"] = rules.SHARE.checked("gamma", group["gamma"])
         require_signs(group["params"])

@@ -1,7 +1,7 @@
 """The filter view: a weight is ±1, and a filtered gradient decides its sign. No latent weight."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -44,14 +44,16 @@ class FilterOptimizer(GroupedOptimizer):
         initial_state: g_{-1}, one tensor a parameter in order; None means 0. Latent weights that start
             at w0 correspond to -weight_decay * w0.
         scheduled: where the schedule acts, `"both"`, `"pole"` or `"increment"`.
-        bias_correction: divide m_i by 1 - (1 - gamma)^(i+1), as Adam does. The same for g would change
-            no sign.
+        bias_correction: divide m_i by 1 - (1 - gamma)^(i+1), as Adam does; i counts the steps of the
+            group. The same for g would change no sign.
 
     Raises:
         ValueError: naming the argument, its value and what is allowed.
 
     Source: Quist et al. 2023, Eq 11-13.
     """
+
+    _fused: Callable[..., None] | None = None
 
     def __init__(
         self,
@@ -63,11 +65,10 @@ class FilterOptimizer(GroupedOptimizer):
         scheduled: str = "both",
         bias_correction: bool = False,
     ):
-        if scheduled not in SCHEDULED:
-            raise ValueError(f"scheduled must be one of {', '.join(SCHEDULED)}; got {scheduled!r}")
         numbers = {"lr": 1.0, "alpha": alpha, "gamma": gamma, "scheduled": scheduled}
         super().__init__(params, {**numbers, "bias_correction": bias_correction, "steps": 0})
-        self._fused = devices.compiled(_cascade) if devices.is_compiling() else None
+        if devices.is_compiling():
+            self._fused = devices.compiled(_cascade)
         if initial_state is None:
             return
         weights = [p for group in self.param_groups for p in group["params"]]
@@ -78,10 +79,11 @@ class FilterOptimizer(GroupedOptimizer):
         for w, state in zip(weights, states, strict=True):
             self._start(w, -state.detach().to(w))
 
-    def add_param_group(self, param_group: dict) -> None:
-        """Add a group, its numbers and weights checked."""
-        super().add_param_group(param_group)
-        group = self.param_groups[-1]
+    def _check(self, group: dict) -> None:
+        if group["scheduled"] not in SCHEDULED:
+            allowed = ", ".join(SCHEDULED)
+            raise ValueError(f"scheduled must be one of {allowed}; got {group['scheduled']!r}")
+        group["lr"] = rules.NOT_NEGATIVE.checked("lr", group["lr"])
         for name in ("alpha", "gamma"):
             group[name] = rules.SHARE.checked(name, group[name])
         require_signs(group["params"])
@@ -120,7 +122,8 @@ class FilterOptimizer(GroupedOptimizer):
             return
         torch._foreach_lerp_(momenta, gradients, group["gamma"])
         torch._foreach_mul_(descents, 1 - pole)
-        torch._foreach_add_(descents, momenta, alpha=-increment)
+        if increment:  # at 0 nothing moves, not even the sign of a zero
+            torch._foreach_add_(descents, momenta, alpha=-increment)
         for w, descent in zip(weights, descents, strict=True):
             torch.copysign(_one(w), descent, out=w)
 
@@ -142,7 +145,9 @@ def _cascade(
     """`FilterOptimizer`'s update with each value read and written once, where it is compiled."""
     for w, momentum, descent, gradient in zip(weights, momenta, descents, gradients, strict=True):
         momentum.lerp_(gradient, gamma)
-        descent.mul_(1 - pole).sub_(momentum * increment)
+        kept = descent * (1 - pole)
+        # At 0 nothing moves, not even the sign of a zero.
+        descent.copy_(torch.where(increment == 0, kept, kept - momentum * increment))
         w.copy_(binarize.sign(descent))
 
 
@@ -153,7 +158,7 @@ class LinearFilter(GroupedOptimizer):
 
     Transposed direct form II, zero start. Where y is exactly 0 the weight stays as it is. The
     coefficients do not follow a schedule: with moving ones this form is another filter than the
-    cascade.
+    cascade. A group's `lr` has to stay 1.
 
     Args:
         params: parameters whose values are all ±1, or groups of them.
@@ -167,16 +172,15 @@ class LinearFilter(GroupedOptimizer):
     """
 
     def __init__(self, params: ParamsT, b: Coefficients, a: Coefficients):
-        super().__init__(params, {"b": b, "a": a})
+        super().__init__(params, {"lr": 1.0, "b": b, "a": a})
 
-    def add_param_group(self, param_group: dict) -> None:
-        """Add a group, its coefficients checked and divided by a_0, its weights checked."""
-        super().add_param_group(param_group)
-        group = self.param_groups[-1]
+    def _check(self, group: dict) -> None:
         group["b"], group["a"] = _normalised(group["b"], group["a"])
         require_signs(group["params"])
 
     def _update(self, group: dict, weights: list[Tensor], gradients: list[Tensor]) -> None:
+        if group["lr"] != 1:
+            raise ValueError(f"lr must stay 1 (no schedule moves a LinearFilter), got {group['lr']!r}")
         b, a = group["b"], group["a"]
         for w in weights:
             if "delays" not in self.state[w]:

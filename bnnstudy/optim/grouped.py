@@ -9,7 +9,19 @@ from torch.optim import Optimizer
 
 
 class GroupedOptimizer(Optimizer):
-    """An optimizer that updates the parameters of a group together; subclasses write `_update`."""
+    """An optimizer that updates the parameters of a group together.
+
+    Subclasses write `_update`, and `_check`, which a new group has to pass to become one.
+    """
+
+    def add_param_group(self, param_group: dict) -> None:
+        """Add a group, its numbers and weights checked; one that is refused is not added."""
+        super().add_param_group(param_group)
+        try:
+            self._check(self.param_groups[-1])
+        except Exception:
+            self.param_groups.pop()
+            raise
 
     @overload
     def step(self, closure: None = None) -> None: ...
@@ -29,6 +41,9 @@ class GroupedOptimizer(Optimizer):
             if weights:
                 self._update(group, weights, [w.grad for w in weights])
         return loss
+
+    def _check(self, group: dict) -> None:
+        raise NotImplementedError
 
     def _update(self, group: dict, weights: list[Tensor], gradients: list[Tensor]) -> None:
         raise NotImplementedError

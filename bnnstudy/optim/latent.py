@@ -34,10 +34,7 @@ class LatentSGD(GroupedOptimizer):
     def __init__(self, params: ParamsT, lr: float, gamma: float = 0.1, weight_decay: float = 0.0):
         super().__init__(params, {"lr": lr, "gamma": gamma, "weight_decay": weight_decay})
 
-    def add_param_group(self, param_group: dict) -> None:
-        """Add a group, its numbers checked."""
-        super().add_param_group(param_group)
-        group = self.param_groups[-1]
+    def _check(self, group: dict) -> None:
         group["gamma"] = rules.SHARE.checked("gamma", group["gamma"])
         lr = group["lr"] = rules.POSITIVE.checked("lr", group["lr"])
         decay = rules.NOT_NEGATIVE.checked("weight_decay", group["weight_decay"])
@@ -52,6 +49,7 @@ class LatentSGD(GroupedOptimizer):
         momenta = [self.state[w]["momentum"] for w in weights]
         lr, decay = group["lr"], group["weight_decay"]
         torch._foreach_lerp_(momenta, gradients, group["gamma"])
-        if decay:
-            torch._foreach_mul_(weights, 1 - lr * decay)
-        torch._foreach_add_(weights, momenta, alpha=-lr)
+        if lr:  # at 0 nothing moves, not even the sign of a zero
+            if decay:
+                torch._foreach_mul_(weights, 1 - lr * decay)
+            torch._foreach_add_(weights, momenta, alpha=-lr)

@@ -1,7 +1,7 @@
 """One table of optimizers by name: paper A's seven are torch's own; none is written again."""
 
-from collections.abc import Callable
-from typing import Protocol, cast
+from collections.abc import Callable, Iterable
+from typing import Any, Protocol, cast
 
 import torch
 from torch.optim import Optimizer
@@ -37,19 +37,26 @@ class Numbers(Protocol):
     def threshold(self) -> float: ...
 
 
+def _fused(params: ParamsT) -> bool | None:
+    """Whether torch's fused kernels serve: one pass over memory in place of many, on a GPU."""
+    groups: list[Iterable[Any]]
+    groups = [item["params"] if isinstance(item, dict) else [item] for item in params]
+    return all(p.is_cuda for group in groups for p in group) or None
+
+
+def _sgd(params: ParamsT, c: Numbers, **momentum: Any) -> Optimizer:
+    return torch.optim.SGD(params, c.lr, weight_decay=c.weight_decay, fused=_fused(params), **momentum)
+
+
 TORCH: dict[str, Callable[[ParamsT, Numbers], Optimizer]] = {
-    "sgd": lambda params, c: torch.optim.SGD(params, c.lr, weight_decay=c.weight_decay),
-    "momentum": lambda params, c: torch.optim.SGD(
-        params, c.lr, momentum=c.momentum, weight_decay=c.weight_decay
-    ),
-    "nesterov": lambda params, c: torch.optim.SGD(
-        params, c.lr, momentum=c.momentum, weight_decay=c.weight_decay, nesterov=True
-    ),
+    "sgd": _sgd,
+    "momentum": lambda params, c: _sgd(params, c, momentum=c.momentum),
+    "nesterov": lambda params, c: _sgd(params, c, momentum=c.momentum, nesterov=True),
     "adagrad": lambda params, c: torch.optim.Adagrad(params, c.lr, weight_decay=c.weight_decay),
     "adadelta": lambda params, c: torch.optim.Adadelta(params, c.lr, weight_decay=c.weight_decay),
     "rmsprop": lambda params, c: torch.optim.RMSprop(params, c.lr, weight_decay=c.weight_decay),
     "adam": lambda params, c: torch.optim.Adam(
-        params, c.lr, betas=c.betas, weight_decay=c.weight_decay
+        params, c.lr, betas=c.betas, weight_decay=c.weight_decay, fused=_fused(params)
     ),
 }
 """The seven optimizers of paper A, Table 2, as (parameters, configuration) -> optimizer."""
