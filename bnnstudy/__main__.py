@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--data", type=_folder, metavar="DIR", help="where data is (or BNNSTUDY_DATA)")
     run.set_defaults(command=_run)
     report = commands.add_parser("report", help="the verdict of each claim", allow_abbrev=False)
-    report.add_argument("--json", action="store_true", help="one object for each claim")
+    report.add_argument("--json", action="store_true", help="one object for each verdict")
     report.set_defaults(command=_report)
     for command in (run, report):
         command.add_argument("--results", type=_folder, metavar="DIR", help="where records are")

@@ -10,7 +10,7 @@ from bnnstudy import data, models
 from bnnstudy.config import PRESETS, RunConfig
 from bnnstudy.data.images import CLASSES
 from bnnstudy.study import Study
-from bnnstudy.tables import table
+from bnnstudy.tables import rounded, table
 from bnnstudy.verdicts import task_of
 
 BACKWARD = 2
@@ -123,11 +123,11 @@ def ahead(studies: Iterable[tuple[Study, list[dict]]]) -> str:
                     continue
                 source, pace = _pace(records, task)
                 left = cost.operations * (1 - done / cost.runs)
-                hours = _rounded(left / pace / 3600) if pace else "–"
+                hours = rounded(left / pace / 3600) if pace else "–"
                 runs = f"{cost.runs - done:,}" + (f" of {cost.runs:,}" if done else "")
                 paces = f"{pace / 1e9:.2g} ({source})" if pace else "–"
                 rows.append(
-                    (study.name, preset, task, runs, cost.trials, _rounded(left / 1e15), paces, hours)
+                    (study.name, preset, task, runs, cost.trials, rounded(left / 1e15), paces, hours)
                 )
     head = ("Study", "Preset", "Network", "Final runs", "Trials", "1e15 operations",
             "1e9 a second at desk", "Hours of a core")  # fmt: skip
@@ -144,11 +144,6 @@ def _pace(records: Iterable[Mapping], task: str) -> tuple[str, float]:
     names = {task_of(r["config"]) + _how(r["provenance"]) for r in desk}
     seconds = sum(record["provenance"]["seconds"] for record in desk)
     return ", ".join(sorted(names)), sum(map(_operations_of, desk)) / seconds
-
-
-def _rounded(value: float) -> str:
-    """Two digits that count, written out: 74,000."""
-    return f"{float(f'{value:.2g}'):,.10g}"
 
 
 def _operations_of(record: Mapping) -> float:

@@ -19,6 +19,9 @@ from bnnstudy.verdicts import paired_interval, read, task_of
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Okabe and Ito's palette, told apart with any colour vision."""
 
+NAMES = {"train_loss": "training loss", "train_loss_sum": "training loss, summed over an epoch"}
+"""What curves are called where their own name would not do."""
+
 STYLE: dict = {
     "figure.dpi": 110,
     "savefig.dpi": 160,
@@ -98,13 +101,16 @@ def curves(
     log: bool = False,
 ) -> Figure:
     """A curve by epoch: seeds thin, their mean thick; one panel for each preset, data and network."""
+    times = 100 if metric.endswith("accuracy") else 1
+    name = NAMES.get(metric, metric.replace("_", " ")) + (", %" if times == 100 else "")
     with plt.rc_context(STYLE):
         figure, panels = _panels(records, 4.2, 3.4)
         for axis, title, runs in panels:
             for arm, colour in zip(arms, cycle(COLOURS), strict=False):
                 found = [run["result"]["curves"] for run in runs if run["arm"] == arm]
-                _fan(axis, [c[metric] for c in found if metric in c], arm, colour)
-            axis.set(title=title, xlabel="epoch", ylabel=metric.replace("_", " "))
+                of_seeds = [c[metric] for c in found if metric in c]
+                _fan(axis, [[v and times * v for v in values] for values in of_seeds], arm, colour)
+            axis.set(title=title, xlabel="epoch", ylabel=name)
             if log:
                 axis.set_yscale("log")
         _legend(figure)

@@ -3,7 +3,7 @@
 import dataclasses
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from bnnstudy.claims import Claim, Verdict
 from bnnstudy.config import PRESETS, RunConfig
@@ -27,6 +27,11 @@ def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
     lines = [_row(head)]
     lines.append("|" + " --- |" * (lines[0].count("|") - 1))
     return "\n".join([*lines, *map(_row, rows)])
+
+
+def rounded(value: float, digits: int = 2) -> str:
+    """So many digits that count, written out: 74,000, and not 7.4e+04."""
+    return f"{float(f'{value:.{digits}g}'):,.10g}"
 
 
 def verdicts(study: Study, records: Iterable[Mapping]) -> str:
@@ -56,7 +61,7 @@ def scoreboard(found: Iterable[Verdict], paper: str) -> str:
     rows = []
     for verdict in sorted((v for v in found if v.claim.paper == paper), key=lambda v: not v.preset):
         claim = verdict.claim
-        star = r" \*" if (claim.id, verdict.task) in held else ""
+        star = _star(verdict, held)
         measured = f"{verdict.measured()} ({verdict.where()}){star}" if verdict.preset else "–"
         mark = f"{MARKS[verdict.verdict]} {verdict.verdict}"
         text = f"{claim.text} ({claim.source}; {claim.id})<br>{claim.contrast.declared()}"
@@ -64,13 +69,17 @@ def scoreboard(found: Iterable[Verdict], paper: str) -> str:
     return table(("Claim", "Verdict", "Effect, 95 % interval", "Paper's number"), rows)
 
 
-def findings(found: Iterable[Verdict]) -> str:
-    """Verdicts as a list of sentences; those that were not run are left out."""
+def findings(found: Iterable[Verdict], held: Container[tuple[str, str | None]] = ()) -> str:
+    """Verdicts as a list of sentences; those that were not run are left out, those `held` starred."""
     return "\n".join(
-        f"- **{v.verdict.capitalize()}**: {v.claim.text} {v.measured()} ({v.where()})."
+        f"- **{v.verdict.capitalize()}**: {v.claim.text} {v.measured()} ({v.where()}){_star(v, held)}."
         for v in found
         if v.preset
     )
+
+
+def _star(verdict: Verdict, held: Container[tuple[str, str | None]]) -> str:
+    return r" \*" if (verdict.claim.id, verdict.task) in held else ""
 
 
 def tally_sentence(found: Iterable[Verdict]) -> str:

@@ -104,13 +104,6 @@ def test_a_pace_is_the_networks_own_where_desk_has_it():
     assert cost._pace(runs, "mnist mlp") == ("digits cnn, digits mlp", both)
 
 
-@pytest.mark.parametrize(
-    ("value", "text"), [(74_499.0, "74,000"), (0.2634, "0.26"), (5.0, "5"), (0.000014, "1.4e-05")]
-)
-def test_hours_are_written_out(value, text):
-    assert cost._rounded(value) == text
-
-
 def test_a_search_trains_as_often_as_it_tries():
     assert cost.run_operations(MLP, {"trials": 25}) == 25 * cost.run_operations(MLP)
     arm = studies.STUDIES["search"].arms["desk"][0]

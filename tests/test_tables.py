@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import pytest
+
 from bnnstudy import studies, tables
 from bnnstudy.claims import Claim, Contrast, Verdict
 from bnnstudy.config import RunConfig
@@ -17,6 +19,7 @@ CLAIM = Claim(
 DONE = Verdict(
     claim=CLAIM, verdict="reproduced", preset="desk", n=5, effect=1.234, low=0.5, high=2.0, p=0.001
 )
+TREND = (("a", 1), ("b", 2), ("c", 3))
 OPEN = Verdict(claim=CLAIM, verdict="not run")
 
 
@@ -32,8 +35,8 @@ def test_a_table_has_as_many_cells_in_every_row_whatever_they_hold():
 
 def test_the_scoreboard_shows_effect_interval_n_preset_and_star():
     rows = cells(tables.scoreboard([OPEN, DONE], "A"))
-    assert rows[1][2:] == ["✓ reproduced", r"+1.23 [+0.50, +2.00] percentage points, n = 5 (desk) \*"]
-    assert rows[2][2:] == ["– not run", "–"]
+    assert rows[1][1:3] == ["✓ reproduced", r"+1.23 [+0.50, +2.00] percentage points, n = 5 (desk) \*"]
+    assert rows[2][1:3] == ["– not run", "–"]
     assert len(cells(tables.scoreboard([DONE], "B"))) == 1
 
 
@@ -55,6 +58,32 @@ def test_tallies_add_up():
 def test_findings_leave_out_what_was_not_run():
     assert tables.findings([OPEN]) == ""
     assert tables.findings([DONE]).startswith("- **Reproduced**: a beats b. +1.23")
+    assert tables.findings([DONE], {(DONE.claim.id, DONE.task)}).endswith(r"\*.")
+
+
+@pytest.mark.parametrize(
+    ("contrast", "words"),
+    [
+        ({}, "`a` − `b`: above 0.1"),
+        ({"direction": -1}, "`a` − `b`: below -0.1"),
+        ({"margin": -0.5}, "`a` − `b`: above -0.5"),
+        ({"direction": -1, "margin": 0.0}, "`a` − `b`: below 0"),
+        ({"kind": "equivalence"}, "`a` − `b`: within ±0.1"),
+        ({"kind": "exact"}, "`a`: none"),
+        ({"control": ""}, "`a`: above 0.1"),
+        ({"arm": ("a", "c"), "control": ("b", "c")}, "(`a` − `c`) − (`b` − `c`): above 0.1"),
+        (
+            {"kind": "trend", "arms": (("a", 1), ("b", 2), ("c", 3))},
+            "slope over `a`, `b`, `c`: above 0.1",
+        ),
+    ],
+)
+def test_the_tables_say_what_a_contrast_compares_and_where_it_has_to_lie(contrast, words):
+    fields = {"kind": "difference", "metric": "x", "arm": "a", "control": "b", "margin": 0.1}
+    claim = replace(CLAIM, contrast=Contrast(**{**fields, **contrast}))
+    assert claim.contrast.declared() == words
+    row = cells(tables.scoreboard([replace(OPEN, claim=claim)], claim.paper))[1]
+    assert row[0].endswith(f"<br>{words}")
 
 
 def test_differences_name_the_changed_fields_and_what_is_tuned():
@@ -93,3 +122,10 @@ def test_accuracies_stand_at_the_best_and_at_the_last_epoch():
     (row,) = cells(tables.accuracies(runs))[1:]
     assert row == ["quick, digits mlp", "a", "85.00 ± 7.07", "75.00 ± 7.07", "2"]
     assert cells(tables.accuracies(runs[:1]))[1][2:] == ["80.00", "70.00", "1"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(74_499.0, "74,000"), (0.2634, "0.26"), (5.0, "5"), (0.000014, "1.4e-05")]
+)
+def test_numbers_are_written_out(value, text):
+    assert tables.rounded(value) == text
