@@ -81,7 +81,9 @@ def test_the_filters_compiled_step_is_its_eager_one_under_a_schedule():
         weights = [nn.Parameter(w.clone()) for w in start]
         with devices.compiling(wanted):
             optimizer = FilterOptimizer(weights, 0.3, 0.2, bias_correction=True)
-        pairs.append((weights, optimizer, LambdaLR(optimizer, lambda step: 1 - step / 20)))
+        pairs.append(
+            (weights, optimizer, LambdaLR(optimizer, lambda step: min(step / 5, 1 - step / 20)))
+        )
     for _ in range(20):
         gradients = [drawn() for _ in start]
         for weights, optimizer, scheduler in pairs:
