@@ -1,13 +1,22 @@
 """The command line: `python -m bnnstudy list | run STUDY | report | convert`."""
 
 import argparse
+import contextlib
+import io
 import json
+import os
+import re
+import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
 from bnnstudy.config import PRESETS
 from bnnstudy.verdicts import decide, holm
+
+KEPT = "what had finished is recorded, run again to go on"
+_OF_MEMORY = re.compile("out of memory|can't allocate memory", re.IGNORECASE)
 
 DEVICES = ("auto", "cpu", "cuda")
 
@@ -20,14 +29,31 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit status: 0, 1 for a lost worker, 2 for bad input."""
+    """Run the command line; returns the exit status.
+
+    0; 1 for a lost worker or want of memory, 2 for bad input, 130 where it was interrupted.
+    """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
-        return options.command(options)
+        status = options.command(options)
+        sys.stdout.flush()
+        return status
     except BrokenPipeError:
+        # Nobody reads on; what is left in the buffer must not be tried again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except KeyboardInterrupt:
+        _fail(f"interrupted; {KEPT}")
+        return 130
     except (ValueError, OSError) as error:
         return _fail(str(error))
+    except (MemoryError, RuntimeError) as error:
+        if not (isinstance(error, MemoryError) or _OF_MEMORY.search(str(error))):
+            raise
+        _fail(f"out of memory; fewer --workers, or a smaller --stack, may help; {KEPT}")
+        return 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -93,7 +119,8 @@ def _run(options: argparse.Namespace) -> int:
         stack=options.stack,
     )
     try:
-        records = sweeps.run(study, options.preset, options.seeds, place)
+        with _terminated_as_interrupted():
+            records = sweeps.run(study, options.preset, options.seeds, place)
     except sweeps.WorkerLost as error:
         _fail(str(error))
         return 1
@@ -102,6 +129,16 @@ def _run(options: argparse.Namespace) -> int:
         for verdict in decide(claim, records):
             print(verdict.line())
     return 0
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """While it lasts SIGTERM is as Ctrl-C: workers are ended, and one line says what is kept."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _report(options: argparse.Namespace) -> int:

@@ -40,16 +40,22 @@ class Stage:
     rate: float = 1.0
 
     def __post_init__(self) -> None:
-        rules.COUNT.checked("epochs of a stage", self.epochs)
+        epochs = rules.COUNT.checked("epochs of a stage", self.epochs)
+        object.__setattr__(self, "epochs", epochs)
         rate = rules.POSITIVE.checked("rate of a stage", self.rate)
         object.__setattr__(self, "rate", rate)
         if not isinstance(self.changes, tuple) or not all(
-            isinstance(change, tuple) and len(change) == 2 for change in self.changes
+            isinstance(change, tuple) and len(change) == 2 and isinstance(change[0], str)
+            for change in self.changes
         ):
             raise ValueError(f"changes of a stage must be pairs (field, value), got {self.changes!r}")
-        for name, _ in self.changes:
-            if name not in RunConfig.__dataclass_fields__ or name in (*_ONCE, "stages"):
+        for name, value in self.changes:
+            if name not in set(RunConfig.__dataclass_fields__) - {*_ONCE, "stages"}:
                 raise ValueError(f"changes of a stage cannot be of {name!r}")
+            if not isinstance(value, bool | int | float | str | tuple | None):
+                raise ValueError(f"{name} of a stage must be a plain value, got {value!r}")
+            if name in ("lr", "real_lr") and rate != 1:
+                raise ValueError(f"rate of a stage must be 1 where it changes {name}, got {rate!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +160,8 @@ class RunConfig:
             if not isinstance(pair, tuple) or len(pair) != 2:
                 raise ValueError(f"{name} must be a tuple of two numbers, got {pair!r}")
             object.__setattr__(self, name, tuple(rule.checked(name, value) for value in pair))
-        if not isinstance(self.parts, tuple) or list(self.parts) != sorted(set(self.parts)):
+        names = isinstance(self.parts, tuple) and all(isinstance(part, str) for part in self.parts)
+        if not names or list(self.parts) != sorted(set(self.parts)):
             raise ValueError(f"parts must be a tuple of names in order, got {self.parts!r}")
         self._check_schedules()
         self._check_view()

@@ -4,6 +4,7 @@ import contextlib
 import os
 import tempfile
 import time
+from collections.abc import Collection
 from pathlib import Path
 
 TEMPORARY = ".tmp"
@@ -43,14 +44,15 @@ def write_atomically(file: Path, content: bytes) -> Path:
     return file
 
 
-def remove_litter(folder: Path) -> None:
+def remove_litter(folder: Path, wanted: Collection[Path] = ()) -> None:
     """Remove what killed processes left in `folder` and nobody will use.
 
-    That is half-written files an hour old, checkpoints a month old, and those of recorded runs.
+    That is half-written files an hour old, checkpoints a month old, and those of recorded runs, unless
+    they are `wanted`, as where the record is of older code.
     """
     for pattern, age in ((f".*{TEMPORARY}", LITTER_AGE), (f"*{CHECKPOINT}", CHECKPOINT_AGE)):
         for file in Path(folder).glob(pattern):
             with contextlib.suppress(OSError):
-                recorded = file.with_suffix(".json").exists()
+                recorded = file.with_suffix(".json").exists() and file not in wanted
                 if recorded or time.time() - file.stat().st_mtime > age:
                     file.unlink()

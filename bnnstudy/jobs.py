@@ -1,6 +1,8 @@
 """The runs of a sweep: what is not recorded is run, by several processes, and recorded at once."""
 
+import functools
 import os
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -8,10 +10,10 @@ from pathlib import Path
 
 from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
-from tqdm import tqdm
 
 from bnnstudy import checkpoints, data, devices, files, records, rules, stacked, training
 from bnnstudy.config import RunConfig
+from bnnstudy.progress import bar
 from bnnstudy.study import Arm
 
 
@@ -67,7 +69,11 @@ class Place:
             ValueError: if the device or a compiler is not there, `data` is no folder or `workers` no
                 count.
         """
-        if data is not None and not (os.fspath(data) and Path(data).is_dir()):
+        for name, folder in (("results", results), ("data", data)):
+            # An empty text, such as a variable that is not set, would be the working folder.
+            if folder is not None and not (isinstance(folder, str | os.PathLike) and str(folder)):
+                raise ValueError(f"{name} must be a folder, got {folder!r}")
+        if data is not None and not Path(data).is_dir():
             raise ValueError(f"data must be a folder, got {str(data)!r}")
         if compile:
             devices.require_compiler(device)
@@ -95,15 +101,14 @@ def run_all(jobs: list[Job], place: Place, label: str) -> list[dict]:
     """The records of all jobs, in their order; those that are missing are run."""
     found = {k: record for k, job in enumerate(jobs) if (record := _finished(job, place))}
     missing = [k for k in range(len(jobs)) if k not in found]
-    for folder in {_file(jobs[k], place).parent for k in missing}:
+    wanted = {checkpoints.beside(_file(jobs[k], place)).file for k in missing}
+    for folder in {file.parent for file in wanted}:
         _require_writable(folder)
-        files.remove_litter(folder)
-    # quiet where the error stream is no terminal
-    bar = tqdm(total=len(missing), desc=label, unit="run", disable=None if place.progress else True)
-    with bar:
+        files.remove_litter(folder, wanted)
+    with bar(place.progress, total=len(missing), desc=label, unit="run") as shown:
         for k, record in _dispatch([(k, jobs[k]) for k in missing], place):
             found[k] = record
-            bar.update()
+            shown.update()
     # An arm that was renamed finds its records by their configuration and calls them by its name.
     return [{**found[k], "arm": job.arm.name} for k, job in enumerate(jobs)]
 
@@ -121,7 +126,7 @@ def _dispatch(jobs: _Task, place: Place) -> Iterator[tuple[int, dict]]:
         return
     parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
     try:
-        for found in parallel(delayed(_work)(task, place) for task in tasks):
+        for found in parallel(delayed(_work)(task, place, os.getpid()) for task in tasks):
             yield from found
     except TerminatedWorkerError as error:
         raise WorkerLost(
@@ -139,8 +144,10 @@ def _stacks(jobs: _Task, size: int) -> list[_Task]:
     return [group[at : at + size] for group in groups.values() for at in range(0, len(group), size)]
 
 
-def _work(task: _Task, place: Place) -> list[tuple[int, dict]]:
+def _work(task: _Task, place: Place, parent: int | None = None) -> list[tuple[int, dict]]:
     start = time.perf_counter()
+    if parent:
+        _end_with(parent)
     if place.compile and place.side_by_side > 1:
         # Each process would start a pool of its own, of as many as there are cores, to compile with.
         share = max(1, cpu_count() // place.side_by_side)
@@ -164,6 +171,20 @@ def _work(task: _Task, place: Place) -> list[tuple[int, dict]]:
         (k, _save(job, result, place, dataset, seconds, stack=len(task)))
         for (k, job), result in zip(task, results, strict=True)
     ]
+
+
+@functools.cache
+def _end_with(parent: int) -> None:
+    """Has this process end soon after its parent has, however that ended."""
+    if os.getppid() != parent:
+        return  # a worker of another kind, such as a cluster's
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _save(

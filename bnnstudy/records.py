@@ -29,6 +29,7 @@ SCHEMA = 1
 _PARTS = ("schema", "study", "arm", "preset", "config", "result")
 _OPTIONAL = ("options",)
 _CHOICE_PARTS = ("schema", "study", "arm", "preset", "field", "chosen", "at_edge", "trials")
+_ORIGIN = ("versions", "device", "seconds", "precision", "commit", "source", "data")
 _LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "joblib")
 
 
@@ -98,7 +99,7 @@ def load(file: Path) -> dict:
     Raises:
         RecordError: naming the file, if it is cut short, edited by hand or of another schema.
     """
-    record = _read(file, _PARTS)
+    record = _read(file, _PARTS, _ORIGIN)
     try:
         config = RunConfig.from_dict(record["config"])
     except (TypeError, ValueError) as error:
@@ -117,9 +118,19 @@ def load_seeds(
     Raises:
         RecordError: naming the first file that cannot be used.
     """
-    files = path(results, study, config).parent.glob(f"{key(config, options)}-s*.json")
-    found = [record for record in map(load, files) if is_current(record)]
+    folder, start = path(results, study, config).parent, f"{key(config, options)}-s"
+    names = [n for n in _listed(folder) if n.startswith(start) and n.endswith(".json")]
+    found = [record for name in names if is_current(record := load(folder / name))]
     return sorted(found, key=lambda record: record["config"]["seed"])
+
+
+def _listed(folder: Path) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise RecordError(f"{folder} cannot be read ({error.strerror})") from error
 
 
 def parts(record: Mapping) -> list[dict]:
@@ -238,10 +249,12 @@ def _text(record: dict) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def _read(file: Path, parts: tuple[str, ...]) -> dict:
+def _read(file: Path, parts: tuple[str, ...], needs: tuple[str, ...] = ()) -> dict:
     try:
         record = json.loads(Path(file).read_text(), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError, OSError) as error:  # not JSON, not even text, or no file
+    except OSError as error:
+        raise RecordError(f"{file} cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:  # not JSON, or not even text
         raise RecordError(f"{file} is no complete record ({error}); delete it to run again") from error
     needed = (*parts, "provenance", "digest")
     missing = [part for part in needed if not isinstance(record, dict) or part not in record]
@@ -249,6 +262,11 @@ def _read(file: Path, parts: tuple[str, ...]) -> dict:
         raise RecordError(f"{file} lacks {', '.join(missing)}; delete it to run again")
     if not isinstance(record["provenance"], dict):
         raise RecordError(f"{file} has no provenance; delete it to run again")
+    lacking = [part for part in needs if part not in record["provenance"]]
+    if lacking:
+        raise RecordError(
+            f"{file} lacks {', '.join(lacking)} in its provenance; delete it to run again"
+        )
     if record["schema"] != SCHEMA:
         raise RecordError(f"{file} has schema {record['schema']!r}, this version reads {SCHEMA}")
     if record["digest"] != _digest(record, parts):

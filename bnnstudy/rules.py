@@ -1,5 +1,6 @@
 """What a value may be, said once: for the fields of a configuration and the arguments of optimizers."""
 
+import contextlib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,9 +25,10 @@ class Rule:
             ValueError: naming the argument, what is allowed and the value.
         """
         known = isinstance(value, _KINDS[self.kind]) and isinstance(value, bool) == (self.kind is bool)
-        if not known or not self.holds(value):
-            raise ValueError(f"{name} must be {self.text}, got {value!r}")
-        return self.kind(value)
+        if known and self.holds(value):
+            with contextlib.suppress(OverflowError):  # a whole number beyond all floating-point ones
+                return self.kind(value)
+        raise ValueError(f"{name} must be {self.text}, got {value!r}")
 
 
 NAME = Rule(str, "a name")

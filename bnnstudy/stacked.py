@@ -16,8 +16,9 @@ from torch.func import functional_call, stack_module_state
 
 from bnnstudy import data, devices
 from bnnstudy.config import RunConfig
+from bnnstudy.stages import require_stages
 from bnnstudy.steps import Loss, Step
-from bnnstudy.training import Run, batches_of, require_batches
+from bnnstudy.training import Run, batches_of
 
 
 def obstacle(config: RunConfig) -> str:
@@ -53,7 +54,7 @@ def fit_stacked(
         raise ValueError("seeds must be one or more, got none")
     if why := obstacle(config):
         raise ValueError(f"config cannot be stacked: it has {why}")
-    require_batches(config, len(dataset.train))
+    require_stages(config, dataset)
     with devices.one_thread(device), devices.compiling(False):
         place = torch.device(device)
         runs = [Run(replace(config, seed=seed), dataset, place, ()) for seed in seeds]

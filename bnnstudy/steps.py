@@ -207,6 +207,13 @@ class Step:
             scheduler.step()
         return loss.detach()
 
+    def finite(self) -> bool:
+        """Whether all parameters are finite, and no optimizer's state holds what is no number."""
+        states = [s for o in self.optimizers for state in o.state.values() for s in state.values()]
+        wrong = [p.isfinite().logical_not().any() for p in self.model.parameters()]
+        wrong += [s.isnan().any().to(wrong[0].device) for s in states if isinstance(s, Tensor)]
+        return not torch.stack(wrong).any()
+
     def state_dict(self) -> dict:
         return {
             "count": self.count,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from bnnstudy import records, rules
 from bnnstudy.claims import Claim
@@ -82,6 +82,13 @@ class Arm:
         return records.key(self.config, self.options)
 
 
+class Presets(dict[str, tuple[Arm, ...]]):
+    """Arms by preset; one that is not there is refused in words."""
+
+    def __missing__(self, preset: str) -> NoReturn:
+        raise ValueError(f"preset must be one of {', '.join(self) or 'none yet'}, got {preset!r}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Study:
     """One finding: its question, the claims that it decides, and its arms for each preset.
@@ -104,6 +111,7 @@ class Study:
         return next(a for a in arms if (a.name, a.config.dataset, a.config.model) == task)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "arms", Presets(self.arms))
         for preset, arms in self.arms.items():
             names = [(arm.name, arm.config.dataset, arm.config.model) for arm in arms]
             if len(set(names)) != len(names):

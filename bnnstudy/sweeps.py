@@ -127,4 +127,11 @@ def _choice_file(study: Study, arm: Arm, place: Place) -> Path:
 def _recorded_choice(study: Study, arm: Arm, place: Place) -> dict | None:
     file = _choice_file(study, arm, place)
     choice = records.load_choice(file) if file.exists() else None
+    asked = {
+        "study": study.name,
+        "preset": arm.config.preset,
+        "field": arm.tuned.field if arm.tuned else "",
+    }
+    if choice and any(choice[name] != value for name, value in asked.items()):
+        raise records.RecordError(f"{file} is the choice of another arm; delete it to choose again")
     return choice if choice and records.is_current(choice) else None

@@ -11,13 +11,13 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
-from bnnstudy import data, devices, metrics, models
-from bnnstudy.binarize import sign
+from bnnstudy import data, devices, metrics
 from bnnstudy.checkpoints import Checkpoint
 from bnnstudy.config import RunConfig
 from bnnstudy.layers import evaluating, observed_weights
+from bnnstudy.progress import bar
+from bnnstudy.stages import network_of, require_stages
 from bnnstudy.steps import Observer, Step
 
 MakeObserver = Callable[[RunConfig, nn.Module, int], Observer]
@@ -69,7 +69,7 @@ def fit(
         raise TypeError(f"checkpoint must be a Checkpoint or None, got {checkpoint!r}")
     if dataset is None:
         dataset = data.load(config.dataset, root, train_size=config.train_size, device=device)
-    require_batches(config, len(dataset.train))
+    require_stages(config, dataset)
     with devices.one_thread(device):
         run = Run(config, dataset, torch.device(device), observers)
         if checkpoint:
@@ -80,25 +80,13 @@ def fit(
             if state:
                 run.load_state_dict(state)
         done = len(run.curves["train_loss"])
-        quiet = None if progress else True
-        with tqdm(total=config.epochs, initial=done, unit="epoch", leave=False, disable=quiet) as bar:
+        with bar(progress, total=config.epochs, initial=done, unit="epoch", leave=False) as shown:
             while not run.finished:
                 run.epoch()
-                bar.update()
+                shown.update()
                 if checkpoint:
                     checkpoint.save(run.state_dict)
         return run.result()
-
-
-def require_batches(config: RunConfig, images: int) -> None:
-    """Refuses a run of which a stage has larger batches than there are images, before its first one.
-
-    Raises:
-        ValueError: naming the batch size and the number of images.
-    """
-    largest = max(stage.batch_size for stage in config.plan())
-    if images < largest:
-        raise ValueError(f"batch_size must be at most the {images} training images, got {largest}")
 
 
 _MEASURED = ("train_loss", "validation_accuracy", "test_accuracy")
@@ -126,7 +114,7 @@ class Run:
     def _enter(self, stage: int, previous: nn.Module | None) -> None:
         config = self.plan[stage]
         self.stage, self.epochs = stage, 0
-        self.model = _next_model(config, self.dataset, self.device, previous)
+        self.model = network_of(config, self.dataset, self.device, previous)
         steps = config.epochs * (len(self.dataset.train) // config.batch_size)
         self.observers = [make(config, self.model, steps) for make in self.makers]
         self.step = Step(config, self.model, steps, self.observers)
@@ -143,7 +131,8 @@ class Run:
     def close_epoch(self, loss: float) -> None:
         """Measure after an epoch of mean loss `loss`; where its stage ends, enter the next one."""
         config = self.plan[self.stage]
-        self.diverged = not math.isfinite(loss)
+        # A sign hides a weight that is no number: the loss alone would not tell.
+        self.diverged = not (math.isfinite(loss) and self.step.finite())
         self.curves["train_loss"].append(None if self.diverged else loss)
         for name, value in (self._accuracies() | self._magnitudes()).items():
             self.curves[name].append(value)
@@ -279,18 +268,6 @@ def evaluate(
     with evaluating(model):
         outputs = [forward(dataset.inputs(images, dtype)) for images in split.images.split(batch)]
     return metrics.accuracy(torch.cat(outputs), split.labels).item()
-
-
-def _next_model(
-    config: RunConfig, dataset: data.Dataset, device: torch.device, previous: nn.Module | None
-) -> nn.Module:
-    model = models.build(config, dataset.shape, dataset.classes)
-    if previous is not None:
-        state = previous.state_dict()
-        if config.view == "filter":
-            state |= {name: sign(state[name].detach()) for name in observed_weights(model)}
-        model.load_state_dict(state)
-    return model.to(device)
 
 
 def _at(curves: dict, epoch: int, names: Sequence[str]) -> dict:

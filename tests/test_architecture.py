@@ -15,11 +15,11 @@ TESTS = sorted(Path(__file__).parent.rglob("*.py"))
 
 LEVELS = {
     "rules": 0, "serial": 0, "files": 0, "schedules": 0, "binarize": 0, "scalings": 0, "filters": 0,
-    "data": 0, "losses": 0, "devices": 0,
+    "data": 0, "losses": 0, "devices": 0, "progress": 0,
     "fields": 1, "config": 2, "metrics": 1, "layers": 1, "optim": 1,
     "conversion": 1, "records": 3, "claims": 3, "models": 3, "tricks": 3, "shadows": 3, "steps": 3,
-    "checkpoints": 4, "verdicts": 4, "study": 5, "training": 5, "tuning": 6, "paper_a": 6, "paper_b": 6,
-    "observers": 6, "running_statistics": 6, "closed_loop": 6, "recorded_gradients": 7,
+    "checkpoints": 4, "verdicts": 4, "stages": 4, "study": 5, "training": 5, "tuning": 6, "paper_a": 6,
+    "paper_b": 6, "observers": 6, "running_statistics": 6, "closed_loop": 6, "recorded_gradients": 7,
     "averaged_weights": 7, "searching": 6, "measures": 7, "stacked": 6, "jobs": 7, "sweeps": 8,
     "studies": 9, "tables": 10, "plotting": 10, "explorer": 11, "cost": 11, "__main__": 11,
 }  # fmt: skip

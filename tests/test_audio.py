@@ -99,6 +99,12 @@ def test_the_fingerprint_is_of_all_samples(recordings):
     assert data.load("fsdd", recordings).fingerprint != before
 
 
+def _overwrite(file, place, value):
+    content = bytearray(file.read_bytes())
+    content[place] = value
+    file.write_bytes(content)
+
+
 def _truncate(file):
     file.write_bytes(file.read_bytes()[:-100])
 
@@ -118,6 +124,8 @@ def _truncate(file):
         (lambda file: write(file, tone(100), rate=4_000), "got 1 channels, 16 bits, 4000 Hz"),
         (lambda file: write(file, tone(100), rate=10**8), "got 1 channels, 16 bits, 100000000 Hz"),
         (lambda file: file.unlink() or file.mkdir(), "is no readable wav file .*directory"),
+        # A chunk that says it goes on beyond the one that holds it.
+        (lambda file: _overwrite(file, 17, 0x80), "is no readable wav file"),
     ],
 )
 def test_a_bad_recording_is_refused_by_name(recordings, spoil, message):

@@ -131,6 +131,8 @@ def test_stages_become_configurations_that_add_up():
         ("batch_norm_momentum", 0.0),
         ("stages", (Stage(epochs=3),)),
         ("stages", (3,)),
+        ("lr", 10**400),
+        ("parts", ("shifts", 1)),
         ("betas", 0.9),
         ("betas", [0.9, 0.999]),
         ("betas", (0.9,)),
@@ -186,6 +188,9 @@ def test_the_filter_view_has_no_magnitude_to_touch(changes, message):
         ({"epochs": 1, "changes": (("speed", 3),)}, "changes of a stage cannot be of 'speed'"),
         ({"epochs": 1, "changes": (("width", 3),)}, "changes of a stage cannot be of 'width'"),
         ({"epochs": 1, "changes": "lr"}, "changes of a stage must be pairs .*, got 'lr'"),
+        ({"epochs": 1, "changes": (([], 1),)}, "changes of a stage must be pairs"),
+        ({"epochs": 1, "changes": (("lr", object()),)}, "lr of a stage must be a plain value"),
+        ({"epochs": 1, "rate": 0.5, "changes": (("lr", 0.1),)}, "rate of a stage must be 1 where it"),
         ({"epochs": True}, "epochs of a stage must be a whole number of 1 or more, got True"),
     ],
 )

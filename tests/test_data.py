@@ -195,6 +195,31 @@ def test_a_half_downloaded_file_of_torchvisions_is_refused_by_name(tmp_path, nam
     assert str(file) in str(caught.value)
 
 
+def test_files_of_torchvisions_that_hold_something_else_are_called_damaged(tmp_path):
+    pytest.importorskip("torchvision")
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part, count in (("train", 60_000), ("t10k", 10_000)):
+        for kind, size in (("images-idx3", 16 + 784 * count), ("labels-idx1", 8 + count)):
+            with (raw / f"{part}-{kind}-ubyte").open("wb") as file:
+                file.truncate(size)
+    forget()
+    with pytest.raises(ValueError, match=r"torchvision's files of MNIST in .* are damaged"):
+        data.load("mnist", tmp_path)
+
+
+def test_without_a_home_the_digits_are_there_and_others_say_what_is_missing(monkeypatch):
+    def homeless(self):
+        raise RuntimeError("Could not determine home directory.")
+
+    forget()
+    monkeypatch.delenv("BNNSTUDY_DATA", raising=False)
+    monkeypatch.setattr("pathlib.Path.expanduser", homeless)
+    assert data.load("digits").name == "digits"
+    with pytest.raises(ValueError, match=r"BNNSTUDY_DATA .* must name a folder"):
+        data.load("mnist")
+
+
 def test_torchvisions_own_files_are_read(tmp_path):
     """The idx files of MNIST, written anew from the real images, give the same data."""
     pytest.importorskip("torchvision")

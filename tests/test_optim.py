@@ -87,10 +87,21 @@ def test_a_group_that_is_refused_is_not_added():
         ({"params": [other], "scheduled": "typo"}, "scheduled must be one of both"),
         ({"params": [other], "lr": -3.0}, "lr must be 0 or more and finite, got -3"),
         ({"params": [other], "alpha": 2.0}, "alpha must be in"),
+        ({"params": [other], "bias_correction": "no"}, "bias_correction must be True or False"),
     ):
         with pytest.raises(ValueError, match=message):
             optimizer.add_param_group(group)
         assert len(optimizer.param_groups) == 1
+
+
+@pytest.mark.parametrize("name", ["latent", "filter", "linear", "bop"])
+def test_sparse_gradients_are_refused_in_words(name):
+    values, make = _all()[name]
+    params = parameters(values)
+    optimizer = make(params)
+    params[0].grad = torch.ones_like(params[0]).detach().to_sparse()
+    with pytest.raises(ValueError, match="takes no sparse gradients"):
+        optimizer.step()
 
 
 def test_no_schedule_moves_a_linear_filter():

@@ -95,7 +95,30 @@ def test_a_configuration_of_another_version_is_refused_by_file(tmp_path):
 def test_a_folder_in_a_records_place_is_refused_by_name(tmp_path):
     file = records.path(tmp_path, "toy", CONFIG)
     file.mkdir(parents=True)
-    with pytest.raises(records.RecordError, match=rf"{file.name} is no complete record"):
+    with pytest.raises(records.RecordError, match=rf"{file.name} cannot be read"):
+        records.load(file)
+
+
+def test_what_may_not_be_read_is_not_called_damaged_nor_passed_over(tmp_path, monkeypatch):
+    def refused(*arguments):
+        raise PermissionError(13, "Permission denied")
+
+    file = saved(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("pathlib.Path.read_text", refused)
+        with pytest.raises(records.RecordError, match=r"cannot be read \(Permission denied\)$"):
+            records.load(file)
+    monkeypatch.setattr(os, "listdir", refused)
+    with pytest.raises(records.RecordError, match=r"desk cannot be read \(Permission denied\)"):
+        records.load_seeds(tmp_path, "toy", CONFIG)
+
+
+def test_a_record_without_its_origin_is_refused(tmp_path):
+    record = a_record()
+    file = records.path(tmp_path, "toy", CONFIG)
+    del record["provenance"]["versions"]
+    records.save(record, file)
+    with pytest.raises(records.RecordError, match="lacks versions in its provenance"):
         records.load(file)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from toy_study import STUDY
 
-from bnnstudy import records, sweeps, training, verdicts
+from bnnstudy import records, studies, sweeps, training, verdicts
 from bnnstudy.config import RunConfig
 from bnnstudy.study import Arm, Study
 
@@ -127,6 +127,15 @@ def test_a_damaged_record_stops_a_sweep_by_name(undisturbed, tmp_path):
         sweeps.run(STUDY, "quick", place=place(tmp_path))
 
 
+def test_the_choice_of_another_arm_is_refused(undisturbed, tmp_path):
+    sweeps.run(STUDY, "quick", place=place(tmp_path))
+    (file,) = (tmp_path / "toy" / "quick").glob("*-tuned.json")
+    choice = records.load_choice(file)
+    records.save_choice({**choice, "field": "weight_decay"}, file)
+    with pytest.raises(records.RecordError, match=f"{file.name} is the choice of another arm"):
+        sweeps.run(STUDY, "quick", place=place(tmp_path))
+
+
 def test_records_of_other_configurations_are_not_looked_at(tmp_path):
     sweeps.run(STUDY, "quick", 2, place(tmp_path))
     arms = tuple(replace(arm, config=replace(arm.config, width=17)) for arm in STUDY.arms["quick"])
@@ -157,9 +166,16 @@ def test_bad_requests_are_refused_by_name(tmp_path):
     file.touch()
     with pytest.raises(ValueError, match="results must be a folder"):
         sweeps.run(STUDY, "quick", place=place(file))
-    for data in ("/nowhere", ""):
-        with pytest.raises(ValueError, match=f"data must be a folder, got '{data}'"):
+    for data in ("/nowhere", "", 123):
+        with pytest.raises(ValueError, match=f"data must be a folder, got {data!r}"):
             sweeps.Place.of(data=data)
+    for results in ("", 123):
+        with pytest.raises(ValueError, match=f"results must be a folder, got {results!r}"):
+            sweeps.Place.of(results=results)
+    with pytest.raises(ValueError, match="preset must be one of quick, got 'paper'"):
+        STUDY.arms["paper"]
+    with pytest.raises(ValueError, match="results must be a folder, got '/nowhere'"):
+        studies.verdicts("/nowhere")
 
 
 def test_arms_must_be_told_apart():

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from bnnstudy import devices, training, tricks
+from bnnstudy import devices, stacked, training, tricks
 from bnnstudy.config import RunConfig, Stage
 
 SMALL = RunConfig(width=16, depth=1, batch_size=100, epochs=2, lr=1e-2)
@@ -140,6 +140,39 @@ def test_a_stage_may_change_the_view(digits):
     to_filter = (("view", "filter"), ("optimizer", "filter"), ("real_optimizer", "adam"))
     config = replace(SMALL, stages=(Stage(epochs=1), Stage(epochs=1, changes=to_filter)))
     assert not training.fit(config, digits)["diverged"]
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        (Stage(epochs=2, rate=100.0), "lr . weight_decay must be at most 1"),
+        (Stage(epochs=2, changes=(("surrogate", "foo"),)), "surrogate must be one of"),
+        (Stage(epochs=2, changes=(("batch_size", 2000),)), "batch_size must be at most the 1197"),
+    ],
+)
+def test_a_later_stage_is_checked_before_the_first(digits, monkeypatch, second, message):
+    monkeypatch.setattr(training.Run, "epoch", lambda run: pytest.fail("a stage was trained"))
+    config = replace(
+        SMALL,
+        optimizer="latent_sgd",
+        lr=0.1,
+        weight_decay=0.5,
+        epochs=4,
+        stages=(Stage(epochs=2), second),
+    )
+    with pytest.raises(ValueError, match=message):
+        training.fit(config, digits)
+
+
+@pytest.mark.parametrize("stack", [False, True])
+def test_weights_that_are_no_numbers_are_a_divergence_though_their_signs_are(digits, stack):
+    config = RunConfig(
+        width=32, depth=2, epochs=10, optimizer="sgd", lr=100.0, weight_decay=0.05,
+        real_optimizer="adam", real_weight_decay=0.0,
+    )  # fmt: skip
+    (result,) = stacked.fit_stacked(config, [0], digits) if stack else [training.fit(config, digits)]
+    assert result["diverged"]
+    assert len(result["curves"]["train_loss"]) < 10
 
 
 def test_a_bare_path_is_no_checkpoint(digits):

@@ -81,8 +81,17 @@ class Dataset:
 
 
 def default_root() -> Path:
-    """`BNNSTUDY_DATA`, else `~/.cache/bnnstudy`."""
-    return Path(os.environ.get("BNNSTUDY_DATA") or Path.home() / ".cache" / "bnnstudy")
+    """`BNNSTUDY_DATA`, else `~/.cache/bnnstudy`.
+
+    Raises:
+        ValueError: if there is no home directory, and none is needed but this one.
+    """
+    try:
+        return Path(os.environ.get("BNNSTUDY_DATA") or "~/.cache/bnnstudy").expanduser()
+    except RuntimeError as error:
+        raise ValueError(
+            "BNNSTUDY_DATA (or --data) must name a folder, as there is no home directory"
+        ) from error
 
 
 def load(
@@ -106,7 +115,7 @@ def load(
     """
     _require_known(name)
     # Whole, so that another working folder means other data.
-    root = str(Path(root or default_root()).absolute())
+    root = "" if name == "digits" else str(Path(root or default_root()).absolute())
     (whole, *others), fingerprint = _parts(name, root)
     if not isinstance(train_size, int) or not 0 <= train_size <= len(whole):
         raise ValueError(f"train_size must be 0 to {len(whole)} for {name}, got {train_size!r}")

@@ -185,7 +185,7 @@ def _read(file: Path) -> np.ndarray:
             channels, width, rate = stream.getparams()[:3]
             frames = stream.getnframes()
             content = stream.readframes(frames)
-    except (wave.Error, EOFError, OSError) as error:
+    except (wave.Error, EOFError, OSError, RuntimeError) as error:  # `wave` has all of them
         reason = str(error) or "it ends too soon"
         raise ValueError(f"{file} is no readable wav file ({reason}); replace it") from error
     if (channels, width) != (1, 2) or not RATE <= rate <= HIGHEST_RATE:

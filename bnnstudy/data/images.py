@@ -112,6 +112,8 @@ def _read_npz(path: Path) -> list[np.ndarray]:
         with path.open("rb") as stream, np.load(stream) as file:
             missing = [key for key in _KEYS if key not in file]
             arrays = [file[key] for key in _KEYS if key not in missing]
+    except PermissionError as error:
+        raise ValueError(f"{path} cannot be read ({error.strerror})") from error
     except Exception as error:  # zipfile, zlib, numpy: a damaged file fails in many ways
         raise ValueError(
             f"{path} cannot be read ({type(error).__name__}: {error}); "
@@ -186,6 +188,11 @@ def _from_torchvision(name: str, root: Path) -> list[np.ndarray]:
     for train in (True, False):
         try:
             part = make(root, train=train, download=True)
+        except (AssertionError, ValueError, LookupError, EOFError) as error:
+            raise ValueError(
+                f"torchvision's files of {source.torchvision} in {root} are damaged "
+                f"({type(error).__name__}: {error}); delete them, so that they are downloaded again"
+            ) from error
         except Exception as error:  # urllib, hashes, tar files, read-only folders
             raise FileNotFoundError(
                 f"no data: neither {wanted}, and the download failed "

@@ -83,6 +83,7 @@ class FilterOptimizer(GroupedOptimizer):
         if group["scheduled"] not in SCHEDULED:
             allowed = ", ".join(SCHEDULED)
             raise ValueError(f"scheduled must be one of {allowed}; got {group['scheduled']!r}")
+        rules.FLAG.checked("bias_correction", group["bias_correction"])
         group["lr"] = rules.NOT_NEGATIVE.checked("lr", group["lr"])
         for name in ("alpha", "gamma"):
             group[name] = rules.SHARE.checked(name, group[name])

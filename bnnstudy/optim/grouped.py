@@ -38,6 +38,8 @@ class GroupedOptimizer(Optimizer):
                 loss = closure()
         for group in self.param_groups:
             weights = [p for p in group["params"] if p.grad is not None]
+            if any(w.grad.is_sparse for w in weights):
+                raise ValueError(f"{type(self).__name__} takes no sparse gradients")
             if weights:
                 self._update(group, weights, [w.grad for w in weights])
         return loss

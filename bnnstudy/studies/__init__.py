@@ -83,6 +83,13 @@ def verdicts_of(study: Study, runs: list[dict]) -> list[Verdict]:
 
 
 def recorded(study: Study, results: str | os.PathLike | None = None) -> list[dict]:
-    """The records of a study's present arms, at every preset."""
+    """The records of a study's present arms, at every preset.
+
+    Raises:
+        ValueError: if `results` is named and is no folder.
+        RecordError: naming a record that cannot be used.
+    """
+    if results is not None and not os.path.isdir(results):
+        raise ValueError(f"results must be a folder, got {results!r}")
     place = records.DEFAULT_RESULTS if results is None else results
     return [run for preset in study.arms for run in sweeps.recorded(study, preset, place)]
