@@ -65,7 +65,7 @@ CLAIMS = (
     ours(
         "cifar10-start",
         "audit of Table 2",
-        "So does starting at zero, at the filter's alpha, without clip and scaling.",
+        "At the filter's alpha, without clip and scaling, latent SGD gains from starting at zero.",
         "latent, matched",
         "latent, matched, own start",
     ),

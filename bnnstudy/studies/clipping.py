@@ -73,7 +73,7 @@ CLAIMS = (
     claim(
         "clipping-momentum-speed",
         "section 3.2",
-        "Nor has it on that of momentum.",
+        "Clipping has next to no effect on the speed of momentum either.",
         "momentum, both",
         "momentum, none",
         kind="equivalence",
@@ -107,7 +107,7 @@ CLAIMS = (
     ours(
         "clipping-strict-accuracy",
         "audit of Table 3",
-        "That costs accuracy: with the strict mask clipping both ends lower.",
+        "The strict mask costs accuracy: with it clipping both ends lower.",
         "both, strict, high rate",
         "both, high rate",
         direction=-1,

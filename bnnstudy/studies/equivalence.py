@@ -29,7 +29,7 @@ CLAIMS = (
     claim(
         "views-flips",
         "Figure 7",
-        "And the same flip ratio, at a step late in the run.",
+        "So trained, the two views have the same flip ratio, at a step half way through the run.",
         "float32, other",
         "float32",
         "curves overlap",

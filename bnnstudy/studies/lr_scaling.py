@@ -27,7 +27,7 @@ CLAIMS = (
     claim(
         "scaling-adam",
         SOURCE,
-        "It makes no difference with other optimizers: Adam.",
+        "Scaling by layer makes no difference with Adam.",
         "adam, scaled gradient",
         "adam",
         kind="equivalence",
@@ -35,7 +35,7 @@ CLAIMS = (
     claim(
         "scaling-momentum",
         SOURCE,
-        "It makes no difference with other optimizers: momentum.",
+        "Scaling by layer makes no difference with momentum.",
         "momentum, scaled gradient",
         "momentum",
         kind="equivalence",

@@ -52,7 +52,7 @@ CLAIMS = (
     ours(
         "pooling-more-ones",
         "audit of section 3.4",
-        "It gives more of them than pooling first does, by 20 points or more.",
+        "Max-pooling binary values leaves 20 points more of +1 than pooling first, or more still.",
         POOL_LAST,
         POOL_FIRST,
         metric=AFTER_POOLING,

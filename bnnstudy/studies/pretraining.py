@@ -36,7 +36,7 @@ CLAIMS = (
     claim(
         "pretraining-epochs",
         "Figure 4, Table 5",
-        "It gets there in far fewer binary epochs.",
+        "From a real network that accuracy takes far fewer binary epochs.",
         f"{LONG}, binary epochs",
         SCRATCH,
         "best epoch 24 and 391 (VGG-10), 17 and 457 (ResNet-18), 30 and 88 (AlexNet-like)",

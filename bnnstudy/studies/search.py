@@ -103,7 +103,7 @@ CLAIMS = (
     ours(
         "search-ranges",
         "audit of Figure 8",
-        "It depends on the ranges, which the paper does not give: in narrow ones the lead after five "
+        "The lead depends on the ranges, which the paper does not give: in narrow ones that after five "
         "trials is smaller.",
         ("filter", "latent"),
         ("filter, narrow", "latent, narrow"),

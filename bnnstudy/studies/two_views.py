@@ -86,7 +86,7 @@ CLAIMS = (
         "views-lfilter",
         "ours",
         "Eq 16",
-        "So does `scipy.signal.lfilter`, which knows nothing of training, under the same conditions.",
+        "`scipy.signal.lfilter`, which knows nothing of training, moves every sign as latent SGD does, too.",
         "constant",
         metric="shadows.lfilter",
     ),
