@@ -94,8 +94,8 @@ CLAIMS = (
     ours(
         "batch-norm-start",
         "audit of Table 4",
-        "What the slow average loses early is due to its start, 0 and 1, which it forgets slowly: without it the "
-        "first epoch is at most a point behind 0.85.",
+        "What the slow average loses early is due to its start, 0 and 1, which it forgets slowly: "
+        "without it the first epoch is at most a point behind 0.85.",
         f"{BINARY}, 0.99 without start",
         f"{BINARY}, 0.85",
         metric=_FIRST,
