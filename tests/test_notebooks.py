@@ -13,7 +13,7 @@ import papermill
 import pytest
 from scipy import stats
 
-from bnnstudy import records, studies
+from bnnstudy import records, studies, sweeps
 
 ROOT = Path(records.PACKAGE).parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -114,17 +114,24 @@ def printed(notebook) -> list[re.Match]:
     return [match for match in map(LINE.match, text.splitlines()) if match]
 
 
-def raw(results: Path, study: str, preset: str, task: str) -> dict[str, dict[int, dict]]:
-    """Arm (or "arm, part") and seed to result, read from the files with nothing of the package."""
+def raw(results: Path, study, preset: str, task: str) -> dict[str, dict[int, dict]]:
+    """Arm (or "arm, part") and seed to result, read from the files with nothing of the package.
+
+    But for the names: two arms that came to the same configuration share a file, which bears one.
+    """
+    names: dict[str, list[str]] = {}
+    for run in sweeps.recorded(study, preset, results):
+        names.setdefault(run["digest"], []).append(run["arm"])
     found: dict[str, dict[int, dict]] = {}
-    for file in (results / study / preset).glob("*-s*.json"):
+    for file in (results / study.name / preset).glob("*-s*.json"):
         record = json.loads(file.read_text())
         config, result = record["config"], record["result"]
         if task != f"{config.get('dataset', 'digits')} {config.get('model', 'mlp')}":
             continue
-        found.setdefault(record["arm"], {})[config["seed"]] = result
-        for name, part in result.get("parts", {}).items():
-            found.setdefault(f"{record['arm']}, {name}", {})[config["seed"]] = part
+        for arm in names.get(record["digest"], []):
+            found.setdefault(arm, {})[config["seed"]] = result
+            for name, part in result.get("parts", {}).items():
+                found.setdefault(f"{arm}, {name}", {})[config["seed"]] = part
     return found
 
 
@@ -188,7 +195,7 @@ def test_each_printed_verdict_follows_from_the_records_it_left(executed):
     for line in lines:
         claim = claims[line["id"]]
         contrast = claim.contrast
-        runs = raw(results, study.name, line["preset"], line["task"])
+        runs = raw(results, study, line["preset"], line["task"])
         if contrast.kind == "exact":
             counts = [at(result, contrast) for result in runs[contrast.arm].values()]
             against, compared = (sum(c[k] for c in counts) for k in ("differing", "compared"))
