@@ -26,6 +26,7 @@ CLAIMS = (
         "curves overlap",
         kind="equivalence",
     ),
+    # Written down when the numbers at desk were known.
     claim(
         "views-flips",
         "Figure 7",

@@ -32,6 +32,7 @@ def _recommended(number: int, text: str, without: str) -> Claim:
 CLAIMS = (
     _recommended(1, "Adam: with momentum in its place the recipe ends lower.", "momentum for Adam"),
     _recommended(2, "No early stopping: with it the recipe ends lower.", f"{ALL}, stopped early"),
+    # Rewritten when runs at desk were known: the arm had lost recommendation 5, too.
     _recommended(
         3, "Two stages: without what the second brings but for recommendation 5, the fall of the rate "
         "and clipping, it ends lower.",

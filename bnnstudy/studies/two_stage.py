@@ -123,6 +123,7 @@ CLAIMS = (
         f"{ONE}, stopped early",
         "best epochs 391 and 457 of 500",
     ),
+    # Rewritten when runs at desk were known: its arms began at different rates.
     claim(
         "early-stopping-rate",
         "section 3.1",
