@@ -95,6 +95,11 @@ class _Ede(_Sign):
         return slope.mul_(grad), None
 
 
+def not_signs(x: Tensor) -> int:
+    """How many values are neither 1 nor -1."""
+    return int((x.detach().abs() != 1).sum())
+
+
 def identity(x: Tensor) -> Tensor:
     """Sign forward, identity backward: the plain ("vanilla") straight-through estimator.
 

@@ -99,18 +99,21 @@ class Job:
 
 def run_all(jobs: list[Job], place: Place, label: str) -> list[dict]:
     """The records of all jobs, in their order; those that are missing are run."""
-    found = {k: record for k, job in enumerate(jobs) if (record := _finished(job, place))}
-    missing = [k for k in range(len(jobs)) if k not in found]
-    wanted = {checkpoints.beside(_file(jobs[k], place)).file for k in missing}
+    pairs = [(_file(job, place), job) for job in jobs]
+    found = {file: record for file, job in pairs if (record := _finished(job, place))}
+    # Arms that came to one configuration, such as by their tuned rates, have one run between them.
+    missing = {file: job for file, job in pairs if file not in found}
+    files_of = list(missing)
+    wanted = {checkpoints.beside(file).file for file in missing}
     for folder in {file.parent for file in wanted}:
         _require_writable(folder)
         files.remove_litter(folder, wanted)
     with bar(place.progress, total=len(missing), desc=label, unit="run") as shown:
-        for k, record in _dispatch([(k, jobs[k]) for k in missing], place):
-            found[k] = record
+        for k, record in _dispatch(list(enumerate(missing.values())), place):
+            found[files_of[k]] = record
             shown.update()
     # An arm that was renamed finds its records by their configuration and calls them by its name.
-    return [{**found[k], "arm": job.arm.name} for k, job in enumerate(jobs)]
+    return [{**found[file], "arm": job.arm.name} for file, job in pairs]
 
 
 _Task = list[tuple[int, Job]]

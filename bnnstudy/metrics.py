@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from bnnstudy.binarize import sign
+from bnnstudy.binarize import not_signs
 
 
 def accuracy(outputs: Tensor, labels: Tensor) -> Tensor:
@@ -51,7 +51,7 @@ def beyond(weights: Sequence[Tensor]) -> float:
 
 def not_binary(weights: Sequence[Tensor]) -> int:
     """Number of values that are neither 1 nor -1."""
-    return sum(int((w.detach() != sign(w)).sum()) for w in weights)
+    return sum(map(not_signs, weights))
 
 
 class FlipRatio:

@@ -31,19 +31,25 @@ def _all():
     }
 
 
-@pytest.mark.parametrize("name", ["latent", "filter", "linear", "bop"])
-def test_a_saved_state_continues_bit_for_bit(name):
+def half_way(name):
+    """What makes an optimizer, one after 50 steps, its parameters, and the steps that are left."""
     values, make = _all()[name]
     params = parameters(values)
     optimizer = make(params)
     steps = gradients(5)
     for step in steps[:50]:
         apply(optimizer, params, step)
+    return make, optimizer, params, steps[50:]
+
+
+@pytest.mark.parametrize("name", ["latent", "filter", "linear", "bop"])
+def test_a_saved_state_continues_bit_for_bit(name):
+    make, optimizer, params, steps = half_way(name)
     saved = copy.deepcopy(optimizer.state_dict())
     others = parameters([p.detach() for p in params])
     resumed = make(others)
     resumed.load_state_dict(saved)
-    for step in steps[50:]:
+    for step in steps:
         apply(optimizer, params, step)
         apply(resumed, others, step)
         for p, q in zip(params, others, strict=True):
@@ -53,15 +59,10 @@ def test_a_saved_state_continues_bit_for_bit(name):
 @pytest.mark.parametrize("name", ["latent", "filter", "linear", "bop"])
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
 def test_a_copy_steps_as_the_original_does(name, copied):
-    values, make = _all()[name]
-    params = parameters(values)
-    optimizer = make(params)
-    steps = gradients(5)
-    for step in steps[:50]:
-        apply(optimizer, params, step)
+    _, optimizer, params, steps = half_way(name)
     other = copied(optimizer)
     others = other.param_groups[0]["params"]
-    for step in steps[50:]:
+    for step in steps:
         apply(optimizer, params, step)
         apply(other, others, step)
     assert all(torch.equal(p, q) for p, q in zip(params, others, strict=True))

@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from toy_study import STUDY
+from toy_study import SMALL, STUDY
 
 from bnnstudy import records, studies, sweeps, training, verdicts
 from bnnstudy.config import RunConfig
-from bnnstudy.study import Arm, Study
+from bnnstudy.study import Arm, Study, Tuned
 
 SCRIPT = Path(__file__).with_name("toy_study.py")
 
@@ -125,6 +125,20 @@ def test_a_damaged_record_stops_a_sweep_by_name(undisturbed, tmp_path):
     victim.write_text(victim.read_text()[:50])
     with pytest.raises(records.RecordError, match=victim.name):
         sweeps.run(STUDY, "quick", place=place(tmp_path))
+
+
+def test_arms_that_came_to_one_configuration_have_one_run_between_them(tmp_path, monkeypatch):
+    """A tuned arm, and one at the rate that its search cannot but choose."""
+    config = RunConfig(**SMALL)
+    tuned = Tuned(field="lr", grid=(0.02,), max_extensions=0)
+    alike = (Arm(name="tuned", config=config, tuned=tuned),
+             Arm(name="fixed", config=replace(config, lr=0.02)))  # fmt: skip
+    fit, trained = training.fit, []
+    monkeypatch.setattr(training, "fit", lambda c, *a, **k: trained.append(c) or fit(c, *a, **k))
+    study = Study(name="toy", title="", claims=(), arms={"quick": alike}, seeds={"quick": 2})
+    found = sweeps.run(study, "quick", place=place(tmp_path))
+    assert [record["arm"] for record in found] == ["tuned", "tuned", "fixed", "fixed"]
+    assert [c.seed for c in trained if c.seed < 1000] == [0, 1]
 
 
 def test_the_choice_of_another_arm_is_refused(undisturbed, tmp_path):

@@ -84,7 +84,7 @@ def default_root() -> Path:
     """`BNNSTUDY_DATA`, else `~/.cache/bnnstudy`.
 
     Raises:
-        ValueError: if there is no home directory, and none is needed but this one.
+        ValueError: if the folder lies in the home directory, and there is none.
     """
     try:
         return Path(os.environ.get("BNNSTUDY_DATA") or "~/.cache/bnnstudy").expanduser()

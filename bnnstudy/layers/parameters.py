@@ -4,7 +4,9 @@ import contextlib
 from collections.abc import Iterator
 from typing import TypeVar
 
-from torch import Tensor, nn
+from torch import nn
+
+from bnnstudy.binarize import not_signs
 
 
 def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
@@ -80,8 +82,3 @@ def observed_weights(model: nn.Module) -> dict[str, nn.Parameter]:
         for name in getattr(module, mark, ())
     }
     return {name: p for name, p in model.named_parameters() if id(p) in chosen}
-
-
-def not_signs(weight: Tensor) -> int:
-    """How many values are not ±1."""
-    return int((weight.detach().abs() != 1).sum())

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from bnnstudy import binarize, scalings
 from bnnstudy.layers.activations import Binarizing
-from bnnstudy.layers.parameters import not_signs
 
 
 class _BinaryWeight(Binarizing):
@@ -51,7 +50,11 @@ class _BinaryWeight(Binarizing):
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
         super()._load_from_state_dict(state_dict, prefix, *args)
         loaded, errors = state_dict.get(f"{prefix}weight"), args[-1]
-        if self.weights == "binary" and isinstance(loaded, Tensor) and (wrong := not_signs(loaded)):
+        if (
+            self.weights == "binary"
+            and isinstance(loaded, Tensor)
+            and (wrong := binarize.not_signs(loaded))
+        ):
             errors.append(
                 f"{prefix}weight must be ±1 (weights='binary'); {wrong} of its values are not: of a "
                 "latent layer load the weights' signs"

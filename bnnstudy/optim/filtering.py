@@ -230,7 +230,7 @@ def require_signs(weights: Iterable[Tensor]) -> None:
         ValueError: saying how many are not.
     """
     for w in weights:
-        wrong = int((w.detach() != binarize.sign(w)).sum())
+        wrong = binarize.not_signs(w)
         if wrong:
             raise ValueError(
                 f"params must be ±1 (layers with weights='binary'); {wrong} of {w.numel()} are not"
