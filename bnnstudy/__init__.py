@@ -11,8 +11,11 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bnnstudy.config import RunConfig, Stage
-    from bnnstudy.layers import BinaryActivation, BinaryConv2d, BinaryLinear, split_parameters
+    from bnnstudy.config.run import RunConfig
+    from bnnstudy.config.stage import Stage
+    from bnnstudy.nn.activations import BinaryActivation
+    from bnnstudy.nn.layers import BinaryConv2d, BinaryLinear
+    from bnnstudy.nn.parameters import split_parameters
 
 __version__ = "0.1.0"
 
@@ -31,6 +34,6 @@ if not TYPE_CHECKING:  # a type checker would let every name pass
     def __getattr__(name: str) -> object:
         # On demand, so that the command line can list and report without waiting for torch.
         if name in __all__:
-            room = "config" if name in ("RunConfig", "Stage") else "layers"
+            room = "config" if name in ("RunConfig", "Stage") else "nn"
             return getattr(importlib.import_module(f"bnnstudy.{room}"), name)
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

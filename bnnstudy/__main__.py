@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NoReturn
 
-from bnnstudy.config import PRESETS
-from bnnstudy.verdicts import decide, holm
+from bnnstudy.config.fields import PRESETS
+from bnnstudy.evidence.verdicts import decide, holm
 
 KEPT = "what had finished is recorded, run again to go on"
 _OF_MEMORY = re.compile("out of memory|can't allocate memory", re.IGNORECASE)
@@ -104,13 +104,15 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from bnnstudy import sweeps
+    from bnnstudy.experiments import sweep
+    from bnnstudy.experiments.executors import WorkerLost
+    from bnnstudy.experiments.options import RunOptions
     from bnnstudy.studies import STUDIES
 
     if options.study not in STUDIES:
         raise ValueError(f"STUDY must be one of {', '.join(STUDIES)}; got {options.study!r}")
     study = STUDIES[options.study]
-    place = sweeps.Place.of(
+    place = RunOptions.of(
         device=options.device,
         workers=options.workers,
         results=options.results,
@@ -120,8 +122,8 @@ def _run(options: argparse.Namespace) -> int:
     )
     try:
         with _terminated_as_interrupted():
-            records = sweeps.run(study, options.preset, options.seeds, place)
-    except sweeps.WorkerLost as error:
+            records = sweep.run(study, options.preset, options.seeds, place)
+    except WorkerLost as error:
         _fail(str(error))
         return 1
     print(f"{study.name} {options.preset}: {len(records)} runs under {place.results / study.name}")
@@ -163,7 +165,7 @@ def _report(options: argparse.Namespace) -> int:
 
 
 def _convert(options: argparse.Namespace) -> int:
-    from bnnstudy.conversion import convert
+    from bnnstudy.theory.conversion import convert
 
     found = convert(options.lr, options.weight_decay, options.momentum, options.steps)
     print("\n".join(found.lines()))

@@ -4,7 +4,7 @@ import torch
 from hypothesis import strategies as st
 from torch import nn
 
-from bnnstudy.binarize import sign
+from bnnstudy.nn.binarize import sign
 
 SHAPES = [(7, 5), (11,), (2, 3, 3, 3)]
 

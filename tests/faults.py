@@ -12,20 +12,24 @@ from pathlib import Path
 
 from toy_study import STUDY
 
-from bnnstudy import checkpoints, data, files, sweeps
+from bnnstudy import data
+from bnnstudy.evidence import files
+from bnnstudy.experiments import sweep
+from bnnstudy.experiments.options import RunOptions
+from bnnstudy.training import checkpoints
 
 data.load("digits")
 
 
-def sweep(results: Path) -> None:
+def sweep_toy(results: Path) -> None:
     """Run the toy study with two seeds, and a checkpoint after each epoch."""
     checkpoints.EVERY = 0.0
-    sweeps.run(STUDY, "quick", 2, sweeps.Place(results=results, workers=1, progress=False))
+    sweep.run(STUDY, "quick", 2, RunOptions(results=results, workers=1, progress=False))
 
 
 def sweep_and_die(results: Path, moment: int) -> None:
     """Run the toy study and die at a moment of it."""
-    _die_at(moment, results / "count", lambda: sweep(results))
+    _die_at(moment, results / "count", lambda: sweep_toy(results))
 
 
 def write_and_die(file: Path, content: bytes, moment: int) -> None:

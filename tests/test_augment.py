@@ -3,8 +3,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bnnstudy import data, training
-from bnnstudy.config import RunConfig
+from bnnstudy import data
+from bnnstudy.config.run import RunConfig
+from bnnstudy.training import loop
 
 
 @pytest.mark.parametrize("name", ["none", "crop_flip"])
@@ -84,7 +85,7 @@ def test_training_sees_augmented_images_and_evaluation_does_not(digits, monkeypa
 
     monkeypatch.setattr(data.Dataset, "inputs", remember)
     config = RunConfig(width=8, depth=1, epochs=1, augmentation="crop_flip")
-    training.fit(config, digits)
+    loop.fit(config, digits)
     *batches, validation, test = seen
     assert torch.equal(validation, digits.validation.images)
     assert torch.equal(test, digits.test.images)

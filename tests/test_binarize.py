@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bnnstudy import binarize
+from bnnstudy.nn import binarize
 
 numbers = st.floats(-4, 4, allow_nan=False)
 points = st.lists(numbers, min_size=1, max_size=30).map(lambda x: [*x, 0.0, -0.0, 1.0, -1.0])

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from bnnstudy import binarize, models
-from bnnstudy.config import RunConfig
-from bnnstudy.layers import BinaryActivation, BinaryConv2d
-from bnnstudy.models.residual import BiRealBlock
+from bnnstudy.config.run import RunConfig
+from bnnstudy.nn import binarize, models
+from bnnstudy.nn.activations import BinaryActivation
+from bnnstudy.nn.layers import BinaryConv2d
+from bnnstudy.nn.models.residual import BiRealBlock
 
 CNN = RunConfig(model="cnn", width=4, activation="sign")
 BIREAL = replace(CNN, model="birealnet20", real_first=True, real_last=True)

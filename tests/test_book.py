@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bnnstudy import records
+from bnnstudy.evidence import provenance, records
 
-ROOT = Path(records.PACKAGE).parent
+ROOT = Path(provenance.PACKAGE).parent
 _spec = importlib.util.spec_from_file_location("check", ROOT / "book" / "check.py")
 check = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(check)

@@ -8,10 +8,14 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bnnstudy import checkpoints, data, records, training, tricks
-from bnnstudy.checkpoints import Checkpoint
-from bnnstudy.config import RunConfig, Stage
+from bnnstudy import data
+from bnnstudy.config import tricks
+from bnnstudy.config.run import RunConfig
+from bnnstudy.config.stage import Stage
+from bnnstudy.evidence import provenance
 from bnnstudy.studies import two_views
+from bnnstudy.training import checkpoints, loop
+from bnnstudy.training.checkpoints import Checkpoint
 
 SMALL = RunConfig(width=12, depth=1, epochs=6, lr=1e-2, activation="sign")
 BINARY = {"view": "filter", "real_optimizer": "adam", "schedule": "cosine"}
@@ -83,37 +87,37 @@ def every_epoch(monkeypatch):
 def test_a_run_cut_anywhere_and_resumed_equals_an_undisturbed_one(digits, tmp_path, name):
     config, file = CONFIGS[name], tmp_path / "run.checkpoint"
     never = cut_at(-1)
-    undisturbed = training.fit(config, digits, observers=[never])
+    undisturbed = loop.fit(config, digits, observers=[never])
     steps = len(undisturbed["curves"]["train_loss"]) * (len(digits.train) // config.batch_size)
     draw = random.Random(name)
     cuts = 0
     # Cut again and again, each time somewhere in what is left, until nothing is.
     while cuts < 4:
         try:
-            training.fit(
+            loop.fit(
                 config, digits, observers=[cut_at(draw.randint(1, steps))], checkpoint=Checkpoint(file)
             )
             break
         except Cut:
             cuts += 1
     assert cuts
-    assert training.fit(config, digits, observers=[never], checkpoint=Checkpoint(file)) == undisturbed
+    assert loop.fit(config, digits, observers=[never], checkpoint=Checkpoint(file)) == undisturbed
 
 
 def test_a_run_goes_on_from_its_checkpoint_and_does_not_start_anew(digits, tmp_path):
     file, seen = tmp_path / "run.checkpoint", []
     epochs = len(digits.train) // 100
     with pytest.raises(Cut):
-        training.fit(SMALL, digits, observers=[cut_at(4 * epochs + 3)], checkpoint=Checkpoint(file))
+        loop.fit(SMALL, digits, observers=[cut_at(4 * epochs + 3)], checkpoint=Checkpoint(file))
 
     class Counter(cut_at(-1)):
         def after(self, at):
             seen.append(at)
 
-    training.fit(SMALL, digits, observers=[Counter], checkpoint=Checkpoint(file))
+    loop.fit(SMALL, digits, observers=[Counter], checkpoint=Checkpoint(file))
     assert seen == list(range(4 * epochs + 1, 6 * epochs + 1))
     # And a finished one is only measured.
-    assert training.fit(SMALL, digits, observers=[Counter], checkpoint=Checkpoint(file))["best_epoch"]
+    assert loop.fit(SMALL, digits, observers=[Counter], checkpoint=Checkpoint(file))["best_epoch"]
     assert len(seen) == 2 * epochs
 
 
@@ -122,7 +126,7 @@ def test_observers_that_count_go_on_counting(digits, tmp_path):
     config = replace(arm.config, width=8, depth=1, epochs=3, stages=())
     undisturbed = two_views.fit_with_shadows(config, digits)
     file = tmp_path / "run.checkpoint"
-    evaluate, calls = training.evaluate, 0
+    evaluate, calls = loop.evaluate, 0
 
     def fail_late(*arguments):
         nonlocal calls
@@ -131,19 +135,19 @@ def test_observers_that_count_go_on_counting(digits, tmp_path):
             raise Cut
         return evaluate(*arguments)
 
-    training.evaluate = fail_late
+    loop.evaluate = fail_late
     try:
         with pytest.raises(Cut):
             two_views.fit_with_shadows(config, digits, checkpoint=Checkpoint(file))
     finally:
-        training.evaluate = evaluate
+        loop.evaluate = evaluate
     assert file.exists()
     assert two_views.fit_with_shadows(config, digits, checkpoint=Checkpoint(file)) == undisturbed
 
 
 def interrupted(digits, file, config=SMALL):
     with pytest.raises(Cut):
-        training.fit(config, digits, observers=[cut_at(30)], checkpoint=Checkpoint(file))
+        loop.fit(config, digits, observers=[cut_at(30)], checkpoint=Checkpoint(file))
     return file
 
 
@@ -152,8 +156,8 @@ def test_a_damaged_checkpoint_is_not_used(digits, tmp_path, keep):
     file = interrupted(digits, tmp_path / "run.checkpoint")
     file.write_bytes(file.read_bytes()[:keep])
     with pytest.warns(UserWarning, match=r"run\.checkpoint is damaged: the run starts anew"):
-        result = training.fit(SMALL, digits, observers=[cut_at(-1)], checkpoint=Checkpoint(file))
-    assert result == training.fit(SMALL, digits, observers=[cut_at(-1)])
+        result = loop.fit(SMALL, digits, observers=[cut_at(-1)], checkpoint=Checkpoint(file))
+    assert result == loop.fit(SMALL, digits, observers=[cut_at(-1)])
 
 
 def test_one_flipped_bit_is_damage(digits, tmp_path):
@@ -162,7 +166,7 @@ def test_one_flipped_bit_is_damage(digits, tmp_path):
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
     with pytest.warns(UserWarning, match="is damaged"):
-        training.fit(SMALL, digits, observers=[cut_at(-1)], checkpoint=Checkpoint(file))
+        loop.fit(SMALL, digits, observers=[cut_at(-1)], checkpoint=Checkpoint(file))
 
 
 @pytest.mark.parametrize(
@@ -170,7 +174,7 @@ def test_one_flipped_bit_is_damage(digits, tmp_path):
     [
         lambda patch: replace(SMALL, lr=0.5),
         lambda patch: replace(SMALL, seed=1),
-        lambda patch: patch.setattr(records, "source_fingerprint", lambda: "other") or SMALL,
+        lambda patch: patch.setattr(provenance, "source_fingerprint", lambda: "other") or SMALL,
         lambda patch: patch.setattr(torch, "__version__", "0.0") or SMALL,
     ],
 )
@@ -178,7 +182,7 @@ def test_a_checkpoint_of_another_run_code_or_torch_is_not_used(digits, tmp_path,
     file = interrupted(digits, tmp_path / "run.checkpoint")
     config = change(monkeypatch)
     with pytest.warns(UserWarning, match="is of another run, code or torch: the run starts anew"):
-        training.fit(config, digits, observers=[cut_at(-1)], checkpoint=Checkpoint(file))
+        loop.fit(config, digits, observers=[cut_at(-1)], checkpoint=Checkpoint(file))
 
 
 def test_short_runs_write_none_and_a_folder_that_takes_none_stops_no_run(digits, tmp_path, monkeypatch):
@@ -186,24 +190,24 @@ def test_short_runs_write_none_and_a_folder_that_takes_none_stops_no_run(digits,
     nowhere.touch()
     message = r"no checkpoint: .*run\.checkpoint cannot be written .*; the run goes on without"
     with pytest.warns(UserWarning, match=message) as warned:
-        result = training.fit(SMALL, digits, checkpoint=Checkpoint(nowhere / "run.checkpoint"))
+        result = loop.fit(SMALL, digits, checkpoint=Checkpoint(nowhere / "run.checkpoint"))
     assert len(warned) == 1
-    assert result == training.fit(SMALL, digits)
+    assert result == loop.fit(SMALL, digits)
     monkeypatch.setattr(checkpoints, "EVERY", 1e9)
-    training.fit(SMALL, digits, checkpoint=Checkpoint(tmp_path / "run.checkpoint"))
+    loop.fit(SMALL, digits, checkpoint=Checkpoint(tmp_path / "run.checkpoint"))
     assert not (tmp_path / "run.checkpoint").exists()
 
 
 def test_a_checkpoint_with_other_observers_is_not_used(digits, tmp_path):
     file = interrupted(digits, tmp_path / "run.checkpoint")
     with pytest.warns(UserWarning, match="is of another run"):
-        assert training.fit(SMALL, digits, checkpoint=Checkpoint(file)) == training.fit(SMALL, digits)
+        assert loop.fit(SMALL, digits, checkpoint=Checkpoint(file)) == loop.fit(SMALL, digits)
 
 
 def test_a_folder_in_the_way_stops_no_run(digits, tmp_path):
     (tmp_path / "run.checkpoint").mkdir()
     with pytest.warns(UserWarning, match="the run starts anew|goes on without") as warned:
-        training.fit(SMALL, digits, checkpoint=Checkpoint(tmp_path / "run.checkpoint"))
+        loop.fit(SMALL, digits, checkpoint=Checkpoint(tmp_path / "run.checkpoint"))
     assert len(warned) == 2
 
 
@@ -221,17 +225,17 @@ def test_the_seconds_of_earlier_sittings_count(digits, tmp_path, monkeypatch):
     file, epoch = tmp_path / "run.checkpoint", len(digits.train) // 100
     for cut in (epoch + 5, 2 * epoch + 5):  # of what is left: after one epoch, then after two more
         with pytest.raises(Cut):
-            training.fit(SMALL, digits, observers=[slow_until(cut)], checkpoint=Checkpoint(file))
+            loop.fit(SMALL, digits, observers=[slow_until(cut)], checkpoint=Checkpoint(file))
     third = Checkpoint(file)
-    training.fit(SMALL, digits, observers=[cut_at(-1)], checkpoint=third)
+    loop.fit(SMALL, digits, observers=[cut_at(-1)], checkpoint=third)
     assert third.earlier == 3 * epoch
 
 
 def test_a_checkpoint_of_fewer_images_is_not_used(digits, tmp_path):
     few, file = data.load("digits", train_size=300), tmp_path / "run.checkpoint"
-    training.fit(SMALL, few, checkpoint=Checkpoint(file))
+    loop.fit(SMALL, few, checkpoint=Checkpoint(file))
     with pytest.warns(UserWarning, match="is of another run"):
-        assert training.fit(SMALL, digits, checkpoint=Checkpoint(file)) == training.fit(SMALL, digits)
+        assert loop.fit(SMALL, digits, checkpoint=Checkpoint(file)) == loop.fit(SMALL, digits)
 
 
 def test_what_torch_will_not_load_is_not_used(digits, tmp_path):
@@ -240,4 +244,4 @@ def test_what_torch_will_not_load_is_not_used(digits, tmp_path):
     payload = stream.getvalue()
     file.write_bytes(hashlib.sha256(payload).hexdigest().encode() + b"\n" + payload)
     with pytest.warns(UserWarning, match=r"cannot be used \(UnpicklingError\): the run starts anew"):
-        training.fit(SMALL, digits, checkpoint=Checkpoint(file))
+        loop.fit(SMALL, digits, checkpoint=Checkpoint(file))

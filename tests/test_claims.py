@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from bnnstudy import verdicts
-from bnnstudy.claims import Claim, Contrast, Verdict
-from bnnstudy.verdicts import decide_each, holm, paired_interval
+from bnnstudy.evidence import verdicts
+from bnnstudy.evidence.claims import Claim, Contrast
+from bnnstudy.evidence.statistics import paired_interval
+from bnnstudy.evidence.verdicts import Verdict, decide_each, holm
 
 
 def decide(claim, records):

@@ -5,10 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bnnstudy import closed_loop, measures, training
-from bnnstudy.closed_loop import sign_by_sign
-from bnnstudy.config import RunConfig
-from bnnstudy.layers import observed_weights
+from bnnstudy.config.run import RunConfig
+from bnnstudy.experiments import paired, procedures
+from bnnstudy.experiments.paired import sign_by_sign
+from bnnstudy.nn.parameters import observed_weights
+from bnnstudy.training import loop
 
 LATENT = RunConfig(
     width=16, depth=1, epochs=2, optimizer="latent_sgd", lr=1.0, weight_decay=1e-2, init_scale=0.0,
@@ -49,7 +50,7 @@ def test_signs_that_differ_are_counted_one_by_one(digits):
     other = {"lr": 3.0, "weight_decay": 0.02}
     found = side_by_side(digits, LATENT, changes=other, seeds_apart=3)
     first, second = (
-        training.fit(config, digits, observers=[Kept])["kept"]
+        loop.fit(config, digits, observers=[Kept])["kept"]
         for config in (LATENT, replace(LATENT, **other, seed=3))
     )
     by_step = (first != second).sum(1)
@@ -70,9 +71,9 @@ def test_two_views_in_64_bits_are_one_training(digits):
 
 def test_the_comparison_leaves_cudnn_on(digits, monkeypatch):
     seen = []
-    fit = training.fit
+    fit = loop.fit
     monkeypatch.setattr(
-        training, "fit", lambda *a, **k: seen.append(torch.backends.cudnn.enabled) or fit(*a, **k)
+        loop, "fit", lambda *a, **k: seen.append(torch.backends.cudnn.enabled) or fit(*a, **k)
     )
     side_by_side(digits, replace(LATENT, epochs=1), changes={})
     assert seen == [True, True]
@@ -86,13 +87,13 @@ def test_another_alpha_is_another_training(digits):
 
 def test_where_one_training_ends_all_signs_differ():
     signs = [torch.zeros(2, dtype=torch.uint8)] * 3
-    assert closed_loop._differing(signs, signs[:1], 10) == [0, 10, 10]
+    assert paired._differing(signs, signs[:1], 10) == [0, 10, 10]
 
 
 def test_flips_by_epoch_are_those_of_all_steps(digits):
     config = replace(LATENT, epochs=3)
-    found = measures.with_flips(config, digits, device="cpu", checkpoint=None)
-    signs = training.fit(config, digits, observers=[Kept])["kept"]
+    found = procedures.with_flips(config, digits, device="cpu", checkpoint=None)
+    signs = loop.fit(config, digits, observers=[Kept])["kept"]
     ratios = (signs[1:] != signs[:-1]).double().mean(1)
     per_epoch = len(signs) // 3
     for epoch in (1, 2):

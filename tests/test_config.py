@@ -4,7 +4,8 @@ import json
 import numpy as np
 import pytest
 
-from bnnstudy.config import RunConfig, Stage
+from bnnstudy.config.run import RunConfig
+from bnnstudy.config.stage import Stage
 
 
 def _ten_configurations() -> list[RunConfig]:

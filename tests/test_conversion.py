@@ -9,8 +9,8 @@ from scipy import signal
 from torch import nn
 
 from bnnstudy import __main__ as command_line
-from bnnstudy import filters
-from bnnstudy.conversion import RECIPES, conversion_of, convert
+from bnnstudy.theory import filters
+from bnnstudy.theory.conversion import RECIPES, conversion_of, convert
 
 
 @given(

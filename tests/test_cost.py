@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from bnnstudy import cost, data, records, studies
-from bnnstudy.config import RunConfig
-from bnnstudy.study import Arm, Study, Tuned
+from bnnstudy import data, studies
+from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence import provenance, records
+from bnnstudy.experiments.study import Arm, Study, Tuned
+from bnnstudy.report import cost
 
 MLP = RunConfig(width=5, depth=2, epochs=3)
 PER_IMAGE = 64 * 5 + 5 * 5 + 5 * 10
@@ -17,7 +19,7 @@ def toy(*arms: Arm, seeds: int = 4) -> Study:
 
 
 def record(config: RunConfig, seconds: float, **more) -> dict:
-    origin = records.provenance(device="cpu (x)", seconds=seconds, precision="float32", data="", **more)
+    origin = provenance.collect(device="cpu (x)", seconds=seconds, precision="float32", data="", **more)
     return records.make("toy", "one", config, {}, origin)
 
 

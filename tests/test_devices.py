@@ -8,13 +8,20 @@ import torch
 from torch import nn
 from torch.optim.lr_scheduler import LambdaLR
 
-from bnnstudy import devices, models, records, steps, sweeps, training, tricks
-from bnnstudy.binarize import sign
-from bnnstudy.checkpoints import Checkpoint
-from bnnstudy.closed_loop import sign_by_sign
-from bnnstudy.config import RunConfig
+from bnnstudy import devices
+from bnnstudy.config import tricks
+from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence import provenance
+from bnnstudy.experiments import sweep
+from bnnstudy.experiments.options import RunOptions
+from bnnstudy.experiments.paired import sign_by_sign
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.nn import models
+from bnnstudy.nn.binarize import sign
 from bnnstudy.optim import FilterOptimizer
-from bnnstudy.study import Arm, Study
+from bnnstudy.training import loop
+from bnnstudy.training.checkpoints import Checkpoint
+from bnnstudy.training.step import Step
 
 SMALL = RunConfig(width=16, depth=2, epochs=2, lr=1e-2, activation="sign")
 FILTER = replace(
@@ -40,9 +47,9 @@ def test_compiled_and_eager_training_are_one_in_64_bits(config, digits):
     config = replace(config, precision="float64")
     dataset = replace(digits, train=replace(digits.train, images=digits.train.images[:200]))
     dataset = replace(dataset, train=replace(dataset.train, labels=digits.train.labels[:200]))
-    eager = training.fit(config, dataset)
+    eager = loop.fit(config, dataset)
     with devices.compiling():
-        compiled = training.fit(config, dataset)
+        compiled = loop.fit(config, dataset)
     assert compiled["curves"]["train_loss"] == pytest.approx(eager["curves"]["train_loss"], rel=1e-9)
     assert compiled["last"] == eager["last"]
     assert compiled["flip_ratio"] == eager["flip_ratio"]
@@ -51,9 +58,9 @@ def test_compiled_and_eager_training_are_one_in_64_bits(config, digits):
 @needs_compiler
 def test_compiled_and_eager_training_of_a_real_network_agree_to_rounding(digits):
     config = replace(tricks.float_twin(SMALL), epochs=3)
-    eager = training.fit(config, digits)["curves"]["train_loss"]
+    eager = loop.fit(config, digits)["curves"]["train_loss"]
     with devices.compiling():
-        compiled = training.fit(config, digits)["curves"]["train_loss"]
+        compiled = loop.fit(config, digits)["curves"]["train_loss"]
     assert compiled == pytest.approx(eager, rel=1e-3)
 
 
@@ -62,8 +69,8 @@ def test_what_is_compiled_is_said_in_the_record(tmp_path):
     arms = {"quick": (Arm(name="one", config=replace(SMALL, epochs=1)),)}
     study = Study(name="toy", title="", claims=(), arms=arms, seeds={"quick": 1})
     for compile in (False, True):
-        place = sweeps.Place(results=tmp_path / str(compile), compile=compile, progress=False)
-        (record,) = sweeps.run(study, "quick", place=place)
+        place = RunOptions(results=tmp_path / str(compile), compile=compile, progress=False)
+        (record,) = sweep.run(study, "quick", place=place)
         assert record["provenance"].get("compiled", False) == compile
     assert not devices.is_compiling()
 
@@ -109,7 +116,7 @@ def test_compiling_ends_with_its_block_and_is_off_by_default():
 
 def test_without_a_compiler_it_is_refused_before_a_run(monkeypatch):
     monkeypatch.setattr(devices, "compiler_error", lambda device: "NoCompiler: none")
-    for start in (lambda: sweeps.Place.of(compile=True), devices.compiling().__enter__):
+    for start in (lambda: RunOptions.of(compile=True), devices.compiling().__enter__):
         message = r"compile must be False here: .*C\+\+ compiler .*\(NoCompiler: none\)"
         with pytest.raises(ValueError, match=message):
             start()
@@ -123,7 +130,7 @@ def test_what_is_compiled_is_compiled_once_a_run(digits, monkeypatch):
     monkeypatch.setattr(devices, "compiler_error", lambda device: "")
     monkeypatch.setattr(torch.compiler, "reset", lambda: dropped.append(1))
     with devices.compiling() as made:
-        training.fit(replace(FILTER, epochs=3), digits)
+        loop.fit(replace(FILTER, epochs=3), digits)
         assert not dropped
     assert dropped == [1]
     assert made
@@ -134,8 +141,8 @@ def test_what_must_be_reproducible_is_not_compiled(tmp_path):
     measure = partial(sign_by_sign, changes={})
     arms = {"quick": (Arm(name="one", config=config, measure=measure),)}
     study = Study(name="toy", title="", claims=(), arms=arms, seeds={"quick": 1})
-    place = sweeps.Place(results=tmp_path, compile=True, progress=False)
-    (record,) = sweeps.run(study, "quick", place=place)
+    place = RunOptions(results=tmp_path, compile=True, progress=False)
+    (record,) = sweep.run(study, "quick", place=place)
     assert "compiled" not in record["provenance"]
     assert record["result"]["pair"]["differing"] == 0
 
@@ -148,7 +155,7 @@ def test_bfloat16_is_for_the_passes_alone(digits):
     linear = [layer for layer in model.modules() if isinstance(layer, nn.Linear)]
     for layer in linear:
         layer.register_forward_hook(lambda layer, inputs, output: dtypes.add(output.dtype))
-    step = steps.Step(config, model, 5, [])
+    step = Step(config, model, 5, [])
     loss = step(digits.inputs(digits.train.images[:50]), digits.train.labels[:50])
     assert dtypes == {torch.bfloat16}
     kept = [*model.parameters(), *model.buffers(), *(p.grad for p in model.parameters())]
@@ -161,8 +168,7 @@ def test_bfloat16_is_for_the_passes_alone(digits):
 def test_bfloat16_trains_alike_but_not_the_same(digits):
     config = tricks.float_twin(replace(SMALL, epochs=5))
     exact, rounded = (
-        training.fit(replace(config, precision=precision), digits)
-        for precision in ("float32", "bfloat16")
+        loop.fit(replace(config, precision=precision), digits) for precision in ("float32", "bfloat16")
     )
     assert exact["curves"]["train_loss"] != rounded["curves"]["train_loss"]
     assert rounded["curves"]["train_loss"] == pytest.approx(exact["curves"]["train_loss"], rel=0.05)
@@ -170,14 +176,14 @@ def test_bfloat16_trains_alike_but_not_the_same(digits):
 
 @needs_compiler
 def test_a_checkpoint_of_an_eager_run_is_not_gone_on_with_compiled(tmp_path, digits, monkeypatch):
-    monkeypatch.setattr("bnnstudy.checkpoints.EVERY", -1.0)
+    monkeypatch.setattr("bnnstudy.training.checkpoints.EVERY", -1.0)
     file = tmp_path / "run.checkpoint"
-    training.fit(SMALL, digits, checkpoint=Checkpoint(file))
+    loop.fit(SMALL, digits, checkpoint=Checkpoint(file))
     with devices.compiling(), pytest.warns(UserWarning, match="of another run, code or torch"):
-        training.fit(SMALL, digits, checkpoint=Checkpoint(file))
+        loop.fit(SMALL, digits, checkpoint=Checkpoint(file))
 
 
 def test_provenance_says_compiled_only_where_it_was():
     about = {"device": "cpu", "seconds": 1.0, "precision": "float32", "data": ""}
-    assert "compiled" not in records.provenance(**about)
-    assert records.provenance(**about, compiled=True)["compiled"] is True
+    assert "compiled" not in provenance.collect(**about)
+    assert provenance.collect(**about, compiled=True)["compiled"] is True

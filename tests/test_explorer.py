@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from bnnstudy import explorer as room
-from bnnstudy import filters
-from bnnstudy.explorer import explorer
+from bnnstudy.report import explorer as room
+from bnnstudy.report.explorer import explorer
+from bnnstudy.theory import filters
 
 RATES = [(1e-3, 0.1), (1e-5, 1e-3), (0.02, 0.5), (0.3, 0.05), (1.0, 0.2), (1e-2, 1.0)]
 RANDOM = np.random.default_rng(0)

@@ -18,10 +18,12 @@ import pytest
 from test_sweeps import contents, place
 from toy_study import SMALL, STUDY
 
-from bnnstudy import files, records, sweeps, tricks, verdicts
-from bnnstudy.claims import Contrast
-from bnnstudy.config import RunConfig
-from bnnstudy.study import Arm
+from bnnstudy.config import tricks
+from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence import files, records, verdicts
+from bnnstudy.evidence.claims import Contrast
+from bnnstudy.experiments import sweep
+from bnnstudy.experiments.study import Arm
 
 KILLS = int(os.environ.get("BNNSTUDY_KILLS", "20"))
 
@@ -110,7 +112,7 @@ def test_a_write_killed_at_any_of_its_moments_leaves_the_old_file_or_the_new(sta
 def test_a_sweep_ends_well_beside_one_that_is_killed(start, undisturbed, tmp_path):
     expected, moments = undisturbed
     doomed = start(faults.sweep_and_die, tmp_path, moments // 2)
-    other = start(faults.sweep, tmp_path)
+    other = start(faults.sweep_toy, tmp_path)
     doomed.join()
     other.join()
     assert other.exitcode == 0
@@ -130,24 +132,24 @@ def test_what_kills_left_is_cleared_away_when_nobody_will_use_it(tmp_path):
     for file in (month_old, recent):
         file.touch()
     os.utime(month_old, (time.time() - 2 * files.CHECKPOINT_AGE,) * 2)
-    sweeps.run(STUDY, "quick", 1, place(tmp_path))
+    sweep.run(STUDY, "quick", 1, place(tmp_path))
     assert [file.exists() for file in (old, young, month_old, recent)] == [False, True, False, True]
     recorded.touch()
     files.remove_litter(folder, {recorded})  # as where the record is of older code
     assert recorded.exists()
-    sweeps.run(STUDY, "quick", 2, place(tmp_path))
+    sweep.run(STUDY, "quick", 2, place(tmp_path))
     assert not recorded.exists()
 
 
 def test_a_full_disk_stops_a_sweep_by_name_and_costs_no_record(start, undisturbed, tmp_path):
     expected, _ = undisturbed
-    sweeps.run(STUDY, "quick", 1, place(tmp_path))
+    sweep.run(STUDY, "quick", 1, place(tmp_path))
     before = intact(tmp_path)
     process = start(faults.sweep_on_a_full_disk, tmp_path, 500)
     process.join()
     assert process.exitcode == 3
     assert intact(tmp_path) == before
-    sweeps.run(STUDY, "quick", 2, place(tmp_path))
+    sweep.run(STUDY, "quick", 2, place(tmp_path))
     assert contents(tmp_path) == contents(expected)
 
 
@@ -174,11 +176,11 @@ def test_a_diverged_run_is_recorded_and_counted(tmp_path):
     calm = replace(wild, lr=0.1)
     arms = (Arm(name="wild", config=wild), Arm(name="calm", config=calm))
     study = replace(STUDY, arms={"quick": arms})
-    found = sweeps.run(study, "quick", place=place(tmp_path))
+    found = sweep.run(study, "quick", place=place(tmp_path))
     assert [run["result"]["diverged"] for run in found] == [True] * 4 + [False] * 4
     contrast = Contrast(kind="difference", metric="test_accuracy", arm="calm", control="wild")
     claim = replace(STUDY.claims[0], contrast=contrast)
-    (verdict,) = verdicts.decide(claim, sweeps.recorded(study, "quick", tmp_path))
+    (verdict,) = verdicts.decide(claim, sweep.recorded(study, "quick", tmp_path))
     assert verdict.n == 4
     means = [sum(r["result"]["test_accuracy"] for r in runs) / 4 for runs in (found[4:], found[:4])]
     assert verdict.effect == pytest.approx(100 * (means[0] - means[1]))

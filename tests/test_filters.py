@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import signal
 
-from bnnstudy import filters
+from bnnstudy.theory import filters, flip_rates
 
 rates = st.floats(1e-4, 1.0)
 
@@ -122,12 +122,12 @@ def test_white_noise_flips_signs_as_often_as_rice_says(alpha, gamma):
     impulse = filters.impulse_response(cascade, 5000)
     # Of the output's correlation from one step to the next, the definition.
     rho = (impulse[1:] * impulse[:-1]).sum() / (impulse**2).sum()
-    assert filters.flip_rate(cascade) == pytest.approx(np.arccos(rho) / np.pi, rel=1e-4, abs=1e-7)
+    assert flip_rates.flip_rate(cascade) == pytest.approx(np.arccos(rho) / np.pi, rel=1e-4, abs=1e-7)
 
 
 def test_noise_itself_flips_at_every_second_step_and_a_running_sum_never():
-    assert filters.flip_rate(filters.Filter((1.0,), (1.0,))) == pytest.approx(0.5)
-    assert filters.flip_rate(filters.Filter((1.0,), (1.0, -1.0))) == 0.0
+    assert flip_rates.flip_rate(filters.Filter((1.0,), (1.0,))) == pytest.approx(0.5)
+    assert flip_rates.flip_rate(filters.Filter((1.0,), (1.0, -1.0))) == 0.0
 
 
 @given(alpha=st.floats(0.005, 0.9), gamma=st.floats(0.005, 1.0))

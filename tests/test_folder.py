@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from bnnstudy.data import folder
+from bnnstudy.data import imagenet
 
 torchvision = pytest.importorskip("torchvision")
 Image = pytest.importorskip("PIL.Image")
@@ -36,7 +36,7 @@ def root(tmp_path):
 
 
 def epoch(root, split="train", batch_size=5, **changes):
-    return list(folder.batches(root, split, batch_size, **{"size": 32, **changes}))
+    return list(imagenet.batches(root, split, batch_size, **{"size": 32, **changes}))
 
 
 def same(one, other):
@@ -48,11 +48,11 @@ def same(one, other):
 def test_files_and_labels_are_those_of_torchvisions_own_reader(root):
     (root / "train" / NAMES[0] / "notes.txt").touch()
     save(root / "train" / NAMES[2] / "small.jpg")
-    assert set(folder.SUFFIXES) == set(torchvision.datasets.folder.IMG_EXTENSIONS)
-    for split in folder.SPLITS:
+    assert set(imagenet.SUFFIXES) == set(torchvision.datasets.folder.IMG_EXTENSIONS)
+    for split in imagenet.SPLITS:
         theirs = torchvision.datasets.ImageFolder(root / split)
-        assert folder.files(root, split) == theirs.samples
-        assert list(folder.classes(root)) == theirs.classes == list(NAMES)
+        assert imagenet.files(root, split) == theirs.samples
+        assert list(imagenet.classes(root)) == theirs.classes == list(NAMES)
 
 
 def test_an_epoch_of_training_has_each_image_at_most_once_in_whole_batches(root):
@@ -69,14 +69,14 @@ def test_an_evaluation_has_all_images_in_order_resized_and_cropped_in_the_middle
     assert [len(labels) for _, labels in read] == [4, 2]
     assert torch.cat([labels for _, labels in read]).tolist() == [0, 0, 1, 1, 2, 2]
     images = torch.cat([images for images, _ in read])
-    for image, (file, _) in zip(images, folder.files(root, "val"), strict=True):
+    for image, (file, _) in zip(images, imagenet.files(root, "val"), strict=True):
         whole = Image.open(file)
         height, width = 64, int(64 * whole.width / whole.height)
         whole = whole.resize((width, height), Image.Resampling.BILINEAR)
         left = round((width - 56) / 2)
         middle = whole.crop((left, 4, left + 56, 60))
         pixels = torch.from_numpy(np.array(middle)).permute(2, 0, 1).double() / 255
-        mean, std = torch.tensor(folder.MEAN), torch.tensor(folder.STD)
+        mean, std = torch.tensor(imagenet.MEAN), torch.tensor(imagenet.STD)
         expected = (pixels - mean.view(3, 1, 1)) / std.view(3, 1, 1)
         torch.testing.assert_close(image.double(), expected, rtol=1e-4, atol=1e-4)
     assert same(read, epoch(root, "val", batch_size=4, size=56, seed=1))
@@ -87,7 +87,7 @@ def test_the_published_size_is_scaled_to_256_and_cropped_to_224(root, monkeypatc
     monkeypatch.setattr(
         torchvision.transforms, "Resize", lambda side: seen.append(side) or resize(side)
     )
-    ((images, _),) = folder.batches(root, "val", 6)
+    ((images, _),) = imagenet.batches(root, "val", 6)
     assert seen == [256]
     assert images.shape == (6, 3, 224, 224)
 
@@ -116,7 +116,7 @@ def test_each_epoch_crops_and_mirrors_anew(root):
     mirrored, areas = [], []
     for seed in range(40):
         for image in epoch(root, batch_size=3, seed=seed)[0][0]:
-            image = image * torch.tensor(folder.STD).view(3, 1, 1)
+            image = image * torch.tensor(imagenet.STD).view(3, 1, 1)
             across = (image[0, :, -1] - image[0, :, 0]).mean().item()
             down = (image[1, -1] - image[1, 0]).mean().item()
             mirrored.append(across < 0)
@@ -136,7 +136,7 @@ def test_lighting_is_the_codes_formula_and_all_but_nothing():
     image[:, 0] = torch.tensor([0, 255] * 4, dtype=torch.uint8)
     axes = [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]]
     for draw in ([0.1, -0.2, 0.05], [-3.0, 40.0, 900.0], [2000.0, -300.0, 10.0]):
-        lit = folder.lighting(image, torch.tensor(draw))
+        lit = imagenet.lighting(image, torch.tensor(draw))
         assert lit.dtype == torch.uint8
         for channel, axis in enumerate(axes):
             lengths = zip(axis, (0.2175, 0.0188, 0.0045), draw, strict=True)
@@ -144,20 +144,20 @@ def test_lighting_is_the_codes_formula_and_all_but_nothing():
             expected = [int(min(max(v + moved, 0), 255)) for v in image[channel].flatten().tolist()]
             assert lit[channel].flatten().tolist() == expected
     for seed in range(20):
-        draw = folder.LIGHTING * torch.randn(3, generator=torch.Generator().manual_seed(seed))
-        darker = image.int() - folder.lighting(image, draw).int()
+        draw = imagenet.LIGHTING * torch.randn(3, generator=torch.Generator().manual_seed(seed))
+        darker = image.int() - imagenet.lighting(image, draw).int()
         assert set(darker.flatten().tolist()) <= {0, 1}
         assert all(len(set(channel[image[c] > 0].tolist())) == 1 for c, channel in enumerate(darker))
 
 
 def test_training_images_are_lit_and_others_are_not(root):
-    for split in folder.SPLITS:
+    for split in imagenet.SPLITS:
         shutil.rmtree(root / split)
         for name in NAMES:
             (root / split / name).mkdir(parents=True)
             Image.new("RGB", (40, 40), (100, 150, 200)).save(root / split / name / "flat.png")
-    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (folder.MEAN, folder.STD))
-    lowered = {split: set() for split in folder.SPLITS}
+    mean, std = (torch.tensor(values).view(3, 1, 1) for values in (imagenet.MEAN, imagenet.STD))
+    lowered = {split: set() for split in imagenet.SPLITS}
     for split, found in lowered.items():
         for seed in range(10):
             for image in epoch(root, split, batch_size=3, seed=seed)[0][0]:
@@ -196,7 +196,7 @@ def dangling(root):
 @pytest.mark.parametrize("damage", [cut, empty, dangling])
 def test_an_image_that_cannot_be_read_is_named_when_its_turn_comes(root, damage, workers):
     damage(root)
-    read = folder.batches(root, "train", 1, 32, workers=workers)
+    read = imagenet.batches(root, "train", 1, 32, workers=workers)
     message = r"/train/n02/n02_2\.JPEG cannot be read as an image \(\w+: .*\); replace it"
     with pytest.raises(ValueError, match=message) as caught:
         list(read)
@@ -234,7 +234,7 @@ def test_a_folder_that_is_not_as_it_should_be_is_refused_at_once(root, damage, k
     damage(root)
     expected = r".* expected are .*/train/<class>/\*\.JPEG and .*/val/<class>/\*\.JPEG"
     with pytest.raises(kind, match=message + expected):
-        folder.batches(root, "train", 2)
+        imagenet.batches(root, "train", 2)
 
 
 @pytest.mark.parametrize(
@@ -250,7 +250,7 @@ def test_a_folder_that_is_not_as_it_should_be_is_refused_at_once(root, damage, k
 )
 def test_bad_arguments_are_refused_at_once_and_by_name(root, arguments, message):
     with pytest.raises(ValueError, match=message):
-        folder.batches(root, **{"split": "train", "batch_size": 2, **arguments})
+        imagenet.batches(root, **{"split": "train", "batch_size": 2, **arguments})
 
 
 def test_without_torchvision_the_error_says_what_has_it(root, monkeypatch):
@@ -258,4 +258,4 @@ def test_without_torchvision_the_error_says_what_has_it(root, monkeypatch):
     with pytest.raises(
         ImportError, match=r"torchvision, which is not installed: bnnstudy\[downloads\]"
     ):
-        folder.batches(root, "train", 2)
+        imagenet.batches(root, "train", 2)

@@ -9,11 +9,15 @@ import pytest
 import torch
 from torch._dynamo.utils import counters
 
-from bnnstudy import data, devices, models, stacked, sweeps, training
-from bnnstudy.checkpoints import Checkpoint
-from bnnstudy.config import RunConfig
-from bnnstudy.steps import Step
-from bnnstudy.study import Arm, Study
+from bnnstudy import data, devices
+from bnnstudy.config.run import RunConfig
+from bnnstudy.experiments import sweep
+from bnnstudy.experiments.options import RunOptions
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.nn import models
+from bnnstudy.training import loop, stacked
+from bnnstudy.training.checkpoints import Checkpoint
+from bnnstudy.training.step import Step
 
 pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here"),
@@ -41,7 +45,7 @@ def there():
 @CASES
 def test_training_there_is_training_here_in_64_bits(config, digits, there):
     config = replace(config, precision="float64")
-    here, far = training.fit(config, digits), training.fit(config, there, device="cuda")
+    here, far = loop.fit(config, digits), loop.fit(config, there, device="cuda")
     assert far["curves"]["train_loss"] == pytest.approx(here["curves"]["train_loss"], rel=1e-6)
 
 
@@ -49,11 +53,11 @@ def test_training_there_is_training_here_in_64_bits(config, digits, there):
 @pytest.mark.skipif(devices.compiler_error("cuda") != "", reason="torch cannot compile here")
 def test_replayed_graphs_train_as_the_eager_step_does_in_64_bits(config, there):
     config = replace(config, precision="float64")
-    eager = training.fit(config, there, device="cuda")["curves"]["train_loss"]
+    eager = loop.fit(config, there, device="cuda")["curves"]["train_loss"]
     counters.clear()
     kinds = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
     with devices.compiling(), torch.profiler.profile(activities=kinds) as profile:
-        replayed = training.fit(config, there, device="cuda")["curves"]["train_loss"]
+        replayed = loop.fit(config, there, device="cuda")["curves"]["train_loss"]
     assert replayed == pytest.approx(eager, rel=1e-6)
     assert counters["inductor"]["cudagraph_skips"] == 0
     assert any("GraphLaunch" in event.key for event in profile.key_averages())
@@ -66,7 +70,7 @@ def test_a_longer_run_compiles_no_more(config, there):
     for epochs in (2, 4):
         counters.clear()
         with devices.compiling():
-            training.fit(replace(config, epochs=epochs), there, device="cuda")
+            loop.fit(replace(config, epochs=epochs), there, device="cuda")
             compiled.append(counters["stats"]["unique_graphs"])
     assert compiled[0] == compiled[1] > 0
 
@@ -76,7 +80,7 @@ def test_a_stack_there_is_the_networks_one_by_one(config, there):
     config = replace(config, precision="float64")
     found = stacked.fit_stacked(config, (0, 1, 2), there, device="cuda")
     for seed, one in enumerate(found):
-        alone = training.fit(replace(config, seed=seed), there, device="cuda")
+        alone = loop.fit(replace(config, seed=seed), there, device="cuda")
         losses = (one["curves"]["train_loss"], alone["curves"]["train_loss"])
         assert losses[0] == pytest.approx(losses[1], rel=1e-6)
 
@@ -122,7 +126,7 @@ def test_a_run_that_was_cut_goes_on_there(config, there, tmp_path, monkeypatch):
     """In 64 bits to 1e-6: kernels that add in any order are the only difference."""
     monkeypatch.setattr("bnnstudy.checkpoints.EVERY", -1.0)
     config = replace(config, precision="float64")
-    whole = training.fit(config, there, device="cuda")
+    whole = loop.fit(config, there, device="cuda")
     saves = []
 
     class Cut(Checkpoint):
@@ -134,8 +138,8 @@ def test_a_run_that_was_cut_goes_on_there(config, there, tmp_path, monkeypatch):
 
     file = tmp_path / "run.checkpoint"
     with pytest.raises(KeyboardInterrupt):
-        training.fit(config, there, device="cuda", checkpoint=Cut(file))
-    resumed = training.fit(config, there, device="cuda", checkpoint=Checkpoint(file))
+        loop.fit(config, there, device="cuda", checkpoint=Cut(file))
+    resumed = loop.fit(config, there, device="cuda", checkpoint=Checkpoint(file))
     losses = (resumed["curves"]["train_loss"], whole["curves"]["train_loss"])
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
     assert len(losses[0]) == config.epochs
@@ -145,7 +149,7 @@ def test_a_sweep_runs_side_by_side_there(tmp_path):
     config = replace(CONFIGS["mlp, adam"], epochs=1)
     arms = {"quick": (Arm(name="one", config=config),)}
     study = Study(name="toy", title="", claims=(), arms=arms, seeds={"quick": 4})
-    place = sweeps.Place(results=tmp_path, device="cuda", workers=2, progress=False)
-    found = sweeps.run(study, "quick", place=place)
+    place = RunOptions(results=tmp_path, device="cuda", workers=2, progress=False)
+    found = sweep.run(study, "quick", place=place)
     assert [record["config"]["seed"] for record in found] == [0, 1, 2, 3]
     assert torch.cuda.get_device_name() in found[0]["provenance"]["device"]

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from bnnstudy import __main__ as command_line
-from bnnstudy import progress, sweeps
+from bnnstudy.experiments import sweep
+from bnnstudy.training import progress
 
 RUN = [sys.executable, "-m", "bnnstudy", "run", "alpha", "--seeds", "2", "--workers", "2"]
 PATIENCE = 120.0
@@ -100,7 +101,7 @@ def test_a_sweep_that_is_stopped_says_in_one_line_what_is_kept(
     def stopped(*arguments):
         raise error
 
-    monkeypatch.setattr(sweeps, "run", stopped)
+    monkeypatch.setattr(sweep, "run", stopped)
     assert command_line.main(["run", "two_views"]) == status
     said = capsys.readouterr().err
     assert says in said
@@ -109,7 +110,7 @@ def test_a_sweep_that_is_stopped_says_in_one_line_what_is_kept(
 
 
 def test_any_other_error_of_torch_is_shown_as_it_is(monkeypatch):
-    monkeypatch.setattr(sweeps, "run", lambda *arguments: torch_fails())
+    monkeypatch.setattr(sweep, "run", lambda *arguments: torch_fails())
     with pytest.raises(RuntimeError, match="shapes"):
         command_line.main(["run", "two_views"])
 

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from bnnstudy import BinaryActivation, BinaryConv2d, BinaryLinear, binarize, split_parameters
-from bnnstudy.layers import RPReLU, RSign
+from bnnstudy import BinaryActivation, BinaryConv2d, BinaryLinear, split_parameters
+from bnnstudy.nn import binarize
+from bnnstudy.nn.activations import RPReLU, RSign
 
 
 def test_linear_multiplies_with_signs():

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bnnstudy.losses import distillation
+from bnnstudy.nn.losses import distillation
 
 
 def outputs(seed: int, images: int = 6, classes: int = 5) -> torch.Tensor:

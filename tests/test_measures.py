@@ -7,9 +7,15 @@ from functools import partial
 import pytest
 import torch
 
-from bnnstudy import measures, models, observers, records, running_statistics, training, tricks
-from bnnstudy.config import RunConfig
-from bnnstudy.layers import observed_weights
+from bnnstudy.config import tricks
+from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence import records, results
+from bnnstudy.experiments import paired, procedures
+from bnnstudy.nn import models
+from bnnstudy.nn.parameters import observed_weights
+from bnnstudy.training import evaluation, loop
+from bnnstudy.training.batch_norm import measure_anew
+from bnnstudy.training.callbacks import activations, batch_norm, weights
 
 SMALL = RunConfig(width=16, depth=1, epochs=3, lr=1e-2, schedule="cosine")
 MOMENTA = {"0.8": 0.2, "0.99": 0.01}
@@ -23,8 +29,8 @@ def measured(measure, config, digits, **arguments):
 def test_one_training_evaluated_at_a_momentum_is_the_training_with_it(digits, momentum):
     name = {v: k for k, v in MOMENTA.items()}[momentum]
     config = replace(SMALL, batch_norm_momentum=1.0)
-    part = measured(measures.with_averages, config, digits, momenta=MOMENTA)["parts"][name]
-    own = training.fit(replace(SMALL, batch_norm_momentum=momentum), digits)
+    part = measured(procedures.with_averages, config, digits, momenta=MOMENTA)["parts"][name]
+    own = loop.fit(replace(SMALL, batch_norm_momentum=momentum), digits)
     # Summed in another order: an image at the very boundary may go the other way.
     assert part["curves"]["validation_accuracy"] == pytest.approx(
         own["curves"]["validation_accuracy"], abs=0.0101
@@ -37,7 +43,7 @@ def test_one_training_evaluated_at_a_momentum_is_the_training_with_it(digits, mo
 def test_an_average_without_its_start_is_a_weighted_mean_of_the_batches(digits):
     config = replace(SMALL, batch_norm_momentum=1.0)
     model = models.build(config, digits.shape, digits.classes).train()
-    watch = running_statistics.Averages(config, model, 30, digits, MOMENTA)
+    watch = batch_norm.Averages(config, model, 30, digits, MOMENTA)
     means, variances = [], []
     with torch.no_grad():
         for step, images in enumerate(digits.train.images[:400].split(100), start=1):
@@ -54,7 +60,7 @@ def test_an_average_without_its_start_is_a_weighted_mean_of_the_batches(digits):
 
 def test_the_last_epoch_is_evaluated_with_each_average_though_it_is_not_the_best(digits):
     config = replace(SMALL, epochs=6, lr=0.3, schedule="constant", batch_norm_momentum=1.0)
-    parts = measured(measures.with_averages, config, digits, momenta=MOMENTA)["parts"]
+    parts = measured(procedures.with_averages, config, digits, momenta=MOMENTA)["parts"]
     assert any(part["best_epoch"] < 6 for part in parts.values())
     assert all(part["last"]["test_accuracy"] > 0 for part in parts.values())
     assert all(part["test_accuracy"] is not None for part in parts.values())
@@ -62,15 +68,15 @@ def test_the_last_epoch_is_evaluated_with_each_average_though_it_is_not_the_best
 
 def test_averages_change_nothing_of_the_training(digits):
     config = replace(SMALL, batch_norm_momentum=1.0)
-    result = measured(measures.with_averages, config, digits, momenta=MOMENTA)
-    assert result["curves"] == training.fit(config, digits)["curves"]
+    result = measured(procedures.with_averages, config, digits, momenta=MOMENTA)
+    assert result["curves"] == loop.fit(config, digits)["curves"]
 
 
 def test_statistics_measured_anew_are_those_of_the_images(digits):
     config = replace(SMALL, batch_norm_momentum=1.0)
     model = models.build(config, digits.shape, digits.classes).train()
-    watch = running_statistics.Averages(config, model, 30, digits, MOMENTA, anew=300)
-    running_statistics.measure_anew(model, digits, watch._images, 100)
+    watch = batch_norm.Averages(config, model, 30, digits, MOMENTA, anew=300)
+    measure_anew(model, digits, watch._images, 100)
     first = model[1](digits.inputs(digits.train.images[:300]).flatten(1))
     torch.testing.assert_close(model[2].running_mean, first.mean(0), rtol=1e-4, atol=1e-4)
     batches = torch.stack([part.var(0) for part in first.split(100)])
@@ -79,13 +85,13 @@ def test_statistics_measured_anew_are_those_of_the_images(digits):
 
 def test_averages_need_the_last_batch_alone(digits):
     with pytest.raises(ValueError, match=r"batch_norm_momentum must be 1 .* got 0\.1"):
-        measured(measures.with_averages, SMALL, digits, momenta=MOMENTA)
+        measured(procedures.with_averages, SMALL, digits, momenta=MOMENTA)
 
 
 def test_two_trainings_are_told_apart_and_one_is_itself(digits):
-    same = measured(measures.side_by_side, SMALL, digits, changes={"batch_norm_momentum": 0.5})
+    same = measured(paired.side_by_side, SMALL, digits, changes={"batch_norm_momentum": 0.5})
     assert same["pair"] == {"differing": 0, "compared": 3 * 11}
-    other = measured(measures.side_by_side, SMALL, digits, changes={"lr": 2e-2})
+    other = measured(paired.side_by_side, SMALL, digits, changes={"lr": 2e-2})
     assert other["pair"]["differing"] == 33
     assert "trace" not in other
 
@@ -93,19 +99,19 @@ def test_two_trainings_are_told_apart_and_one_is_itself(digits):
 def test_clamped_weights_make_the_mask_a_no_op_but_the_strict_one_not(digits):
     high = replace(SMALL, lr=0.3, clamp=True, schedule="constant")
     mask = measured(
-        measures.side_by_side,
+        paired.side_by_side,
         replace(high, surrogate="identity"),
         digits,
         changes={"surrogate": "clip"},
     )
     assert mask["pair"]["differing"] == 0
     assert mask["saturation"] > 0.05  # it bites
-    strict = measured(measures.side_by_side, high, digits, changes={"surrogate": "clip_strict"})
+    strict = measured(paired.side_by_side, high, digits, changes={"surrogate": "clip_strict"})
     assert strict["pair"]["differing"] > 0
 
 
 def test_the_first_update_of_adam_is_one_rate(digits):
-    result = measured(measures.with_update_size, replace(SMALL, drops=(0.5,)), digits)
+    result = measured(procedures.with_update_size, replace(SMALL, drops=(0.5,)), digits)
     sizes = result["update_size"]["sizes"]
     assert len(sizes) == 33
     # Pixels that are never lit have no gradient and do not move.
@@ -118,19 +124,19 @@ def test_under_sgd_the_update_is_the_gradient(digits):
     config = replace(SMALL, optimizer="sgd", schedule="linear")
     seen = []
 
-    class Gradients(observers.Trace):
+    class Gradients(weights.Trace):
         def after(self, step):
             flat = torch.cat([w.grad.abs().flatten() for w in self._weights])
             seen.append(flat.mean().item())
 
-    found = training.fit(config, digits, observers=[Gradients, observers.UpdateSize])
+    found = loop.fit(config, digits, observers=[Gradients, weights.UpdateSize])
     assert found["update_size"]["sizes"] == pytest.approx(seen, rel=5e-3)
 
 
 def test_positive_inputs_are_those_of_the_later_convolutions(digits):
     config = RunConfig(model="cnn", width=4, activation="sign", epochs=1)
     model = models.build(config, digits.shape, digits.classes)
-    look = observers.PositiveInputs(config, model, 1, digits, images=100)
+    look = activations.PositiveInputs(config, model, 1, digits, images=100)
     shares = look.report()
     model.eval()
     images = digits.inputs(digits.validation.images[:100])
@@ -140,7 +146,7 @@ def test_positive_inputs_are_those_of_the_later_convolutions(digits):
 
 
 def test_sums_of_losses_are_the_mean_times_the_batches(digits):
-    curves = measured(measures.with_loss_sums, SMALL, digits)["curves"]
+    curves = measured(procedures.with_loss_sums, SMALL, digits)["curves"]
     assert curves["train_loss_sum"] == [loss * 11 for loss in curves["train_loss"]]
 
 
@@ -154,22 +160,22 @@ def test_sums_of_losses_are_the_mean_times_the_batches(digits):
     ],
 )
 def test_a_stop_comes_after_so_many_flat_epochs(curve, patience, end):
-    assert measures.stop(curve, patience) == end
+    assert results.stop(curve, patience) == end
 
 
 def test_an_early_stop_sees_nothing_of_later_epochs(digits):
     config = replace(SMALL, epochs=6, lr=0.3, schedule="constant")
-    result = measured(measures.with_stops, config, digits, patience=1)
+    result = measured(procedures.with_stops, config, digits, patience=1)
     stopped = result["parts"]["stopped early"]
-    assert stopped["epochs"] == measures.stop(result["curves"]["validation_accuracy"], 1) < 6
-    again = training.fit(replace(config, epochs=stopped["epochs"]), digits)
+    assert stopped["epochs"] == results.stop(result["curves"]["validation_accuracy"], 1) < 6
+    again = loop.fit(replace(config, epochs=stopped["epochs"]), digits)
     assert stopped["validation_accuracy"] == again["validation_accuracy"]
     assert stopped["test_accuracy"] == again["test_accuracy"]
 
 
 def test_a_pre_training_is_read_in_parts(digits):
     config = tricks.pretraining(replace(SMALL, epochs=5, schedule="constant"), 3)
-    result = measured(measures.pretrained, config, digits)
+    result = measured(procedures.pretrained, config, digits)
     parts, curves = result["parts"], result["curves"]
     assert parts["binary epochs"]["curves"]["test_accuracy"] == curves["test_accuracy"][3:]
     assert parts["all epochs"]["curves"]["test_accuracy"][:3] == [0.0] * 3
@@ -179,19 +185,19 @@ def test_a_pre_training_is_read_in_parts(digits):
     assert parts["at once"] != parts["before"]
     assert "start_anew" not in str(result)
     # Looking changes nothing.
-    assert result["curves"] == training.fit(config, digits)["curves"]
+    assert result["curves"] == loop.fit(config, digits)["curves"]
 
 
 def test_a_start_measured_anew_is_the_network_after_so_many_batches_without_a_step(digits):
     config = replace(SMALL, batch_norm_momentum=0.1)
     model = models.build(config, digits.shape, digits.classes)
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    found = running_statistics.StartAnew(config, model, 1, digits, anew=300).report()
+    found = batch_norm.StartAnew(config, model, 1, digits, anew=300).report()
     after = model.state_dict()
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert [norm.momentum for norm in (model[2], model[5])] == [0.1, 0.1]
-    running_statistics.measure_anew(model.train(), digits, digits.train.images[:300], 100)
-    assert found["test_accuracy"] == training.evaluate(model, digits, digits.test)
+    measure_anew(model.train(), digits, digits.train.images[:300], 100)
+    assert found["test_accuracy"] == evaluation.evaluate(model, digits, digits.test)
 
 
 def test_parts_become_records_of_their_own():
@@ -208,11 +214,11 @@ def test_parts_become_records_of_their_own():
 @pytest.mark.parametrize(
     ("kind", "needs"),
     [
-        (observers.Trace, ()),
-        (observers.UpdateSize, ()),
-        (running_statistics.Averages, ("dataset", "momenta")),
-        (observers.PositiveInputs, ("dataset",)),
-        (running_statistics.StartAnew, ("dataset",)),
+        (weights.Trace, ()),
+        (weights.UpdateSize, ()),
+        (batch_norm.Averages, ("dataset", "momenta")),
+        (activations.PositiveInputs, ("dataset",)),
+        (batch_norm.StartAnew, ("dataset",)),
     ],
 )
 def test_an_observer_goes_on_from_its_state(kind, needs, digits):
@@ -242,13 +248,13 @@ def test_an_observer_goes_on_from_its_state(kind, needs, digits):
 
 def test_runs_that_diverge_keep_what_they_measured(digits):
     wild = tricks.float_twin(replace(SMALL, optimizer="sgd", lr=1e20, epochs=4, schedule="constant"))
-    found = measured(measures.with_update_size, wild, digits)
+    found = measured(procedures.with_update_size, wild, digits)
     assert found["diverged"]
     assert None in found["update_size"]["sizes"]
     json.dumps(found, allow_nan=False)
 
     staged = tricks.pretraining(replace(SMALL, optimizer="sgd", lr=1e20, epochs=6), 3)
-    assert "parts" not in measured(measures.pretrained, staged, digits)
+    assert "parts" not in measured(procedures.pretrained, staged, digits)
 
-    pair = measured(measures.side_by_side, wild, digits, changes={"lr": 1e-3})["pair"]
+    pair = measured(paired.side_by_side, wild, digits, changes={"lr": 1e-3})["pair"]
     assert pair["differing"] == pair["compared"] == 4 * 11

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from bnnstudy import metrics
+from bnnstudy.training import metrics
+from bnnstudy.training.callbacks import flips
 
 
 def test_flip_ratio_counts_changed_signs_over_all_layers():
@@ -44,7 +45,7 @@ def test_looks_are_log_spaced_from_the_first_step_to_the_last(steps):
 
 def test_the_flip_observer_agrees_with_the_ratio():
     weights = {"a": torch.randn(10), "b": torch.randn(4, 5)}
-    observer = metrics.FlipRatio(weights, steps=6)
+    observer = flips.FlipRatio(weights, steps=6)
     expected, of_b = [], []
     for step in range(1, 7):
         before = {name: w.clone() for name, w in weights.items()}

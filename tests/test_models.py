@@ -5,11 +5,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from bnnstudy import binarize, models, split_parameters, tricks
-from bnnstudy.config import RunConfig
-from bnnstudy.layers import BinaryConv2d, BinaryLinear, observed_weights
-from bnnstudy.models.reactnet import ReActBlock
-from bnnstudy.models.residual import BiRealBlock
+from bnnstudy import split_parameters
+from bnnstudy.config import tricks
+from bnnstudy.config.run import RunConfig
+from bnnstudy.nn import binarize, models
+from bnnstudy.nn.layers import BinaryConv2d, BinaryLinear
+from bnnstudy.nn.models.reactnet import ReActBlock
+from bnnstudy.nn.models.residual import BiRealBlock
+from bnnstudy.nn.parameters import observed_weights
 
 SMALL = RunConfig(width=4, activation="sign")
 FILTER = {"view": "filter", "optimizer": "filter"}

@@ -13,9 +13,11 @@ import papermill
 import pytest
 from scipy import stats
 
-from bnnstudy import records, studies, sweeps
+from bnnstudy import studies
+from bnnstudy.evidence import provenance, records
+from bnnstudy.experiments import sweep
 
-ROOT = Path(records.PACKAGE).parent
+ROOT = Path(provenance.PACKAGE).parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 STUDIES = [study for study in studies.STUDIES.values() if study.arms]
 ANATOMY = ["## Predict", "## Theory", "## The smallest demonstration", "## The experiment",
@@ -120,7 +122,7 @@ def raw(results: Path, study, preset: str, task: str) -> dict[str, dict[int, dic
     But for the names: two arms that came to the same configuration share a file, which bears one.
     """
     names: dict[str, list[str]] = {}
-    for run in sweeps.recorded(study, preset, results):
+    for run in sweep.recorded(study, preset, results):
         names.setdefault(run["digest"], []).append(run["arm"])
     found: dict[str, dict[int, dict]] = {}
     for file in (results / study.name / preset).glob("*-s*.json"):

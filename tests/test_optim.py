@@ -9,7 +9,7 @@ import torch
 from driving import apply, gradients, parameters, starts
 from torch import nn
 
-from bnnstudy.binarize import sign
+from bnnstudy.nn.binarize import sign
 from bnnstudy.optim import Bop, FilterOptimizer, LatentSGD, LinearFilter
 
 

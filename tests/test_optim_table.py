@@ -5,7 +5,7 @@ import torch
 from driving import apply, gradients, parameters, starts
 from torch import nn
 
-from bnnstudy.config import RunConfig
+from bnnstudy.config.run import RunConfig
 from bnnstudy.optim import TORCH, build
 
 
@@ -15,7 +15,7 @@ def test_the_fused_kernels_of_a_gpu_are_the_same_optimizer(name, monkeypatch):
     plain, fused = parameters(values), parameters(values)
     config = RunConfig(lr=0.01, weight_decay=1e-3)
     optimizers = [build(name, [{"params": plain}], config)]
-    monkeypatch.setattr("bnnstudy.optim.table._fused", lambda params: True)
+    monkeypatch.setattr("bnnstudy.optim.registry._fused", lambda params: True)
     optimizers.append(build(name, [{"params": fused}], config))
     assert [optimizer.defaults["fused"] for optimizer in optimizers] == [None, True]
     for step in steps[:50]:

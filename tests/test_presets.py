@@ -11,10 +11,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bnnstudy import data, studies, training
-from bnnstudy.config import RunConfig
+from bnnstudy import data, studies
+from bnnstudy.config.run import RunConfig
 from bnnstudy.data import Dataset, Split
-from bnnstudy.study import Arm, Study
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.training import loop
 
 SHAPES = {"mnist": (1, 28, 28), "cifar10": (3, 32, 32), "audiomnist": (1, 32, 32)}
 BATCH, NARROW = 4, 16
@@ -83,7 +84,7 @@ def test_the_random_images_have_the_shape_of_the_data(name):
 @pytest.mark.parametrize(("study", "preset"), LARGE)
 def test_every_kind_of_arm_of_a_large_preset_takes_steps(study, preset):
     for arm in tried(study, preset):
-        measure = arm.measure or training.fit
+        measure = arm.measure or loop.fit
         config = shortened(arm.config)
         result = measure(config, some(config.dataset), device="cpu", checkpoint=None)
         measured = [*result["curves"].get("train_loss", []), *result["curves"]["validation_accuracy"]]

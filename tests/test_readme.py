@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from bnnstudy import __main__ as command_line
-from bnnstudy import records
+from bnnstudy.evidence import provenance
 
-ROOT = Path(records.PACKAGE).parent
+ROOT = Path(provenance.PACKAGE).parent
 README = (ROOT / "README.md").read_text()
 
 

@@ -9,12 +9,16 @@ import pytest
 import torch
 from scipy import signal
 
-from bnnstudy import checkpoints, filters, models, training
-from bnnstudy import recorded_gradients as recorded
-from bnnstudy.averaged_weights import AveragedWeights, with_averaged_weights
-from bnnstudy.closed_loop import Signs
-from bnnstudy.config import RunConfig
-from bnnstudy.layers import observed_weights
+from bnnstudy.config.run import RunConfig
+from bnnstudy.experiments import procedures
+from bnnstudy.experiments.procedures import with_averaged_weights
+from bnnstudy.nn import models
+from bnnstudy.nn.parameters import observed_weights
+from bnnstudy.theory import filters, flip_rates
+from bnnstudy.training import checkpoints, loop
+from bnnstudy.training.callbacks import gradients as recorded
+from bnnstudy.training.callbacks.averaging import AveragedWeights
+from bnnstudy.training.callbacks.weights import Signs
 
 SMALL = RunConfig(
     width=16, depth=1, epochs=3, view="filter", optimizer="filter", alpha=0.1, gamma=0.1,
@@ -31,18 +35,18 @@ def test_flips_are_counted_weight_by_weight():
         for column in outputs.T:
             signs = [np.sign(y) for y in column if y != 0]
             expected += sum(a != b for a, b in pairwise(signs))
-        assert recorded.flips(form, gradients) == pytest.approx(expected / 7)
+        assert flip_rates.flips(form, gradients) == pytest.approx(expected / 7)
 
 
 def test_the_first_order_filter_with_as_few_flips_has_as_few():
     gradients = np.random.default_rng(1).standard_normal((2000, 50))
     second = filters.cascade(0.1, 0.1)
-    wanted = recorded.flips(second, gradients)
-    first = recorded.first_order_with(wanted, gradients)
-    assert recorded.flips(first, gradients) == pytest.approx(wanted, rel=0.02)
+    wanted = flip_rates.flips(second, gradients)
+    first = flip_rates.first_order_with(wanted, gradients)
+    assert flip_rates.flips(first, gradients) == pytest.approx(wanted, rel=0.02)
     # Of white noise Rice's formula knows it beforehand.
-    assert filters.flip_rate(first) == pytest.approx(filters.flip_rate(second), rel=0.2)
-    assert recorded.first_order_with(0.0, gradients) is None
+    assert flip_rates.flip_rate(first) == pytest.approx(flip_rates.flip_rate(second), rel=0.2)
+    assert flip_rates.first_order_with(0.0, gradients) is None
 
 
 def test_the_recorded_gradients_are_those_of_the_weights(digits):
@@ -63,7 +67,7 @@ def test_the_recorded_gradients_are_those_of_the_weights(digits):
         def report(self):
             return {}
 
-    result = training.fit(SMALL, digits, observers=[recorded.Gradients, All])
+    result = loop.fit(SMALL, digits, observers=[recorded.Gradients, All])
     values, everything = result["gradients"]["values"].numpy(), np.array(seen)
     assert len(values) == len(everything)
     columns = {column.tobytes() for column in everything.astype(np.float64).T}
@@ -76,7 +80,7 @@ def test_a_run_that_diverges_is_recorded_all_the_same(digits):
     config = RunConfig(
         width=16, depth=1, batch_size=100, epochs=3, lr=1e30, alpha=1e-3, optimizer="sgd", clamp=False
     )
-    found = recorded.with_recorded_gradients(config, digits, device="cpu", checkpoint=None)
+    found = procedures.with_recorded_gradients(config, digits, device="cpu", checkpoint=None)
     assert found["diverged"]
     json.dumps(found, allow_nan=False)
 
@@ -85,15 +89,15 @@ def test_a_run_that_diverges_is_recorded_all_the_same(digits):
 def test_a_checkpoint_after_the_last_epoch_can_be_read(digits, tmp_path, monkeypatch, look):
     monkeypatch.setattr(checkpoints, "EVERY", 0.0)
     file = tmp_path / "checkpoint"
-    training.fit(SMALL, digits, observers=[look], checkpoint=checkpoints.Checkpoint(file))
+    loop.fit(SMALL, digits, observers=[look], checkpoint=checkpoints.Checkpoint(file))
     # One that could not be read would be warned of.
-    again = training.fit(SMALL, digits, observers=[look], checkpoint=checkpoints.Checkpoint(file))
+    again = loop.fit(SMALL, digits, observers=[look], checkpoint=checkpoints.Checkpoint(file))
     assert len(again["curves"]["train_loss"]) == SMALL.epochs
 
 
 def test_a_run_with_recorded_gradients_is_the_run_and_its_filters(digits):
-    found = recorded.with_recorded_gradients(SMALL, digits, device="cpu", checkpoint=None)
-    plain = training.fit(SMALL, digits)
+    found = procedures.with_recorded_gradients(SMALL, digits, device="cpu", checkpoint=None)
+    plain = loop.fit(SMALL, digits)
     assert {name: found[name] for name in plain} == plain
     assert found["never_more"] == {"differing": 0, "compared": found["never_more"]["compared"]}
     assert set(found["flips"]) == {"mean", "late", "last"}
@@ -129,6 +133,6 @@ def test_averaged_weights_are_the_mean_over_the_second_half(digits):
     with pytest.raises(ValueError, match="view must be 'latent' with AveragedWeights"):
         with_averaged_weights(SMALL, digits, device="cpu", checkpoint=None)
     found = with_averaged_weights(config, digits, device="cpu", checkpoint=None)
-    plain = training.fit(config, digits)
+    plain = loop.fit(config, digits)
     assert {name: found[name] for name in plain} == plain
     assert set(found["parts"]) == {"averaged", "anew"}

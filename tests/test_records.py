@@ -4,15 +4,15 @@ import subprocess
 
 import pytest
 
-from bnnstudy import records
-from bnnstudy.config import RunConfig
+from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence import provenance, records
 
 CONFIG = RunConfig(lr=0.5, seed=3, preset="desk")
 RESULT = {"test_accuracy": 0.1 + 0.2, "curves": {"train_loss": [1 / 3, None]}, "diverged": True}
 
 
 def a_record(config=CONFIG):
-    origin = records.provenance(device="cpu", seconds=1.5, precision="float32", data="abc")
+    origin = provenance.collect(device="cpu", seconds=1.5, precision="float32", data="abc")
     return records.make("toy", "arm", config, RESULT, origin)
 
 
@@ -154,7 +154,7 @@ def test_quick_records_are_current_only_with_the_same_source(tmp_path, monkeypat
     saved(tmp_path, quick)
     saved(tmp_path, CONFIG)
     assert records.finished(tmp_path, "toy", quick)
-    monkeypatch.setattr(records, "source_fingerprint", lambda: "another source")
+    monkeypatch.setattr(provenance, "source_fingerprint", lambda: "another source")
     assert records.finished(tmp_path, "toy", quick) is None
     assert records.load_seeds(tmp_path, "toy", quick) == []
     assert records.finished(tmp_path, "toy", CONFIG)
@@ -165,31 +165,31 @@ def test_the_source_fingerprint_follows_every_file_of_the_package(tmp_path, monk
     (package / "deep").mkdir(parents=True)
     (package / "a.py").write_text("a = 1\n")
     (package / "deep" / "b.py").write_text("b = 1\n")
-    monkeypatch.setattr(records, "PACKAGE", package)
+    monkeypatch.setattr(provenance, "PACKAGE", package)
 
     def fingerprint():
-        records.source_fingerprint.cache_clear()
-        return records.source_fingerprint()
+        provenance.source_fingerprint.cache_clear()
+        return provenance.source_fingerprint()
 
     first = fingerprint()
     (package / "deep" / "b.py").write_text("b = 2\n")
     second = fingerprint()
     (package / "deep" / "b.py").rename(package / "deep" / "c.py")
     third = fingerprint()
-    records.source_fingerprint.cache_clear()
+    provenance.source_fingerprint.cache_clear()
     assert len({first, second, third}) == 3
 
 
 def test_the_commit_comes_from_git_else_the_environment_else_nowhere(tmp_path, monkeypatch):
-    monkeypatch.setattr(records, "PACKAGE", tmp_path / "bnnstudy")
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "bnnstudy")
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     monkeypatch.setenv("BNNSTUDY_COMMIT", "abc123")
-    records.commit.cache_clear()
-    assert records.commit() == "abc123"
+    provenance.commit.cache_clear()
+    assert provenance.commit() == "abc123"
     monkeypatch.delenv("BNNSTUDY_COMMIT")
-    records.commit.cache_clear()
-    assert records.commit() is None
-    records.commit.cache_clear()
+    provenance.commit.cache_clear()
+    assert provenance.commit() is None
+    provenance.commit.cache_clear()
 
 
 def test_an_environment_inside_another_repository_has_not_its_commit(tmp_path, monkeypatch):
@@ -200,12 +200,12 @@ def test_an_environment_inside_another_repository_has_not_its_commit(tmp_path, m
     )
     package = tmp_path / "env" / "bnnstudy"
     package.mkdir(parents=True)
-    (package / "records.py").touch()
-    monkeypatch.setattr(records, "PACKAGE", package)
+    (package / "__init__.py").touch()
+    monkeypatch.setattr(provenance, "PACKAGE", package)
     monkeypatch.setenv("BNNSTUDY_COMMIT", "abc123")
-    records.commit.cache_clear()
-    assert records.commit() == "abc123"
-    records.commit.cache_clear()
+    provenance.commit.cache_clear()
+    assert provenance.commit() == "abc123"
+    provenance.commit.cache_clear()
 
 
 def test_the_default_folder_is_the_projects_own_wherever_one_works(tmp_path, monkeypatch):
@@ -225,7 +225,7 @@ def test_a_choice_comes_back_and_is_refused_when_edited(tmp_path):
 
 
 def test_options_name_a_run_and_those_without_keep_their_name(tmp_path):
-    origin = records.provenance(device="cpu", seconds=1.0, precision="float32", data="0")
+    origin = provenance.collect(device="cpu", seconds=1.0, precision="float32", data="0")
     plain = records.make("toy", "arm", CONFIG, RESULT, origin)
     assert "options" not in plain
     assert records.key(CONFIG) == records.key(CONFIG, {}) == CONFIG.key()

@@ -10,10 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from bnnstudy import BinaryActivation, BinaryConv2d, BinaryLinear, binarize, models, steps, training
-from bnnstudy.config import RunConfig, Stage
-from bnnstudy.layers import RSign, observed_weights, set_steepness
-from bnnstudy.scalings import SCALINGS, libra
+from bnnstudy import BinaryActivation, BinaryConv2d, BinaryLinear
+from bnnstudy.config.run import RunConfig
+from bnnstudy.config.stage import Stage
+from bnnstudy.nn import binarize, models
+from bnnstudy.nn.activations import RSign, set_steepness
+from bnnstudy.nn.parameters import observed_weights
+from bnnstudy.nn.scaling import SCALINGS, libra
+from bnnstudy.training import loop
+from bnnstudy.training.step import Step
 
 SMALL = RunConfig(width=16, depth=2, epochs=2, lr=1e-2, activation="sign", surrogate="ede")
 
@@ -147,7 +152,7 @@ def test_an_output_without_spread_stays_as_it_is_and_leaves_the_others_alone(row
 # With the mean as scale a zero start is multiplied by 0, and no gradient ever reaches it.
 @pytest.mark.parametrize(("name", "start"), [("mean", 1.0), ("libra", 1.0), ("libra", 0.0)])
 def test_a_scaling_trains_in_a_configuration(digits, name, start):
-    result = training.fit(replace(SMALL, scaling=name, init_scale=start, epochs=10), digits)
+    result = loop.fit(replace(SMALL, scaling=name, init_scale=start, epochs=10), digits)
     assert result["test_accuracy"] > 0.5
 
 
@@ -178,7 +183,7 @@ def test_libras_flips_are_those_of_the_signs_that_are_used(digits):
             return {}
 
     config = replace(SMALL, scaling="libra", surrogate="identity")
-    report = training.fit(config, digits, observers=[Count])["flip_ratio"]
+    report = loop.fit(config, digits, observers=[Count])["flip_ratio"]
     assert len(report["layers"]) == 3
     used, own = ([seen[kind][step - 1] for step in report["steps"]] for kind in ("used", "own"))
     assert report["all"] == pytest.approx(used, rel=1e-3)
@@ -217,7 +222,7 @@ def test_a_run_goes_from_the_first_steepness_to_the_last_in_even_steps_of_its_lo
 ):
     config = replace(SMALL, activation_surrogate="ede", steepness=(1e-3, 10.0))
     model = models.build(config, digits.shape, digits.classes)
-    step, seen, ede = steps.Step(config, model, count, ()), [], binarize.ede
+    step, seen, ede = Step(config, model, count, ()), [], binarize.ede
     monkeypatch.setattr(binarize, "ede", lambda x, t: seen.append(t) or ede(x, t))
     images, labels = digits.inputs(digits.train.images[:50]), digits.train.labels[:50]
     for _ in range(count):
@@ -237,7 +242,7 @@ def test_a_run_goes_from_the_first_steepness_to_the_last_in_even_steps_of_its_lo
 def test_steepness_shapes_what_is_learnt_and_constant_ones_do_not_differ(digits):
     config = replace(SMALL, activation_surrogate="ede")
     plain, steep, near = (
-        training.fit(replace(config, steepness=pair), digits)["curves"]
+        loop.fit(replace(config, steepness=pair), digits)["curves"]
         for pair in ((1.0, 1.0), (0.1, 10.0), (1.0, 1.0 + 1e-15))
     )
     assert plain == near != steep
@@ -254,4 +259,4 @@ def test_a_steepness_without_ede_is_refused_at_once():
 def test_the_twin_of_a_network_with_libra_has_its_weights_observed(digits):
     config = replace(SMALL, scaling="libra", binary_weights=False, activation="relu")
     model = models.build(config, digits.shape, digits.classes)
-    assert set(training.fit(config, digits)["flip_ratio"]["layers"]) == set(observed_weights(model))
+    assert set(loop.fit(config, digits)["flip_ratio"]["layers"]) == set(observed_weights(model))

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from bnnstudy import training
-from bnnstudy.config import RunConfig
-from bnnstudy.searching import searched
+from bnnstudy.config.run import RunConfig
+from bnnstudy.experiments.hpo import searched
+from bnnstudy.training import loop
 
 BASE = RunConfig(
     width=8, depth=1, epochs=1, view="filter", optimizer="filter", activation="sign",
@@ -29,7 +29,7 @@ def test_a_search_is_its_trials_and_the_best_so_far(digits, sampler):
     assert len({trial["chosen"]["alpha"] for trial in trials}) == len(trials) == 7
     for k, trial in enumerate(trials):
         assert all(SPACE[n][0] <= v <= SPACE[n][1] for n, v in trial["chosen"].items())
-        own = training.fit(replace(BASE, **trial["chosen"], seed=k), digits)["last"]
+        own = loop.fit(replace(BASE, **trial["chosen"], seed=k), digits)["last"]
         assert {name: trial[name] for name in own} == own
         validations = [t["validation_accuracy"] for t in trials[: k + 1]]
         best = trials[validations.index(max(validations))]

@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from bnnstudy import shadows, tricks
-from bnnstudy.config import RunConfig
+from bnnstudy.config import tricks
+from bnnstudy.config.run import RunConfig
 from bnnstudy.optim import LatentSGD
 from bnnstudy.studies.two_views import fit_with_shadows
+from bnnstudy.training.callbacks import shadow_optimizers
 
 CONFIG = tricks.zero_start(
     RunConfig(width=16, depth=1, batch_size=100, epochs=5, activation="sign", surrogate="identity",
@@ -49,14 +50,14 @@ def test_a_shadow_with_wrong_numbers_is_seen(monkeypatch, digits):
     def wrong(lr, weight_decay, w0=0.0):
         return 1.1 * lr * weight_decay, -weight_decay * w0
 
-    monkeypatch.setattr(shadows.filters, "latent_to_filter", wrong)
+    monkeypatch.setattr(shadow_optimizers.filters, "latent_to_filter", wrong)
     assert differing(CONFIG, digits)["filter"] > 0
 
 
 def test_counts_say_where_the_first_difference_is():
     weight = nn.Parameter(torch.zeros(3, dtype=torch.float64))
     optimizer = LatentSGD([weight], 1.0, 0.1, 1e-2)
-    observer = shadows.Shadows(CONFIG, {"w": weight}, 4, lambda i: 1.0)
+    observer = shadow_optimizers.Shadows(CONFIG, {"w": weight}, 4, lambda i: 1.0)
     for step in (1, 2, 3, 4):
         weight.grad = torch.randn(3, dtype=torch.float64)
         optimizer.step()
@@ -72,4 +73,4 @@ def test_counts_say_where_the_first_difference_is():
 
 def test_shadows_need_latent_sgd():
     with pytest.raises(ValueError, match="shadows need optimizer 'latent_sgd', got 'adam'"):
-        shadows.Shadows(RunConfig(), {}, 1, lambda i: 1.0)
+        shadow_optimizers.Shadows(RunConfig(), {}, 1, lambda i: 1.0)

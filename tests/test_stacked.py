@@ -5,10 +5,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bnnstudy import binarize, devices, models, stacked, sweeps, training, tricks
-from bnnstudy.config import RunConfig
-from bnnstudy.measures import with_flips
-from bnnstudy.study import Arm, Study
+from bnnstudy import devices
+from bnnstudy.config import tricks
+from bnnstudy.config.run import RunConfig
+from bnnstudy.experiments import sweep
+from bnnstudy.experiments.options import RunOptions
+from bnnstudy.experiments.procedures import with_flips
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.nn import binarize, models
+from bnnstudy.training import loop, stacked
 
 SMALL = RunConfig(width=12, depth=2, epochs=2, lr=1e-2, activation="sign", precision="float64")
 # A real first layer: the gradient of a pixel that never changes is rounding alone, and from a zero
@@ -39,7 +44,7 @@ SEEDS = (3, 0, 5)
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_a_stack_of_networks_is_the_networks_one_by_one(config, digits):
     found = stacked.fit_stacked(config, SEEDS, digits)
-    alone = [training.fit(replace(config, seed=seed), digits) for seed in SEEDS]
+    alone = [loop.fit(replace(config, seed=seed), digits) for seed in SEEDS]
     for one, other in zip(found, alone, strict=True):
         losses = (one["curves"]["train_loss"], other["curves"]["train_loss"])
         assert losses[0] == pytest.approx(losses[1], rel=1e-9)
@@ -60,7 +65,7 @@ def test_a_member_that_diverges_ends_and_leaves_the_others_as_they_are(digits, m
         return model
 
     monkeypatch.setattr(models, "build", built)
-    alone = [training.fit(replace(config, seed=seed), digits) for seed in (0, 1)]
+    alone = [loop.fit(replace(config, seed=seed), digits) for seed in (0, 1)]
     found = stacked.fit_stacked(config, (0, 1), digits)
     assert [result["diverged"] for result in found] == [True, False]
     assert found[0]["curves"] == alone[0]["curves"]
@@ -70,16 +75,16 @@ def test_a_member_that_diverges_ends_and_leaves_the_others_as_they_are(digits, m
 
 
 def test_the_result_of_a_member_that_ended_is_of_when_it_ended(digits, monkeypatch):
-    close, ends = training.Run.close_epoch, {0: 1, 1: 3}
+    close, ends = loop.Run.close_epoch, {0: 1, 1: 3}
 
     def closed(run, loss):
         early = len(run.curves["train_loss"]) + 1 == ends[run.plan[0].seed] < 3
         close(run, float("nan") if early else loss)
 
-    monkeypatch.setattr(training.Run, "close_epoch", closed)
+    monkeypatch.setattr(loop.Run, "close_epoch", closed)
     config = replace(SMALL, epochs=3, lr=0.3)
     found = stacked.fit_stacked(config, (0, 1), digits)
-    alone = [training.fit(replace(config, seed=seed), digits) for seed in (0, 1)]
+    alone = [loop.fit(replace(config, seed=seed), digits) for seed in (0, 1)]
     assert [one["saturation"] for one in found] == [one["saturation"] for one in alone]
 
 
@@ -122,9 +127,9 @@ def test_a_sweep_stacks_the_seeds_of_an_arm_and_nothing_else(tmp_path):
     study = Study(name="toy", title="", claims=(), arms={"quick": arms}, seeds={"quick": 5})
     found = {}
     for stack in (1, 3):
-        place = sweeps.Place(results=tmp_path / str(stack), workers=1, stack=stack, progress=False)
-        found[stack] = sweeps.run(study, "quick", place=place)
-        assert sweeps.recorded(study, "quick", place.results) == found[stack]
+        place = RunOptions(results=tmp_path / str(stack), workers=1, stack=stack, progress=False)
+        found[stack] = sweep.run(study, "quick", place=place)
+        assert sweep.recorded(study, "quick", place.results) == found[stack]
     assert [r["provenance"].get("stack", 1) for r in found[3]] == [*[3, 3, 3, 2, 2] * 2, *[1] * 10]
     for alone, together in zip(found[1], found[3], strict=True):
         assert alone["config"] == together["config"]
@@ -136,7 +141,7 @@ def test_a_sweep_stacks_the_seeds_of_an_arm_and_nothing_else(tmp_path):
 @pytest.mark.parametrize("stack", [0, -1, 1.5, "2"])
 def test_a_stack_is_a_count(stack):
     with pytest.raises(ValueError, match="stack must be a whole number of 1 or more, got"):
-        sweeps.Place(stack=stack)
+        RunOptions(stack=stack)
 
 
 @pytest.mark.parametrize("name", binarize.SURROGATES)

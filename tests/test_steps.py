@@ -5,18 +5,22 @@ from dataclasses import replace
 import pytest
 import torch
 
-from bnnstudy import models, steps, training, tricks
-from bnnstudy.config import RunConfig
-from bnnstudy.layers import observed_weights
-from bnnstudy.losses import squared_hinge
-from bnnstudy.schedules import schedule_factor
+from bnnstudy.config import tricks
+from bnnstudy.config.run import RunConfig
+from bnnstudy.config.schedules import schedule_factor
+from bnnstudy.nn import models
+from bnnstudy.nn.losses import squared_hinge
+from bnnstudy.nn.parameters import observed_weights
+from bnnstudy.optim import param_groups
+from bnnstudy.training import loop
+from bnnstudy.training.step import Step
 
 SMALL = RunConfig(width=16, depth=1, batch_size=100, epochs=2, lr=1e-2)
 
 
 def test_a_clamp_keeps_latent_weights_inside(digits):
     wild = replace(SMALL, optimizer="sgd", lr=100.0, real_optimizer="adam")
-    assert training.fit(wild, digits)["saturation"] > 0
+    assert loop.fit(wild, digits)["saturation"] > 0
     seen = []
 
     class Largest:
@@ -34,7 +38,7 @@ def test_a_clamp_keeps_latent_weights_inside(digits):
         def report(self):
             return {}
 
-    training.fit(replace(wild, clamp=True), digits, observers=[Largest])
+    loop.fit(replace(wild, clamp=True), digits, observers=[Largest])
     assert max(seen) == 1.0
 
 
@@ -55,7 +59,7 @@ def test_binary_weights_may_have_a_schedule_of_their_own(digits):
         weight_schedule="cosine", floor=0.2, epochs=1,
     )  # fmt: skip
     network = models.build(config, digits.shape, digits.classes)
-    step = steps.Step(config, network, 10, ())
+    step = Step(config, network, 10, ())
     images, labels = digits.inputs(digits.train.images[:100]), digits.train.labels[:100]
     for i in range(10):
         weights, real = (o.param_groups[0]["lr"] for o in step.optimizers)
@@ -85,11 +89,13 @@ def test_the_squared_hinge_is_its_formula_and_036_at_chance():
 def test_batch_norm_is_spared_weight_decay_and_may_have_its_own_optimizer(digits):
     config = replace(SMALL, weight_decay=0.1)
     network = models.build(config, digits.shape, digits.classes)
-    (optimizer,) = steps.build_optimizers(config, network)
+    (optimizer,) = param_groups.build_optimizers(config, network)
     for group in optimizer.param_groups:
         decayed = {p.dim() > 1 for p in group["params"]}
         assert decayed == {group["weight_decay"] > 0}
-    apart = steps.build_optimizers(tricks.batch_norm_on_adam(replace(config, optimizer="sgd")), network)
+    apart = param_groups.build_optimizers(
+        tricks.batch_norm_on_adam(replace(config, optimizer="sgd")), network
+    )
     assert [type(o).__name__ for o in apart] == ["SGD", "Adam"]
     owners = [p for o in apart for g in o.param_groups for p in g["params"]]
     assert len(owners) == len({id(p) for p in owners}) == len(list(network.parameters()))
@@ -104,7 +110,7 @@ def test_a_network_and_its_twin_share_out_their_parameters_alike(model):
     shared = []
     for each in networks:
         network = models.build(each, (3, 32, 32), 10)
-        optimizers = steps.build_optimizers(each, network)
+        optimizers = param_groups.build_optimizers(each, network)
         names = {id(p): name for name, p in network.named_parameters()}
         shared.append(
             [
@@ -124,17 +130,17 @@ def test_a_network_and_its_twin_share_out_their_parameters_alike(model):
 def test_a_network_whose_ends_leave_nothing_binary_is_refused(digits, other, binary):
     ends = {"real_first": True, "real_last": True, "binary_weights": binary}
     with pytest.raises(ValueError, match="real_first and real_last must leave a layer between them"):
-        training.fit(replace(SMALL, real_optimizer=other, **ends), digits)
+        loop.fit(replace(SMALL, real_optimizer=other, **ends), digits)
 
 
 def test_an_unknown_second_optimizer_is_refused_by_its_own_name(digits):
     with pytest.raises(ValueError, match=r"real_optimizer must be one of sgd, .*; got 'lion'"):
-        training.fit(replace(SMALL, real_optimizer="lion"), digits)
+        loop.fit(replace(SMALL, real_optimizer="lion"), digits)
 
 
 def test_a_filter_without_an_optimizer_for_the_rest_is_refused(digits):
     with pytest.raises(ValueError, match="name a real_optimizer too"):
-        training.fit(replace(SMALL, view="filter", optimizer="filter"), digits)
+        loop.fit(replace(SMALL, view="filter", optimizer="filter"), digits)
 
 
 @pytest.mark.parametrize("name", ["constant", "exponential"])
@@ -150,7 +156,7 @@ def moved(config, digits):
     model = models.build(config, digits.shape, digits.classes)
     before = [p.detach().clone() for p in model.parameters()]
     weights = {id(w) for w in observed_weights(model).values()}
-    step = steps.Step(config, model, 10, ())
+    step = Step(config, model, 10, ())
     step(digits.inputs(digits.train.images[:100]), digits.train.labels[:100])
     found = {True: [], False: []}
     for parameter, old in zip(model.parameters(), before, strict=True):
@@ -162,7 +168,7 @@ def moved(config, digits):
 def test_under_sgd_a_scaled_gradient_is_a_scaled_update_of_the_binary_weights_alone(digits, kind):
     plain = replace(SMALL, optimizer="sgd", lr=1e-2)
     model = models.build(plain, digits.shape, digits.classes)
-    factors = [steps.glorot_factor(w) for w in observed_weights(model).values()]
+    factors = [param_groups.glorot_factor(w) for w in observed_weights(model).values()]
     assert factors[0] == pytest.approx(((64 + 16) / 1.5) ** 0.5)
     weights, others = moved(plain, digits)
     scaled, same = moved(tricks.rate_scaled_by_layer(plain, kind), digits)
@@ -183,7 +189,9 @@ def test_under_adam_only_a_scaled_update_goes_further(digits):
 
 
 def test_a_kernels_area_counts_in_its_factor():
-    assert steps.glorot_factor(torch.zeros(32, 16, 3, 3)) == pytest.approx(((32 + 16) * 9 / 1.5) ** 0.5)
+    assert param_groups.glorot_factor(torch.zeros(32, 16, 3, 3)) == pytest.approx(
+        ((32 + 16) * 9 / 1.5) ** 0.5
+    )
 
 
 def test_real_weights_may_decay_at_a_rate_of_their_own(digits):
@@ -192,7 +200,7 @@ def test_real_weights_may_decay_at_a_rate_of_their_own(digits):
     )  # fmt: skip
     for changed, expected in ((config, 0.02), (replace(config, real_weight_decay=None), 0.1)):
         network = models.build(changed, digits.shape, digits.classes)
-        binary, real = steps.build_optimizers(changed, network)
+        binary, real = param_groups.build_optimizers(changed, network)
         assert {group["weight_decay"] for group in binary.param_groups} == {0.1}
         decays = {p.dim() > 1: g["weight_decay"] for g in real.param_groups for p in g["params"]}
         assert decays == {True: expected, False: 0.0}
@@ -208,7 +216,7 @@ def test_a_step_may_have_a_loss_of_its_own(digits):
         given.append(towards)
         return outputs.sub(towards).square().mean()
 
-    step = steps.Step(config, model, 5, [], loss)
+    step = Step(config, model, 5, [], loss)
     images = digits.inputs(digits.train.images[:50])
     found = [step(images, teacher).item() for _ in range(5)]
     assert all(towards is teacher for towards in given)

@@ -3,10 +3,12 @@ from statistics import fmean
 
 import pytest
 
-from bnnstudy import records, studies
-from bnnstudy.config import PRESETS
+from bnnstudy import studies
+from bnnstudy.config.fields import PRESETS
+from bnnstudy.evidence import records
+from bnnstudy.evidence.runs import by_task, task_of
+from bnnstudy.evidence.verdicts import decide
 from bnnstudy.studies import going_further
-from bnnstudy.verdicts import by_task, decide, task_of
 
 BUILT = [study for study in studies.STUDIES.values() if study.arms]
 

@@ -10,15 +10,19 @@ from pathlib import Path
 import pytest
 from toy_study import SMALL, STUDY
 
-from bnnstudy import records, studies, sweeps, training, verdicts
-from bnnstudy.config import RunConfig
-from bnnstudy.study import Arm, Study, Tuned
+from bnnstudy import studies
+from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence import provenance, records, verdicts
+from bnnstudy.experiments import sweep
+from bnnstudy.experiments.options import RunOptions
+from bnnstudy.experiments.study import Arm, Study, Tuned
+from bnnstudy.training import loop
 
 SCRIPT = Path(__file__).with_name("toy_study.py")
 
 
 def place(folder, **changes):
-    return sweeps.Place(**{"results": Path(folder), "workers": 1, "progress": False, **changes})
+    return RunOptions(**{"results": Path(folder), "workers": 1, "progress": False, **changes})
 
 
 def contents(folder: Path) -> dict:
@@ -34,7 +38,7 @@ def contents(folder: Path) -> dict:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
-    sweeps.run(STUDY, "quick", place=place(folder))
+    sweep.run(STUDY, "quick", place=place(folder))
     return folder
 
 
@@ -46,8 +50,8 @@ def test_a_sweep_records_every_run_and_every_choice(undisturbed):
 
 
 def test_what_is_recorded_is_not_run_again(undisturbed, monkeypatch):
-    monkeypatch.setattr(training, "fit", None)  # any run would fail
-    found = sweeps.run(STUDY, "quick", place=place(undisturbed))
+    monkeypatch.setattr(loop, "fit", None)  # any run would fail
+    found = sweep.run(STUDY, "quick", place=place(undisturbed))
     assert [(r["arm"], r["config"]["seed"]) for r in found] == [
         (arm, seed) for arm in ("adam", "sgd") for seed in range(4)
     ]
@@ -55,16 +59,16 @@ def test_what_is_recorded_is_not_run_again(undisturbed, monkeypatch):
 
 def test_more_seeds_run_only_the_new_ones(undisturbed, monkeypatch):
     ran = []
-    fit = training.fit
-    monkeypatch.setattr(training, "fit", lambda c, d, **k: ran.append(c.seed) or fit(c, d, **k))
-    sweeps.run(STUDY, "quick", 5, place(undisturbed))
+    fit = loop.fit
+    monkeypatch.setattr(loop, "fit", lambda c, d, **k: ran.append(c.seed) or fit(c, d, **k))
+    sweep.run(STUDY, "quick", 5, place(undisturbed))
     assert ran == [4, 4]
     for file in (undisturbed / "toy" / "quick").glob("*-s4.json"):
         file.unlink()
 
 
 def test_workers_change_no_record(undisturbed, tmp_path):
-    sweeps.run(STUDY, "quick", place=place(tmp_path, workers=2))
+    sweep.run(STUDY, "quick", place=place(tmp_path, workers=2))
     assert contents(tmp_path) == contents(undisturbed)
 
 
@@ -76,7 +80,7 @@ def test_a_sweep_killed_half_way_and_run_again_gives_the_same_records(
     killed = subprocess.run([*command, str(after)], start_new_session=True, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert after <= len(list(tmp_path.rglob("*-s*.json"))) < len(contents(undisturbed))
-    sweeps.run(STUDY, "quick", place=place(tmp_path))
+    sweep.run(STUDY, "quick", place=place(tmp_path))
     assert contents(tmp_path) == contents(undisturbed)
 
 
@@ -88,10 +92,10 @@ def test_two_sweeps_side_by_side_give_the_same_records(undisturbed, tmp_path):
 
 
 def test_quick_records_of_other_code_are_replaced(undisturbed, tmp_path, monkeypatch):
-    sweeps.run(STUDY, "quick", place=place(tmp_path))
-    monkeypatch.setattr(records, "source_fingerprint", lambda: "another source")
-    assert sweeps.recorded(STUDY, "quick", tmp_path) == []
-    found = sweeps.run(STUDY, "quick", place=place(tmp_path))
+    sweep.run(STUDY, "quick", place=place(tmp_path))
+    monkeypatch.setattr(provenance, "source_fingerprint", lambda: "another source")
+    assert sweep.recorded(STUDY, "quick", tmp_path) == []
+    found = sweep.run(STUDY, "quick", place=place(tmp_path))
     assert {r["provenance"]["source"] for r in found} == {"another source"}
 
 
@@ -104,8 +108,8 @@ def test_a_finished_run_survives_a_later_failure(tmp_path):
     arm = Arm(name="a", config=RunConfig(), measure=fail_on_two)
     study = Study(name="failing", title="", claims=(), arms={"quick": (arm,)}, seeds={"quick": 4})
     with pytest.raises(ValueError, match="labels out of range"):
-        sweeps.run(study, "quick", place=place(tmp_path))
-    assert len(sweeps.recorded(study, "quick", tmp_path)) == 2
+        sweep.run(study, "quick", place=place(tmp_path))
+    assert len(sweep.recorded(study, "quick", tmp_path)) == 2
 
 
 def test_a_record_counts_the_seconds_of_all_sittings(tmp_path):
@@ -115,16 +119,16 @@ def test_a_record_counts_the_seconds_of_all_sittings(tmp_path):
 
     arm = Arm(name="a", config=RunConfig(), measure=resumed)
     study = Study(name="long", title="", claims=(), arms={"quick": (arm,)}, seeds={"quick": 1})
-    (record,) = sweeps.run(study, "quick", place=place(tmp_path))
+    (record,) = sweep.run(study, "quick", place=place(tmp_path))
     assert record["provenance"]["seconds"] >= 1e6
 
 
 def test_a_damaged_record_stops_a_sweep_by_name(undisturbed, tmp_path):
-    sweeps.run(STUDY, "quick", place=place(tmp_path))
+    sweep.run(STUDY, "quick", place=place(tmp_path))
     victim = next((tmp_path / "toy" / "quick").glob("*-s2.json"))
     victim.write_text(victim.read_text()[:50])
     with pytest.raises(records.RecordError, match=victim.name):
-        sweeps.run(STUDY, "quick", place=place(tmp_path))
+        sweep.run(STUDY, "quick", place=place(tmp_path))
 
 
 def test_arms_that_came_to_one_configuration_have_one_run_between_them(tmp_path, monkeypatch):
@@ -133,59 +137,59 @@ def test_arms_that_came_to_one_configuration_have_one_run_between_them(tmp_path,
     tuned = Tuned(field="lr", grid=(0.02,), max_extensions=0)
     alike = (Arm(name="tuned", config=config, tuned=tuned),
              Arm(name="fixed", config=replace(config, lr=0.02)))  # fmt: skip
-    fit, trained = training.fit, []
-    monkeypatch.setattr(training, "fit", lambda c, *a, **k: trained.append(c) or fit(c, *a, **k))
+    fit, trained = loop.fit, []
+    monkeypatch.setattr(loop, "fit", lambda c, *a, **k: trained.append(c) or fit(c, *a, **k))
     study = Study(name="toy", title="", claims=(), arms={"quick": alike}, seeds={"quick": 2})
-    found = sweeps.run(study, "quick", place=place(tmp_path))
+    found = sweep.run(study, "quick", place=place(tmp_path))
     assert [record["arm"] for record in found] == ["tuned", "tuned", "fixed", "fixed"]
     assert [c.seed for c in trained if c.seed < 1000] == [0, 1]
 
 
 def test_the_choice_of_another_arm_is_refused(undisturbed, tmp_path):
-    sweeps.run(STUDY, "quick", place=place(tmp_path))
+    sweep.run(STUDY, "quick", place=place(tmp_path))
     (file,) = (tmp_path / "toy" / "quick").glob("*-tuned.json")
     choice = records.load_choice(file)
     records.save_choice({**choice, "field": "weight_decay"}, file)
     with pytest.raises(records.RecordError, match=f"{file.name} is the choice of another arm"):
-        sweeps.run(STUDY, "quick", place=place(tmp_path))
+        sweep.run(STUDY, "quick", place=place(tmp_path))
 
 
 def test_records_of_other_configurations_are_not_looked_at(tmp_path):
-    sweeps.run(STUDY, "quick", 2, place(tmp_path))
+    sweep.run(STUDY, "quick", 2, place(tmp_path))
     arms = tuple(replace(arm, config=replace(arm.config, width=17)) for arm in STUDY.arms["quick"])
     changed = replace(STUDY, arms={"quick": arms})
-    assert len(sweeps.recorded(STUDY, "quick", tmp_path)) == 4
-    assert sweeps.recorded(changed, "quick", tmp_path) == []
+    assert len(sweep.recorded(STUDY, "quick", tmp_path)) == 4
+    assert sweep.recorded(changed, "quick", tmp_path) == []
 
 
 def test_a_renamed_arm_keeps_its_records(tmp_path):
-    sweeps.run(STUDY, "quick", 2, place(tmp_path))
+    sweep.run(STUDY, "quick", 2, place(tmp_path))
     arms = tuple(replace(arm, name=f"new {arm.name}") for arm in STUDY.arms["quick"])
     renamed = replace(STUDY, arms={"quick": arms})
     expected = ["new adam", "new adam", "new sgd", "new sgd"]
-    assert [r["arm"] for r in sweeps.recorded(renamed, "quick", tmp_path)] == expected
-    assert [r["arm"] for r in sweeps.run(renamed, "quick", 2, place(tmp_path))] == expected
+    assert [r["arm"] for r in sweep.recorded(renamed, "quick", tmp_path)] == expected
+    assert [r["arm"] for r in sweep.run(renamed, "quick", 2, place(tmp_path))] == expected
 
 
 def test_bad_requests_are_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match="study 'toy' has no preset 'paper'; allowed: quick"):
-        sweeps.run(STUDY, "paper", place=place(tmp_path))
+        sweep.run(STUDY, "paper", place=place(tmp_path))
     for seeds in (0, -1, 1001, 2.5, "3", True, 10**20):
         with pytest.raises(ValueError, match="seeds must be a whole number from 1 to 1000, got"):
-            sweeps.run(STUDY, "quick", seeds, place(tmp_path))
+            sweep.run(STUDY, "quick", seeds, place(tmp_path))
     for workers in (0, -3, "x", True):
         with pytest.raises(ValueError, match="workers must be a whole number of 1 or more"):
-            sweeps.Place.of(workers=workers)
+            RunOptions.of(workers=workers)
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(ValueError, match="results must be a folder"):
-        sweeps.run(STUDY, "quick", place=place(file))
+        sweep.run(STUDY, "quick", place=place(file))
     for data in ("/nowhere", "", 123):
         with pytest.raises(ValueError, match=f"data must be a folder, got {data!r}"):
-            sweeps.Place.of(data=data)
+            RunOptions.of(data=data)
     for results in ("", 123):
         with pytest.raises(ValueError, match=f"results must be a folder, got {results!r}"):
-            sweeps.Place.of(results=results)
+            RunOptions.of(results=results)
     with pytest.raises(ValueError, match="preset must be one of quick, got 'paper'"):
         STUDY.arms["paper"]
     with pytest.raises(ValueError, match="results must be a folder, got '/nowhere'"):
@@ -204,5 +208,5 @@ def test_arms_must_be_told_apart():
 
 
 def test_the_toys_claim_is_decided_from_its_records(undisturbed):
-    (verdict,) = verdicts.decide(STUDY.claims[0], sweeps.recorded(STUDY, "quick", undisturbed))
+    (verdict,) = verdicts.decide(STUDY.claims[0], sweep.recorded(STUDY, "quick", undisturbed))
     assert verdict.n == 4

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from bnnstudy import studies, tables
-from bnnstudy.claims import Claim, Contrast, Verdict
-from bnnstudy.config import RunConfig
+from bnnstudy import studies
+from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence.claims import Claim, Contrast
+from bnnstudy.evidence.verdicts import Verdict
+from bnnstudy.report import tables
 
 CLAIM = Claim(
     id="toy",

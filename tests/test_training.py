@@ -6,35 +6,38 @@ import pytest
 import torch
 from torch import nn
 
-from bnnstudy import devices, stacked, training, tricks
-from bnnstudy.config import RunConfig, Stage
+from bnnstudy import devices
+from bnnstudy.config import tricks
+from bnnstudy.config.run import RunConfig
+from bnnstudy.config.stage import Stage
+from bnnstudy.training import evaluation, loop, stacked
 
 SMALL = RunConfig(width=16, depth=1, batch_size=100, epochs=2, lr=1e-2)
 
 
 def test_a_run_repeats_bit_for_bit_whatever_ran_before(digits):
-    one = training.fit(SMALL, digits)
+    one = loop.fit(SMALL, digits)
     torch.rand(100)
-    assert training.fit(SMALL, digits) == one
-    assert training.fit(replace(SMALL, seed=1), digits) != one
+    assert loop.fit(SMALL, digits) == one
+    assert loop.fit(replace(SMALL, seed=1), digits) != one
 
 
 def test_threads_of_the_caller_come_back(digits):
     torch.set_num_threads(2)
-    training.fit(SMALL, digits)
+    loop.fit(SMALL, digits)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     assert threads == 2
 
 
 def test_a_network_learns(digits):
-    result = training.fit(replace(SMALL, width=64, epochs=5), digits)
+    result = loop.fit(replace(SMALL, width=64, epochs=5), digits)
     assert result["test_accuracy"] > 0.8
     assert result["curves"]["train_loss"][-1] < 0.5 * result["curves"]["train_loss"][0]
 
 
 def test_the_epoch_is_chosen_on_validation_alone(digits):
-    result = training.fit(replace(SMALL, epochs=6), digits)
+    result = loop.fit(replace(SMALL, epochs=6), digits)
     validation = result["curves"]["validation_accuracy"]
     best = validation.index(max(validation))
     assert result["best_epoch"] == best + 1
@@ -46,8 +49,8 @@ def test_the_epoch_is_chosen_on_validation_alone(digits):
 def test_a_better_test_epoch_does_not_change_the_choice(digits, monkeypatch):
     # Validation and test accuracies by epoch, made to disagree.
     accuracies = iter([0.5, 0.9, 0.8, 0.1, 0.7, 0.2])
-    monkeypatch.setattr(training, "evaluate", lambda *arguments: next(accuracies))
-    result = training.fit(replace(SMALL, epochs=3), digits)
+    monkeypatch.setattr(loop, "evaluate", lambda *arguments: next(accuracies))
+    result = loop.fit(replace(SMALL, epochs=3), digits)
     assert (result["best_epoch"], result["validation_accuracy"], result["test_accuracy"]) == (
         2,
         0.8,
@@ -62,11 +65,11 @@ def test_the_seed_fixes_the_order_of_the_data_too(digits, monkeypatch):
         seen.append(images.double().sum().item())
         return images.to(dtype)
 
-    monkeypatch.setattr(training.data.Dataset, "inputs", remember)
+    monkeypatch.setattr(loop.data.Dataset, "inputs", remember)
     orders = []
     for seed in (0, 0, 1):
         seen.clear()
-        training.fit(replace(SMALL, epochs=1, seed=seed), digits)
+        loop.fit(replace(SMALL, epochs=1, seed=seed), digits)
         orders.append(seen[: 1197 // 100])
     assert orders[0] == orders[1] != orders[2]
 
@@ -85,22 +88,22 @@ def test_the_two_views_train_the_same_network_to_the_same_end(digits):
         weight_decay=0.0,
         surrogate="clip",
     )
-    latent, filtered = training.fit(base, digits), training.fit(as_filter, digits)
+    latent, filtered = loop.fit(base, digits), loop.fit(as_filter, digits)
     for name in ("train_loss", "validation_accuracy", "test_accuracy"):
         assert latent["curves"][name] == filtered["curves"][name]
     assert latent["flip_ratio"] == filtered["flip_ratio"]
 
 
 def test_a_diverged_run_is_a_result(digits):
-    result = training.fit(tricks.float_twin(replace(SMALL, optimizer="sgd", lr=1e20, epochs=5)), digits)
+    result = loop.fit(tricks.float_twin(replace(SMALL, optimizer="sgd", lr=1e20, epochs=5)), digits)
     assert result["diverged"]
     assert result["curves"]["train_loss"][-1] is None
     assert len(result["curves"]["train_loss"]) < 5
-    assert not training.fit(SMALL, digits)["diverged"]
+    assert not loop.fit(SMALL, digits)["diverged"]
 
 
 def test_flips_are_looked_at_from_the_first_step_to_the_last(digits):
-    flips = training.fit(SMALL, digits)["flip_ratio"]
+    flips = loop.fit(SMALL, digits)["flip_ratio"]
     assert flips["steps"][0] == 1
     assert flips["steps"][-1] == 2 * (1197 // 100)
     assert set(flips["layers"]) == {"1.weight", "4.weight"}
@@ -127,7 +130,7 @@ def test_stages_carry_the_weights_on(digits):
             return {}
 
     config = tricks.pretraining(replace(SMALL, epochs=3), first=2)
-    result = training.fit(config, digits, observers=[Start])
+    result = loop.fit(config, digits, observers=[Start])
     _, end_of_first, start_of_second, _ = starts
     assert all(torch.equal(v, start_of_second[k]) for k, v in end_of_first.items())
     assert len(result["curves"]["train_loss"]) == 3
@@ -139,7 +142,7 @@ def test_stages_carry_the_weights_on(digits):
 def test_a_stage_may_change_the_view(digits):
     to_filter = (("view", "filter"), ("optimizer", "filter"), ("real_optimizer", "adam"))
     config = replace(SMALL, stages=(Stage(epochs=1), Stage(epochs=1, changes=to_filter)))
-    assert not training.fit(config, digits)["diverged"]
+    assert not loop.fit(config, digits)["diverged"]
 
 
 @pytest.mark.parametrize(
@@ -151,7 +154,7 @@ def test_a_stage_may_change_the_view(digits):
     ],
 )
 def test_a_later_stage_is_checked_before_the_first(digits, monkeypatch, second, message):
-    monkeypatch.setattr(training.Run, "epoch", lambda run: pytest.fail("a stage was trained"))
+    monkeypatch.setattr(loop.Run, "epoch", lambda run: pytest.fail("a stage was trained"))
     config = replace(
         SMALL,
         optimizer="latent_sgd",
@@ -161,7 +164,7 @@ def test_a_later_stage_is_checked_before_the_first(digits, monkeypatch, second, 
         stages=(Stage(epochs=2), second),
     )
     with pytest.raises(ValueError, match=message):
-        training.fit(config, digits)
+        loop.fit(config, digits)
 
 
 @pytest.mark.parametrize("stack", [False, True])
@@ -170,26 +173,26 @@ def test_weights_that_are_no_numbers_are_a_divergence_though_their_signs_are(dig
         width=32, depth=2, epochs=10, optimizer="sgd", lr=100.0, weight_decay=0.05,
         real_optimizer="adam", real_weight_decay=0.0,
     )  # fmt: skip
-    (result,) = stacked.fit_stacked(config, [0], digits) if stack else [training.fit(config, digits)]
+    (result,) = stacked.fit_stacked(config, [0], digits) if stack else [loop.fit(config, digits)]
     assert result["diverged"]
     assert len(result["curves"]["train_loss"]) < 10
 
 
 def test_a_bare_path_is_no_checkpoint(digits):
     with pytest.raises(TypeError, match="checkpoint must be a Checkpoint or None, got 'here'"):
-        training.fit(SMALL, digits, checkpoint="here")
+        loop.fit(SMALL, digits, checkpoint="here")
 
 
 def test_a_batch_larger_than_the_data_is_refused(digits):
     with pytest.raises(ValueError, match=r"batch_size must be at most the 1197 .* got 2000"):
-        training.fit(replace(SMALL, batch_size=2000), digits)
+        loop.fit(replace(SMALL, batch_size=2000), digits)
 
 
 def test_evaluation_is_the_same_in_any_batch_and_keeps_the_mode(digits):
     network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.BatchNorm1d(10))
-    whole = training.evaluate(network, digits, digits.test)
+    whole = evaluation.evaluate(network, digits, digits.test)
     network[2].eval()  # a frozen batch norm stays frozen
-    assert training.evaluate(network, digits, digits.test, batch=7) == whole
+    assert evaluation.evaluate(network, digits, digits.test, batch=7) == whole
     assert network.training
     assert not network[2].training
 
@@ -203,14 +206,14 @@ def test_devices_are_named_or_refused():
 
 def test_drops_divide_the_rate_and_mark_phases(digits):
     config = replace(SMALL, epochs=4, drops=(0.25, 0.5))
-    result = training.fit(config, digits)
+    result = loop.fit(config, digits)
     curves = result["curves"]
     assert [phase["train_loss"] for phase in result["phases"]] == [
         curves["train_loss"][k] for k in (0, 1, 3)
     ]
-    assert "phases" not in training.fit(SMALL, digits)
+    assert "phases" not in loop.fit(SMALL, digits)
     # A phase ends with its last whole epoch; one that has none says nothing.
-    odd = training.fit(replace(SMALL, epochs=5, drops=(0.1, 0.35)), digits)
+    odd = loop.fit(replace(SMALL, epochs=5, drops=(0.1, 0.35)), digits)
     losses = odd["curves"]["train_loss"]
     assert [phase.get("train_loss") for phase in odd["phases"]] == [None, losses[0], losses[4]]
 
@@ -218,7 +221,7 @@ def test_drops_divide_the_rate_and_mark_phases(digits):
 def test_the_shares_of_large_weights_are_curves(digits):
     wild = replace(SMALL, optimizer="sgd", lr=100.0, real_optimizer="adam")
     for clamp in (False, True):
-        result = training.fit(replace(wild, clamp=clamp), digits)
+        result = loop.fit(replace(wild, clamp=clamp), digits)
         at, beyond = result["curves"]["saturation"], result["curves"]["beyond"]
         assert at[-1] == pytest.approx(result["saturation"], rel=1e-3)
         assert max(beyond) == 0 if clamp else beyond[-1] == at[-1] > 0
@@ -226,7 +229,7 @@ def test_the_shares_of_large_weights_are_curves(digits):
 
 def test_a_pre_training_says_where_it_leaves_off_and_is_never_the_best_epoch(digits):
     config = tricks.pretraining(replace(SMALL, epochs=5, lr=1e-4), 4)
-    result = training.fit(config, digits)
+    result = loop.fit(config, digits)
     assert result["best_epoch"] == 5
     real, binary = result["stages"]
     assert (real["epochs"], binary["epochs"]) == (4, 1)

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from bnnstudy import tricks
-from bnnstudy.config import RunConfig
+from bnnstudy.config import tricks
+from bnnstudy.config.run import RunConfig
 
 
 def test_every_trick_says_what_it_changes():

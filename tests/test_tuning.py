@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 from test_sweeps import place
 
-from bnnstudy import sweeps
-from bnnstudy.config import RunConfig
-from bnnstudy.study import Arm, Study, Tuned
+from bnnstudy.config.run import RunConfig
+from bnnstudy.experiments import sweep, tuning
+from bnnstudy.experiments.study import Arm, Study, Tuned
 
 
 def _peaked(peak: float):
@@ -26,8 +26,8 @@ def _tuned(tmp_path, peak, grid=(1.0, 2.0, 4.0), extensions=10):
         measure=_peaked(peak),
     )
     study = Study(name="peak", title="", claims=(), arms={"desk": (arm,)}, seeds={"desk": 1})
-    found = sweeps.run(study, "desk", place=place(tmp_path))
-    (choice,) = sweeps.choices(study, "desk", tmp_path)
+    found = sweep.run(study, "desk", place=place(tmp_path))
+    (choice,) = tuning.choices(study, "desk", tmp_path)
     return found, choice
 
 
@@ -57,8 +57,8 @@ def test_a_search_stops_where_the_field_does(tmp_path):
         },
     )  # fmt: skip
     study = Study(name="edge", title="", claims=(), arms={"desk": (arm,)}, seeds={"desk": 1})
-    sweeps.run(study, "desk", place=place(tmp_path))
-    (choice,) = sweeps.choices(study, "desk", tmp_path)
+    sweep.run(study, "desk", place=place(tmp_path))
+    (choice,) = tuning.choices(study, "desk", tmp_path)
     assert (choice["chosen"], choice["at_edge"]) == (1.0, True)
 
 
@@ -98,11 +98,11 @@ def test_networks_that_share_the_names_of_their_arms_are_tuned_apart(tmp_path):
     )
     study = Study(name="two", title="", claims=(), arms={"desk": arms}, seeds={"desk": 2})
     for _ in range(2):  # the second time from what is recorded
-        found = sweeps.run(study, "desk", place=place(tmp_path))
+        found = sweep.run(study, "desk", place=place(tmp_path))
         rates = {(run["config"].get("model", "mlp"), run["config"]["lr"]) for run in found}
         assert rates == set(peaks.items())
         assert len(found) == 4
-    assert {c["task"]: c["chosen"] for c in sweeps.choices(study, "desk", tmp_path)} == {
+    assert {c["task"]: c["chosen"] for c in tuning.choices(study, "desk", tmp_path)} == {
         f"digits {model}": peak for model, peak in peaks.items()
     }
 
@@ -113,10 +113,10 @@ def test_an_arm_that_follows_takes_its_leaders_value_and_is_not_searched(tmp_pat
     leader = Arm(name="a", config=config, tuned=tuned, measure=_peaked(2.1))
     other = Arm(name="b", config=replace(config, clamp=True), follows="a", measure=_peaked(9.0))
     study = Study(name="led", title="", claims=(), arms={"desk": (leader, other)}, seeds={"desk": 2})
-    found = sweeps.run(study, "desk", place=place(tmp_path))
+    found = sweep.run(study, "desk", place=place(tmp_path))
     assert [(run["arm"], run["config"]["lr"]) for run in found] == [(n, 2.0) for n in "aabb"]
-    assert len(sweeps.choices(study, "desk", tmp_path)) == 1
-    assert sweeps.recorded(study, "desk", tmp_path) == found
+    assert len(tuning.choices(study, "desk", tmp_path)) == 1
+    assert sweep.recorded(study, "desk", tmp_path) == found
 
 
 @pytest.mark.parametrize(("follows", "model"), [("c", "mlp"), ("b", "mlp"), ("a", "cnn")])

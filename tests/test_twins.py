@@ -8,14 +8,9 @@ from hypothesis import strategies as st
 from scipy import signal
 
 from bnnstudy import optim
-from bnnstudy.binarize import sign
+from bnnstudy.nn.binarize import sign
 from bnnstudy.optim import Bop, FilterOptimizer, LatentSGD, LinearFilter, reference
-from bnnstudy.optim.reference import (
-    BopTwin,
-    FilterTwin,
-    LatentSGDTwin,
-    LinearFilterTwin,
-)
+from bnnstudy.optim.reference import BopTwin, FilterTwin, LatentSGDTwin, LinearFilterTwin
 
 
 @given(

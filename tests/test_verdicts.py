@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from test_claims import claim, decide, record, runs
 
-from bnnstudy import verdicts
+from bnnstudy.evidence import runs as views
+from bnnstudy.evidence import verdicts
 
 
 def test_data_sets_and_networks_are_judged_apart():
@@ -109,7 +110,7 @@ def test_seeds_that_chose_an_arm_do_not_judge_it_at_their_preset():
 
 @pytest.mark.parametrize(("path", "expected"), [("x.-1", 3), ("x.0", 1), ("x.-4", None), ("x.3", None)])
 def test_a_path_may_count_from_the_end(path, expected):
-    assert verdicts.read({"x": [1, 2, 3]}, path) == expected
+    assert views.read({"x": [1, 2, 3]}, path) == expected
 
 
 def test_arms_that_are_equal_in_every_seed_are_said_to_be():

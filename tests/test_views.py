@@ -8,13 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from bnnstudy import filters
-from bnnstudy.binarize import sign
+from bnnstudy.nn.binarize import sign
 from bnnstudy.optim import Bop, FilterOptimizer, LatentSGD, LinearFilter
-from bnnstudy.optim.reference import (
-    DirectFormTwin,
-    FilterTwin,
-)
+from bnnstudy.optim.reference import DirectFormTwin, FilterTwin
+from bnnstudy.theory import filters
 
 
 @given(lr=st.floats(0.05, 10), gamma=rates, alpha=st.floats(1e-3, 0.5), scale=st.sampled_from([0, 1]),

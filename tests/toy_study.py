@@ -11,10 +11,12 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
-from bnnstudy import sweeps, training
-from bnnstudy.claims import Claim, Contrast
-from bnnstudy.config import RunConfig
-from bnnstudy.study import Arm, Study, Tuned
+from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence.claims import Claim, Contrast
+from bnnstudy.experiments import sweep
+from bnnstudy.experiments.options import RunOptions
+from bnnstudy.experiments.study import Arm, Study, Tuned
+from bnnstudy.training import loop
 
 SMALL = {"width": 16, "depth": 1, "epochs": 2, "batch_size": 100, "clamp": True}
 
@@ -45,7 +47,7 @@ STUDY = Study(
 
 
 def fit_or_kill(results: Path, kill_after: int, config, dataset, *, device, checkpoint):
-    result = training.fit(config, dataset, device=device, checkpoint=checkpoint)
+    result = loop.fit(config, dataset, device=device, checkpoint=checkpoint)
     if len(list(results.rglob("*-s*.json"))) >= kill_after:
         os.killpg(0, signal.SIGKILL)
     return result
@@ -58,4 +60,4 @@ if __name__ == "__main__":
         measure = functools.partial(fit_or_kill, results, int(sys.argv[3]))
         arms = tuple(replace(arm, measure=measure) for arm in STUDY.arms["quick"])
         study = replace(STUDY, arms={"quick": arms})
-    sweeps.run(study, "quick", place=sweeps.Place(results=results, workers=workers, progress=False))
+    sweep.run(study, "quick", place=RunOptions(results=results, workers=workers, progress=False))

@@ -4,8 +4,9 @@ All are `torch.optim.Optimizer`s and know parameters only, never layers or model
 """
 
 from bnnstudy.optim.bop import Bop
-from bnnstudy.optim.filtering import FilterOptimizer, LinearFilter
-from bnnstudy.optim.latent import LatentSGD
-from bnnstudy.optim.table import NAMES, TORCH, build
+from bnnstudy.optim.filter import FilterOptimizer
+from bnnstudy.optim.latent_sgd import LatentSGD
+from bnnstudy.optim.linear_filter import LinearFilter
+from bnnstudy.optim.registry import NAMES, TORCH, build
 
 __all__ = ["NAMES", "TORCH", "Bop", "FilterOptimizer", "LatentSGD", "LinearFilter", "build"]

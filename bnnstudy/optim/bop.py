@@ -4,9 +4,9 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
-from bnnstudy import rules
-from bnnstudy.optim.filtering import require_signs
-from bnnstudy.optim.grouped import GroupedOptimizer
+from bnnstudy.config import checks
+from bnnstudy.optim._checks import require_signs
+from bnnstudy.optim.base import GroupedOptimizer
 
 
 class Bop(GroupedOptimizer):
@@ -37,9 +37,9 @@ class Bop(GroupedOptimizer):
         super().__init__(params, {"lr": 1.0, "threshold": threshold, "gamma": gamma})
 
     def _check(self, group: dict) -> None:
-        group["lr"] = rules.NOT_NEGATIVE.checked("lr", group["lr"])
-        group["threshold"] = rules.NOT_NEGATIVE.checked("threshold", group["threshold"])
-        group["gamma"] = rules.SHARE.checked("gamma", group["gamma"])
+        group["lr"] = checks.NOT_NEGATIVE.checked("lr", group["lr"])
+        group["threshold"] = checks.NOT_NEGATIVE.checked("threshold", group["threshold"])
+        group["gamma"] = checks.SHARE.checked("gamma", group["gamma"])
         require_signs(group["params"])
 
     def _update(self, group: dict, weights: list[Tensor], gradients: list[Tensor]) -> None:

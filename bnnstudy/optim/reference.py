@@ -12,7 +12,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 
-from bnnstudy.binarize import sign
+from bnnstudy.nn.binarize import sign
 
 
 class LatentSGDTwin:

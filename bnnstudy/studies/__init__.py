@@ -2,8 +2,11 @@
 
 import os
 
-from bnnstudy import records, sweeps
-from bnnstudy.claims import Claim, Verdict
+from bnnstudy.evidence import records
+from bnnstudy.evidence.claims import Claim
+from bnnstudy.evidence.verdicts import Verdict, decide
+from bnnstudy.experiments import sweep
+from bnnstudy.experiments.study import Study
 from bnnstudy.studies import (
     adam_betas,
     alpha,
@@ -28,8 +31,6 @@ from bnnstudy.studies import (
     two_stage,
     two_views,
 )
-from bnnstudy.study import Study
-from bnnstudy.verdicts import decide
 
 STUDIES: dict[str, Study] = {
     module.STUDY.name: module.STUDY
@@ -92,4 +93,4 @@ def recorded(study: Study, results: str | os.PathLike | None = None) -> list[dic
     if results is not None and not os.path.isdir(results):
         raise ValueError(f"results must be a folder, got {results!r}")
     place = records.DEFAULT_RESULTS if results is None else results
-    return [run for preset in study.arms for run in sweeps.recorded(study, preset, place)]
+    return [run for preset in study.arms for run in sweep.recorded(study, preset, place)]

@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from bnnstudy.config import RunConfig
-from bnnstudy.measures import with_update_size
-from bnnstudy.paper_a import TRAINING_LOSS, arms, claim, is_small_cnn, ours, tuned
-from bnnstudy.study import Arm, Study
-from bnnstudy.tricks import float_twin
+from bnnstudy.config.run import RunConfig
+from bnnstudy.config.tricks import float_twin
+from bnnstudy.experiments.procedures import with_update_size
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.studies._paper_a import TRAINING_LOSS, arms, claim, is_small_cnn, ours, tuned
 
 RATE = 0.1
 DROPS = (0.2, 0.4, 0.5)

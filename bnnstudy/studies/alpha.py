@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
-from bnnstudy.claims import Claim, Contrast, exact
-from bnnstudy.closed_loop import sign_by_sign
-from bnnstudy.config import RunConfig
-from bnnstudy.measures import with_flips
-from bnnstudy.paper_b import CURVES, claim, networks, ours
-from bnnstudy.study import Arm, Study
+from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence.claims import Claim, Contrast, exact
+from bnnstudy.experiments.paired import sign_by_sign
+from bnnstudy.experiments.procedures import with_flips
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.studies._paper_b import CURVES, claim, networks, ours
 
 ALPHAS = ("1e-6", "1e-5", "1e-4", "1e-3", "1e-2", "1e-1")
 

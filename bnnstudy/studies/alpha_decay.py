@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from bnnstudy.averaged_weights import with_averaged_weights
-from bnnstudy.config import RunConfig
-from bnnstudy.measures import with_flips
-from bnnstudy.paper_b import claim, latent, networks, ours
-from bnnstudy.study import Arm, Study
+from bnnstudy.config.run import RunConfig
+from bnnstudy.experiments.procedures import with_averaged_weights, with_flips
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.studies._paper_b import claim, latent, networks, ours
 
 ALPHA = 1e-2
 FINAL = 0.01

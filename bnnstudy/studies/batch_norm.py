@@ -8,12 +8,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
-from bnnstudy.claims import Claim, Contrast, exact
-from bnnstudy.config import RunConfig
-from bnnstudy.measures import side_by_side, with_averages
-from bnnstudy.paper_a import NO_NUMBER, STEPS_APART, arms, claim, is_small_cnn, ours, tuned
-from bnnstudy.study import Arm, Measure, Study
-from bnnstudy.tricks import float_twin, two_stages
+from bnnstudy.config.run import RunConfig
+from bnnstudy.config.tricks import float_twin, two_stages
+from bnnstudy.evidence.claims import Claim, Contrast, exact
+from bnnstudy.experiments.paired import side_by_side
+from bnnstudy.experiments.procedures import with_averages
+from bnnstudy.experiments.study import Arm, Measure, Study
+from bnnstudy.studies._paper_a import NO_NUMBER, STEPS_APART, arms, claim, is_small_cnn, ours, tuned
 
 MOMENTA = {"0.8": 0.2, "0.85": 0.15, "0.9": 0.1, "0.99": 0.01}
 """The paper's name of each momentum, and torch's value: the weight of the new batch."""

@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import torch
 
-from bnnstudy import data, metrics, training
-from bnnstudy.checkpoints import Checkpoint
-from bnnstudy.claims import Claim, Contrast
-from bnnstudy.config import RunConfig
-from bnnstudy.layers import BinaryConv2d, BinaryLinear
-from bnnstudy.study import Arm, Study
+from bnnstudy import data
+from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence.claims import Claim, Contrast
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.nn.layers import BinaryConv2d, BinaryLinear
+from bnnstudy.training import loop, metrics
+from bnnstudy.training.checkpoints import Checkpoint
 
 
 class WeightCheck:
@@ -58,7 +59,7 @@ def fit_and_check(
     checkpoint: Checkpoint | None = None,
 ) -> dict:
     """`training.fit`, then a look at every binary weight."""
-    return training.fit(
+    return loop.fit(
         config,
         dataset,
         device=device,

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from bnnstudy.config import RunConfig, Stage
-from bnnstudy.paper_b import BIREALNET20, claim, latent, ours
-from bnnstudy.study import Arm, Study
+from bnnstudy.config.run import RunConfig
+from bnnstudy.config.stage import Stage
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.studies._paper_b import BIREALNET20, claim, latent, ours
 
 LR, DECAY = 0.1, 1e-4
 """The published recipe: "learning rate 0.1, weight decay 1e-4", momentum 0.9."""

@@ -5,12 +5,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from bnnstudy.claims import exact
-from bnnstudy.config import RunConfig
-from bnnstudy.measures import side_by_side
-from bnnstudy.paper_a import STEPS_APART, TRAINING_LOSS, arms, claim, is_small_cnn, ours, tuned
-from bnnstudy.study import Arm, Study
-from bnnstudy.tricks import binary_activations, float_twin
+from bnnstudy.config.run import RunConfig
+from bnnstudy.config.tricks import binary_activations, float_twin
+from bnnstudy.evidence.claims import exact
+from bnnstudy.experiments.paired import side_by_side
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.studies._paper_a import STEPS_APART, TRAINING_LOSS, arms, claim, is_small_cnn, ours, tuned
 
 RATE = 0.1
 DROPS = (0.25, 0.5, 0.625)

@@ -4,13 +4,12 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from bnnstudy import filters
-from bnnstudy.claims import exact
-from bnnstudy.config import RunConfig
-from bnnstudy.measures import with_flips
-from bnnstudy.paper_b import claim, networks, ours
-from bnnstudy.recorded_gradients import with_recorded_gradients
-from bnnstudy.study import Arm, Study
+from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence.claims import exact
+from bnnstudy.experiments.procedures import with_flips, with_recorded_gradients
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.studies._paper_b import claim, networks, ours
+from bnnstudy.theory import filters, flip_rates
 
 ALPHAS = {"1e-1": 1e-1, "1e-2": 1e-2, "1e-3": 1e-3}
 
@@ -112,7 +111,7 @@ def _arms(network: RunConfig) -> Iterable[Arm]:
         "first order, 1e-3": ALPHAS["1e-3"],
         "first order, as little noise": 2 * gain / (1 + gain),
         # An average's output is correlated by 1 - alpha from step to step.
-        "first order, as few flips": 1 - math.cos(math.pi * filters.flip_rate(second)),
+        "first order, as few flips": 1 - math.cos(math.pi * flip_rates.flip_rate(second)),
     }
     for name, alpha in alphas.items():
         config = replace(first, alpha=float(f"{alpha:.6g}"))

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from bnnstudy.config import RunConfig
-from bnnstudy.paper_b import BIREALNET20, ours
-from bnnstudy.study import Arm, Study, Tuned
+from bnnstudy.config.run import RunConfig
+from bnnstudy.experiments.study import Arm, Study, Tuned
+from bnnstudy.studies._paper_b import BIREALNET20, ours
 
 BASELINE = "filter"
 

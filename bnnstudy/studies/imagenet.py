@@ -1,7 +1,7 @@
 """What does the filter reach on ImageNet? Paper B, Table 3 (ReActNet-A)."""
 
-from bnnstudy.claims import Claim, Contrast
-from bnnstudy.study import Study
+from bnnstudy.evidence.claims import Claim, Contrast
+from bnnstudy.experiments.study import Study
 
 CLAIMS = (
     Claim(

@@ -8,10 +8,10 @@ their rates apart: the control gives batch norm a rate of its own.
 from collections.abc import Iterable
 from dataclasses import replace
 
-from bnnstudy.config import RunConfig
-from bnnstudy.paper_a import arms, claim, is_small_cnn, ours, tuned
-from bnnstudy.study import Arm, Study
-from bnnstudy.tricks import batch_norm_at_own_rate, rate_scaled_by_layer
+from bnnstudy.config.run import RunConfig
+from bnnstudy.config.tricks import batch_norm_at_own_rate, rate_scaled_by_layer
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.studies._paper_a import arms, claim, is_small_cnn, ours, tuned
 
 SOURCE, AUDIT = "section 3.4", "audit of section 3.4"
 APART = ", BN at its own rate"

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from bnnstudy.config import RunConfig
-from bnnstudy.paper_b import claim, latent, networks, ours
-from bnnstudy.study import Arm, Study
+from bnnstudy.config.run import RunConfig
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.studies._paper_b import claim, latent, networks, ours
 
 ALPHA = 1e-2
 """lr * weight_decay, the same for all."""

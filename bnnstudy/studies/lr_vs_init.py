@@ -5,12 +5,12 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from bnnstudy.claims import exact
-from bnnstudy.closed_loop import sign_by_sign
-from bnnstudy.config import RunConfig
-from bnnstudy.measures import with_flips
-from bnnstudy.paper_b import claim, latent, networks, ours
-from bnnstudy.study import Arm, Study
+from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence.claims import exact
+from bnnstudy.experiments.paired import sign_by_sign
+from bnnstudy.experiments.procedures import with_flips
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.studies._paper_b import claim, latent, networks, ours
 
 ALPHA = 1e-3
 """The same for all: the decay falls as the rate rises."""

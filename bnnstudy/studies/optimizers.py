@@ -7,10 +7,15 @@ named one: Adam, or plain SGD, which separates the rate from the kind of optimiz
 
 from dataclasses import replace
 
-from bnnstudy.config import RunConfig
-from bnnstudy.paper_a import CNN, EPOCHS, MLP, around, claim, ours
-from bnnstudy.study import Arm, Study, Tuned
-from bnnstudy.tricks import batch_norm_at_own_rate, batch_norm_on_adam, binary_activations, float_twin
+from bnnstudy.config.run import RunConfig
+from bnnstudy.config.tricks import (
+    batch_norm_at_own_rate,
+    batch_norm_on_adam,
+    binary_activations,
+    float_twin,
+)
+from bnnstudy.experiments.study import Arm, Study, Tuned
+from bnnstudy.studies._paper_a import CNN, EPOCHS, MLP, around, claim, ours
 
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")
 CONTROL = ", BN on Adam"

@@ -6,11 +6,11 @@ The question needs binary activations (1W/1A); the paper's own networks have ReL
 from collections.abc import Iterable
 from dataclasses import replace
 
-from bnnstudy.config import RunConfig
-from bnnstudy.measures import with_positive_inputs
-from bnnstudy.paper_a import CNN, NO_NUMBER, arms, claim, ours, tuned
-from bnnstudy.study import Arm, Study
-from bnnstudy.tricks import binary_activations
+from bnnstudy.config.run import RunConfig
+from bnnstudy.config.tricks import binary_activations
+from bnnstudy.experiments.procedures import with_positive_inputs
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.studies._paper_a import CNN, NO_NUMBER, arms, claim, ours, tuned
 
 POOL_FIRST = "conv, pool, norm, sign"
 POOL_LAST = "conv, norm, sign, pool"

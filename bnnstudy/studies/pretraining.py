@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from bnnstudy.config import RunConfig
-from bnnstudy.measures import pretrained
-from bnnstudy.paper_a import CNN, EPOCHS, MLP, NO_NUMBER, arms, claim, ours, tuned
-from bnnstudy.study import Arm, Study
-from bnnstudy.tricks import pretraining
+from bnnstudy.config.run import RunConfig
+from bnnstudy.config.tricks import pretraining
+from bnnstudy.experiments.procedures import pretrained
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.studies._paper_a import CNN, EPOCHS, MLP, NO_NUMBER, arms, claim, ours, tuned
 
 RESNET = {
     "quick": replace(CNN["quick"], model="resnet18", width=4, epochs=2),

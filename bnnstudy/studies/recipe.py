@@ -4,11 +4,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
-from bnnstudy.claims import Claim
-from bnnstudy.config import RunConfig, Stage
-from bnnstudy.measures import with_stops
-from bnnstudy.paper_a import NO_NUMBER, arms, claim, stage_epochs, tuned
-from bnnstudy.study import Arm, Study
+from bnnstudy.config.run import RunConfig
+from bnnstudy.config.stage import Stage
+from bnnstudy.evidence.claims import Claim
+from bnnstudy.experiments.procedures import with_stops
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.studies._paper_a import NO_NUMBER, arms, claim, stage_epochs, tuned
 
 SLOW, FAST = 0.01, 0.2
 """Batch norm's momentum in torch's count: 0.99 and 0.8 in the paper's."""

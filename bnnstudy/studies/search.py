@@ -5,10 +5,10 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from bnnstudy.config import RunConfig
-from bnnstudy.paper_b import MLP, claim, latent, ours
-from bnnstudy.searching import Space, searched
-from bnnstudy.study import Arm, Study
+from bnnstudy.config.run import RunConfig
+from bnnstudy.experiments.hpo import Space, searched
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.studies._paper_b import MLP, claim, latent, ours
 
 WIDE: Space = {
     "lr": (1e-4, 1e2),

@@ -4,12 +4,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from bnnstudy.claims import Claim, Contrast
-from bnnstudy.config import RunConfig
-from bnnstudy.measures import with_loss_sums
-from bnnstudy.paper_a import TRAINING_LOSS, arms, claim, is_small_cnn, ours, tuned
-from bnnstudy.study import Arm, Study
-from bnnstudy.tricks import float_twin
+from bnnstudy.config.run import RunConfig
+from bnnstudy.config.tricks import float_twin
+from bnnstudy.evidence.claims import Claim, Contrast
+from bnnstudy.experiments.procedures import with_loss_sums
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.studies._paper_a import TRAINING_LOSS, arms, claim, is_small_cnn, ours, tuned
 
 BATCHES = (50, 100, 150, 200)
 MOMENTA = (0.7, 0.8, 0.9, 0.99)

@@ -8,11 +8,12 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
-from bnnstudy.config import RunConfig, Stage
-from bnnstudy.measures import with_stops
-from bnnstudy.paper_a import EPOCHS, NO_NUMBER, arms, claim, ours, stage_epochs, tuned
-from bnnstudy.study import Arm, Study
-from bnnstudy.tricks import no_clipping, two_stages
+from bnnstudy.config.run import RunConfig
+from bnnstudy.config.stage import Stage
+from bnnstudy.config.tricks import no_clipping, two_stages
+from bnnstudy.experiments.procedures import with_stops
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.studies._paper_a import EPOCHS, NO_NUMBER, arms, claim, ours, stage_epochs, tuned
 
 STAGES, CLIPPED, VANILLA = "two stages", "clipped, same rates", "vanilla, same rates"
 ONE, HIGH = "clipped, one rate", ", high rate"

@@ -4,15 +4,16 @@ from dataclasses import replace
 
 from torch import nn
 
-from bnnstudy import data, training
-from bnnstudy.checkpoints import Checkpoint
-from bnnstudy.claims import exact
-from bnnstudy.config import RunConfig
-from bnnstudy.layers import observed_weights
-from bnnstudy.shadows import Shadows
-from bnnstudy.steps import weight_factor
-from bnnstudy.study import Arm, Study
-from bnnstudy.tricks import zero_start
+from bnnstudy import data
+from bnnstudy.config.run import RunConfig
+from bnnstudy.config.tricks import zero_start
+from bnnstudy.evidence.claims import exact
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.nn.parameters import observed_weights
+from bnnstudy.training import loop
+from bnnstudy.training.callbacks.shadow_optimizers import Shadows
+from bnnstudy.training.checkpoints import Checkpoint
+from bnnstudy.training.step import weight_factor
 
 
 def fit_with_shadows(
@@ -28,7 +29,7 @@ def fit_with_shadows(
         weights = observed_weights(model)
         return Shadows(stage, weights, steps, weight_factor(stage, steps))
 
-    return training.fit(config, dataset, device=device, observers=[make], checkpoint=checkpoint)
+    return loop.fit(config, dataset, device=device, observers=[make], checkpoint=checkpoint)
 
 
 CLAIMS = (

@@ -19,14 +19,17 @@ from torch import nn
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as Images
 
-from bnnstudy import cost, data, devices, models, sweeps
-from bnnstudy.binarize import sign
-from bnnstudy.config import RunConfig
+from bnnstudy import data, devices
+from bnnstudy.config.run import RunConfig
+from bnnstudy.experiments.options import RunOptions
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.nn import models
+from bnnstudy.nn.binarize import sign
 from bnnstudy.optim import FilterOptimizer
-from bnnstudy.paper_a import CNN, MLP
-from bnnstudy.paper_b import BIREALNET20
-from bnnstudy.steps import Step
-from bnnstudy.study import Arm, Study
+from bnnstudy.report import cost
+from bnnstudy.studies._paper_a import CNN, MLP
+from bnnstudy.studies._paper_b import BIREALNET20
+from bnnstudy.training.step import Step
 
 MEMBERS = 32
 BATCHES = 100
@@ -153,10 +156,10 @@ def many(device: str) -> Iterator[Ratio]:
     def sweep(workers: int, stack: int) -> Callable[[], None]:
         def run() -> None:
             with tempfile.TemporaryDirectory() as folder:
-                place = sweeps.Place(
+                place = RunOptions(
                     results=Path(folder), device=device, workers=workers, stack=stack, progress=False
                 )
-                sweeps.run(study, "quick", place=place)
+                sweep.run(study, "quick", place=place)
 
         return run
 

@@ -12,8 +12,9 @@ import torch.nn.functional as F
 from timing import Ratio, compare
 from torch import nn
 
-from bnnstudy import models, tricks
-from bnnstudy.config import RunConfig
+from bnnstudy.config import tricks
+from bnnstudy.config.run import RunConfig
+from bnnstudy.nn import models
 
 MLP = RunConfig(model="mlp", width=2048, depth=3, activation="sign")
 BIREALNET = RunConfig(

@@ -11,7 +11,7 @@ import torch
 from timing import Ratio, compare
 from torch import Tensor, nn
 
-from bnnstudy.binarize import sign
+from bnnstudy.nn.binarize import sign
 from bnnstudy.optim import FilterOptimizer
 
 TENSORS, SIZE = 20, 500_000

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from timing import Ratio, compare
 
-from bnnstudy import sweeps
-from bnnstudy.config import RunConfig
-from bnnstudy.study import Arm, Study
+from bnnstudy.config.run import RunConfig
+from bnnstudy.experiments import sweep
+from bnnstudy.experiments.options import RunOptions
+from bnnstudy.experiments.study import Arm, Study
 
 RUNS = 8
 
@@ -19,18 +20,18 @@ def measure() -> Iterator[Ratio]:
     arms = {"quick": (Arm(name="adam", config=config),)}
     study = Study(name="bench", title="", claims=(), arms=arms, seeds={"quick": RUNS})
     name = "sweep of eight runs: one worker / two warm workers"
-    yield from compare(sweep(study, 1), {name: sweep(study, 2)}, {name: 1.8}, rounds=5, at_least=True)
+    yield from compare(swept(study, 1), {name: swept(study, 2)}, {name: 1.8}, rounds=5, at_least=True)
     # Why a CPU has processes: below 1, a stack is slower.
-    ways = {"sweep of eight runs: one by one / stacked": sweep(study, 1, RUNS)}
-    yield from compare(sweep(study, 1), ways, rounds=5, at_least=True)
+    ways = {"sweep of eight runs: one by one / stacked": swept(study, 1, RUNS)}
+    yield from compare(swept(study, 1), ways, rounds=5, at_least=True)
 
 
-def sweep(study: Study, workers: int, stack: int = 1) -> Callable[[], None]:
+def swept(study: Study, workers: int, stack: int = 1) -> Callable[[], None]:
     """The whole sweep, as a function to be timed."""
 
     def run() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            place = sweeps.Place(results=Path(folder), workers=workers, stack=stack, progress=False)
-            sweeps.run(study, "quick", place=place)
+            place = RunOptions(results=Path(folder), workers=workers, stack=stack, progress=False)
+            sweep.run(study, "quick", place=place)
 
     return run

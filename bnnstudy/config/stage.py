@@ -1,0 +1,40 @@
+"""`Stage`: a part of a run in which some of its configuration is another."""
+
+from dataclasses import dataclass
+
+from bnnstudy.config import checks, fields
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """A part of a run: `epochs` epochs with `changes` made to the run's configuration.
+
+    `changes` is a tuple of (field, value) pairs, `rate` multiplies the rates `lr` and `real_lr`. The
+    weights go on from the stage before; the optimizers start afresh. A pre-training is a first stage
+    with `binary_weights` False.
+
+    Raises:
+        ValueError: if `epochs` is no count, `rate` not above 0, or a change is of what a run has once.
+    """
+
+    epochs: int
+    changes: tuple[tuple[str, object], ...] = ()
+    rate: float = 1.0
+
+    def __post_init__(self) -> None:
+        epochs = checks.COUNT.checked("epochs of a stage", self.epochs)
+        object.__setattr__(self, "epochs", epochs)
+        rate = checks.POSITIVE.checked("rate of a stage", self.rate)
+        object.__setattr__(self, "rate", rate)
+        if not isinstance(self.changes, tuple) or not all(
+            isinstance(change, tuple) and len(change) == 2 and isinstance(change[0], str)
+            for change in self.changes
+        ):
+            raise ValueError(f"changes of a stage must be pairs (field, value), got {self.changes!r}")
+        for name, value in self.changes:
+            if name not in fields.CHANGEABLE:
+                raise ValueError(f"changes of a stage cannot be of {name!r}")
+            if not isinstance(value, bool | int | float | str | tuple | None):
+                raise ValueError(f"{name} of a stage must be a plain value, got {value!r}")
+            if name in ("lr", "real_lr") and rate != 1:
+                raise ValueError(f"rate of a stage must be 1 where it changes {name}, got {rate!r}")

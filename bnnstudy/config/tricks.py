@@ -1,0 +1,96 @@
+"""The tricks that papers use, each a named change of a configuration with its source.
+
+A trick is a function from `RunConfig` to `RunConfig`. Nothing is hidden in one: `config.differences`
+shows what it changed.
+"""
+
+from dataclasses import replace
+
+from bnnstudy.config.run import RunConfig
+from bnnstudy.config.stage import Stage
+
+
+def float_twin(config: RunConfig) -> RunConfig:
+    """The same network with real weights; sign activations become hard tanh.
+
+    Paper A, Appendix A (the comparison with networks that are not binary).
+    """
+    activation = "hardtanh" if config.activation == "sign" else config.activation
+    return replace(config, binary_weights=False, activation=activation, clamp=False)
+
+
+def gradient_clipping(config: RunConfig) -> RunConfig:
+    """No gradient to latent weights beyond [-1, 1]: the surrogate `"clip"`. Paper A, section 3.2."""
+    return replace(config, surrogate="clip")
+
+
+def weight_clipping(config: RunConfig) -> RunConfig:
+    """Latent weights clamped to [-1, 1] after each step. Paper A, section 3.2."""
+    return replace(config, clamp=True)
+
+
+def no_clipping(config: RunConfig) -> RunConfig:
+    """Neither kind of clipping: the vanilla straight-through estimator. Paper A, section 3.2."""
+    return replace(config, surrogate="identity", clamp=False)
+
+
+def rate_scaled_by_layer(config: RunConfig, kind: str) -> RunConfig:
+    """Each binary layer's `"gradient"` or `"update"` times its inverse Glorot factor.
+
+    Paper A, section 3.4, scales the gradient; Courbariaux et al. 2015 scale the update.
+    """
+    return replace(config, lr_scaling=kind)
+
+
+def binary_activations(config: RunConfig) -> RunConfig:
+    """1W/32A becomes 1W/1A: the sign as activation. Hubara et al. 2016."""
+    return replace(config, activation="sign")
+
+
+def batch_norm_on_adam(config: RunConfig, lr: float = 1e-2) -> RunConfig:
+    """The real parameters on Adam, at a rate that is not tuned, whatever drives the weights.
+
+    The control that paper A lacks: with one rate for both, plain SGD has to serve latent weights, whose
+    useful rates are high, and batch norm, whose useful rates are low.
+    """
+    return replace(config, real_optimizer="adam", real_lr=lr)
+
+
+def batch_norm_at_own_rate(config: RunConfig, lr: float = 3.0) -> RunConfig:
+    """The real parameters on plain SGD, at a rate that is not tuned, whatever drives the weights.
+
+    Beside `batch_norm_on_adam` it tells the rate from the kind of optimizer. The default is a rate at
+    which the float twin trains well.
+    """
+    return replace(config, real_optimizer="sgd", real_lr=lr)
+
+
+def zero_start(config: RunConfig) -> RunConfig:
+    """Latent weights of magnitude 0 with the sign that they drew. Paper B, Figure 4."""
+    return replace(config, init_scale=0.0)
+
+
+def two_stages(config: RunConfig, first: int, rate: float = 0.1) -> RunConfig:
+    """First `first` epochs without any clipping, then with both kinds at `rate` times the rate.
+
+    Paper A, section 4 ("training faster"). The optimizer's state starts afresh with the second stage.
+    """
+    free = (("surrogate", "identity"), ("clamp", False))
+    clipped = (("surrogate", "clip"), ("clamp", True))
+    stages = (
+        Stage(epochs=first, changes=free),
+        Stage(epochs=config.epochs - first, changes=clipped, rate=rate),
+    )
+    return replace(config, stages=stages)
+
+
+def pretraining(config: RunConfig, first: int, rate: float = 1.0) -> RunConfig:
+    """First `first` epochs with real weights, at `rate` times the rate, then these as latent ones.
+
+    Paper A, section 4.
+    """
+    stages = (
+        Stage(epochs=first, changes=(("binary_weights", False), ("clamp", False)), rate=rate),
+        Stage(epochs=config.epochs - first),
+    )
+    return replace(config, stages=stages)

@@ -1,0 +1,1 @@
+"""What was run and what it says: records, claims, statistics, verdicts."""

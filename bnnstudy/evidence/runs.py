@@ -1,0 +1,40 @@
+"""Views of records: results by task, arm and seed, and what stands in one at a path."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence import records as recording
+
+Runs = dict[str, dict[int, Mapping]]
+"""Results by arm and seed, of one preset and task."""
+
+
+def by_task(records: Iterable[Mapping]) -> dict[tuple[str, str], Runs]:
+    """Results by (preset, task), then arm and seed; tasks in the order in which they come."""
+    grouped: dict[tuple[str, str], Runs] = {}
+    for record in records:
+        for run in (record, *recording.parts(record)):
+            runs = grouped.setdefault((run["preset"], task_of(run["config"])), {})
+            runs.setdefault(run["arm"], {})[run["config"]["seed"]] = run["result"]
+    return grouped
+
+
+def task_of(config: Mapping) -> str:
+    """Data set and network of a recorded configuration, such as "mnist mlp"."""
+    return " ".join(config.get(name, getattr(RunConfig, name)) for name in ("dataset", "model"))
+
+
+def read(result: Any, metric: str) -> Any:
+    """What stands in a result at a path such as "curves.test_accuracy.-1"; None if nothing does."""
+    for part in metric.split("."):
+        if isinstance(result, list) and part.lstrip("-").isdigit():
+            place = int(part)
+            if not -len(result) <= place < len(result):
+                return None
+            result = result[place]
+        elif isinstance(result, Mapping) and part in result:
+            result = result[part]
+        else:
+            return None
+    return result

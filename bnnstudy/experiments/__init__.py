@@ -1,0 +1,1 @@
+"""Studies and their sweeps: many runs, tuned, seeded, recorded."""

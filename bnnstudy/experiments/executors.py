@@ -1,0 +1,167 @@
+"""The runs of a sweep: what is not recorded is run, by several processes, and recorded at once."""
+
+import functools
+import os
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from joblib import Parallel, cpu_count, delayed
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+from bnnstudy import data, devices
+from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence import files, provenance, records
+from bnnstudy.experiments.options import RunOptions
+from bnnstudy.experiments.study import Arm
+from bnnstudy.training import checkpoints, loop, stacked
+from bnnstudy.training.progress import bar
+
+
+class WorkerLost(RuntimeError):
+    """A worker process was killed from outside. Nothing that had finished is lost."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: of an arm, with its tuned field and seed in `config`; a `trial` only serves a choice."""
+
+    study: str
+    arm: Arm
+    config: RunConfig
+    trial: bool
+
+
+def run_all(jobs: list[Job], place: RunOptions, label: str) -> list[dict]:
+    """The records of all jobs, in their order; those that are missing are run."""
+    pairs = [(_file(job, place), job) for job in jobs]
+    found = {file: record for file, job in pairs if (record := _finished(job, place))}
+    # Arms that came to one configuration, such as by their tuned rates, have one run between them.
+    missing = {file: job for file, job in pairs if file not in found}
+    files_of = list(missing)
+    wanted = {checkpoints.beside(file).file for file in missing}
+    for folder in {file.parent for file in wanted}:
+        _require_writable(folder)
+        files.remove_litter(folder, wanted)
+    with bar(place.progress, total=len(missing), desc=label, unit="run") as shown:
+        for k, record in _dispatch(list(enumerate(missing.values())), place):
+            found[files_of[k]] = record
+            shown.update()
+    # An arm that was renamed finds its records by their configuration and calls them by its name.
+    return [{**found[file], "arm": job.arm.name} for file, job in pairs]
+
+
+_Task = list[tuple[int, Job]]
+"""Jobs that one process does at once, with their numbers."""
+
+
+def _dispatch(jobs: _Task, place: RunOptions) -> Iterator[tuple[int, dict]]:
+    tasks = _stacks(jobs, place.stack)
+    workers = min(place.side_by_side, len(tasks))
+    if workers < 2:
+        for task in tasks:
+            yield from _work(task, place)
+        return
+    parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
+    try:
+        for found in parallel(delayed(_work)(task, place, os.getpid()) for task in tasks):
+            yield from found
+    except TerminatedWorkerError as error:
+        raise WorkerLost(
+            "a worker process was killed, perhaps for want of memory (fewer --workers may help); "
+            "what had finished is recorded, run again to go on"
+        ) from error
+
+
+def _stacks(jobs: _Task, size: int) -> list[_Task]:
+    """The jobs in tasks: up to `size` seeds of one configuration, where they can be stacked."""
+    groups: dict[object, _Task] = {}
+    for k, job in jobs:
+        alone = job.arm.measure or stacked.obstacle(job.config)
+        groups.setdefault(k if alone else replace(job.config, seed=0), []).append((k, job))
+    return [group[at : at + size] for group in groups.values() for at in range(0, len(group), size)]
+
+
+def _work(task: _Task, place: RunOptions, parent: int | None = None) -> list[tuple[int, dict]]:
+    start = time.perf_counter()
+    if parent:
+        _end_with(parent)
+    if place.compile and place.side_by_side > 1:
+        # Each process would start a pool of its own, of as many as there are cores, to compile with.
+        share = max(1, cpu_count() // place.side_by_side)
+        os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(share))
+    config = task[0][1].config
+    dataset = data.load(config.dataset, place.data, train_size=config.train_size, device=place.device)
+    if len(task) == 1:
+        ((k, job),) = task
+        checkpoint = checkpoints.beside(_file(job, place))
+        measure = job.arm.measure or loop.fit
+        with devices.compiling(place.compile) as made:
+            result = measure(config, dataset, device=place.device, checkpoint=checkpoint)
+        seconds = checkpoint.earlier + time.perf_counter() - start
+        found = [(k, _save(job, result, place, dataset, seconds, compiled=bool(made)))]
+        checkpoint.remove()
+        return found
+    seeds = [job.config.seed for _, job in task]
+    results = stacked.fit_stacked(config, seeds, dataset, device=place.device)
+    seconds = (time.perf_counter() - start) / len(task)
+    return [
+        (k, _save(job, result, place, dataset, seconds, stack=len(task)))
+        for (k, job), result in zip(task, results, strict=True)
+    ]
+
+
+@functools.cache
+def _end_with(parent: int) -> None:
+    """Has this process end soon after its parent has, however that ended."""
+    if os.getppid() != parent:
+        return  # a worker of another kind, such as a cluster's
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _save(
+    job: Job,
+    result: dict,
+    place: RunOptions,
+    dataset: data.Dataset,
+    seconds: float,
+    *,
+    compiled: bool = False,
+    stack: int = 1,
+) -> dict:
+    origin = provenance.collect(
+        device=devices.device_name(place.device),
+        seconds=seconds,
+        precision=job.config.precision,
+        data=dataset.fingerprint,
+        compiled=compiled,
+        stack=stack,
+    )
+    record = records.make(job.study, job.arm.name, job.config, result, origin, job.arm.options)
+    records.save(record, _file(job, place))
+    return record
+
+
+def _file(job: Job, place: RunOptions) -> Path:
+    return records.path(place.results, job.study, job.config, job.arm.options, trial=job.trial)
+
+
+def _finished(job: Job, place: RunOptions) -> dict | None:
+    return records.finished(place.results, job.study, job.config, job.arm.options, trial=job.trial)
+
+
+def _require_writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(f"results must be a folder that can be written: {error}") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(f"results must be a folder that can be written, got {str(folder)!r}")

@@ -1,0 +1,77 @@
+"""`RunOptions`: where and how runs are computed, which changes no result but for rounding."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from joblib import cpu_count
+
+from bnnstudy import devices
+from bnnstudy.config import checks
+from bnnstudy.evidence import records
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Where and how a sweep works: what does not change a result, but for rounding.
+
+    `workers` is the number of runs side by side, None one a core, on a GPU one. `compile` has networks
+    compiled first (`bnnstudy.devices.compiling`): worth it for long runs. `stack` is the number of
+    seeds of an arm that are trained at once (`bnnstudy.stacked`), where that can be done: for small
+    networks on a GPU. What is stacked has no checkpoints and is not compiled.
+
+    Raises:
+        ValueError: if `workers` or `stack` is no count; `of` checks the others too.
+    """
+
+    results: Path = records.DEFAULT_RESULTS
+    data: Path | None = None
+    device: str = "cpu"
+    workers: int | None = None
+    compile: bool = False
+    stack: int = 1
+    progress: bool = True
+
+    @property
+    def side_by_side(self) -> int:
+        """The number of runs side by side."""
+        return self.workers or (cpu_count() if self.device == "cpu" else 1)
+
+    def __post_init__(self) -> None:
+        checks.COUNT.checked("stack", self.stack)
+        if self.workers is not None:
+            checks.COUNT.checked("workers", self.workers)
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        device: str = "auto",
+        workers: int | None = None,
+        results: str | os.PathLike | None = None,
+        data: str | os.PathLike | None = None,
+        compile: bool = False,
+        stack: int = 1,
+    ) -> "RunOptions":
+        """A place as people name it: a device by name, folders as text, None for the default.
+
+        Raises:
+            ValueError: if the device or a compiler is not there, `data` is no folder or `workers` no
+                count.
+        """
+        for name, folder in (("results", results), ("data", data)):
+            # An empty text, such as a variable that is not set, would be the working folder.
+            if folder is not None and not (isinstance(folder, str | os.PathLike) and str(folder)):
+                raise ValueError(f"{name} must be a folder, got {folder!r}")
+        if data is not None and not Path(data).is_dir():
+            raise ValueError(f"data must be a folder, got {str(data)!r}")
+        if compile:
+            devices.require_compiler(device)
+        return cls(
+            results=records.DEFAULT_RESULTS if results is None else Path(results),
+            data=None if data is None else Path(data),
+            device=devices.device_of(device),
+            workers=workers,
+            compile=compile,
+            stack=stack,
+        )

@@ -1,0 +1,19 @@
+"""Pieces of binary networks: layers, surrogates, scalings, losses, the papers' networks."""
+
+from bnnstudy.nn.activations import BinaryActivation, RPReLU, RSign, per_channel, set_steepness
+from bnnstudy.nn.layers import BinaryConv2d, BinaryLinear
+from bnnstudy.nn.parameters import evaluating, mark_twin, observed_weights, split_parameters
+
+__all__ = [
+    "BinaryActivation",
+    "BinaryConv2d",
+    "BinaryLinear",
+    "RPReLU",
+    "RSign",
+    "evaluating",
+    "mark_twin",
+    "observed_weights",
+    "per_channel",
+    "set_steepness",
+    "split_parameters",
+]

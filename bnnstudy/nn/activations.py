@@ -1,0 +1,123 @@
+"""Binary activations, and the shifts that ReActNet puts around them."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bnnstudy.config import checks
+from bnnstudy.nn import binarize
+
+
+class Binarizing(nn.Module):
+    """What takes a sign: its surrogate by name, and as the function that it is at present."""
+
+    surrogate: str
+    _binarize: Callable[[Tensor], Tensor]
+
+    def _use(self, surrogate: str) -> None:
+        self._binarize, self.surrogate = binarize.surrogate(surrogate), surrogate
+
+    def extra_repr(self) -> str:
+        return f"surrogate={self.surrogate!r}"
+
+
+class BinaryActivation(Binarizing):
+    """The sign as an activation, elementwise, with a surrogate gradient by name.
+
+    Args:
+        surrogate: one of `bnnstudy.binarize.SURROGATES`.
+
+    Raises:
+        ValueError: if there is no surrogate of that name.
+    """
+
+    def __init__(self, surrogate: str = "clip"):
+        super().__init__()
+        self._use(surrogate)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self._binarize(input)
+
+
+class RSign(Binarizing):
+    """Sign with a learned threshold for each channel: y = sign(x - a_c), surrogate `"approx"`.
+
+    Args:
+        channels: number of channels, the second dimension of the input.
+        surrogate: as in `BinaryActivation`.
+        device, dtype: of the thresholds, as in torch's own layers.
+
+    Shapes: input (N, C, ...), output the same.
+
+    Source: Liu et al. 2020 (ReActNet).
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        surrogate: str = "approx",
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ):
+        super().__init__()
+        self.threshold = nn.Parameter(torch.zeros(channels, device=device, dtype=dtype))
+        self._use(surrogate)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self._binarize(input - per_channel(self.threshold, input))
+
+    def extra_repr(self) -> str:
+        return f"{len(self.threshold)}, {super().extra_repr()}"
+
+
+class RPReLU(nn.Module):
+    """PReLU with learned shifts: y = f(x - g_c) + z_c, f(u) = u for u > 0, else b_c u.
+
+    Args:
+        channels: number of channels, the second dimension of the input.
+        slope: the slope b_c at the start.
+        device, dtype: of the parameters, as in torch's own layers.
+
+    Shapes: input (N, C, ...), output the same.
+
+    Source: Liu et al. 2020 (ReActNet).
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        slope: float = 0.25,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ):
+        super().__init__()
+        self.shift_in = nn.Parameter(torch.zeros(channels, device=device, dtype=dtype))
+        self.shift_out = nn.Parameter(torch.zeros(channels, device=device, dtype=dtype))
+        self.slope = nn.Parameter(torch.full((channels,), slope, device=device, dtype=dtype))
+
+    def forward(self, input: Tensor) -> Tensor:
+        moved = input - per_channel(self.shift_in, input)
+        return F.prelu(moved, self.slope) + per_channel(self.shift_out, input)
+
+    def extra_repr(self) -> str:
+        return str(len(self.slope))
+
+
+def set_steepness(model: nn.Module, t: float) -> None:
+    """Make `t` the steepness of the surrogate `"ede"` wherever the model uses it; elsewhere nothing.
+
+    Raises:
+        ValueError: if `t` is not above 0 and finite.
+    """
+    t = checks.POSITIVE.checked("t", t)
+    for module in model.modules():
+        if isinstance(module, Binarizing) and module.surrogate == "ede":
+            module._binarize = partial(binarize.ede, t=t)
+
+
+def per_channel(values: Tensor, input: Tensor) -> Tensor:
+    """A value for each channel, shaped to be added to an input (N, C, ...)."""
+    return values.view(1, -1, *(1,) * (input.dim() - 2))

@@ -1,0 +1,162 @@
+"""Layers with binary weights, latent or ±1.
+
+They take torch's own arguments, then three more. Arithmetic is *simulated*: weights are ±1 but stored
+and multiplied in floating point, as in all training of binary networks.
+"""
+
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bnnstudy.nn import binarize
+from bnnstudy.nn.activations import Binarizing
+from bnnstudy.nn.scaling import SCALINGS
+
+
+class _BinaryWeight(Binarizing):
+    """What the binary layers share: a weight that is binarised on the way, or ±1 already."""
+
+    binary_parameters = ("weight",)
+    weight: Tensor
+
+    def _set_up(self, surrogate: str, scaling: str | None, weights: str) -> None:
+        if weights not in ("latent", "binary"):
+            raise ValueError(f"weights must be one of latent, binary; got {weights!r}")
+        if scaling not in (None, *SCALINGS):
+            names = ", ".join(SCALINGS)
+            raise ValueError(f"scaling must be one of None, {names}; got {scaling!r}")
+        self.scaling, self.weights = scaling, weights
+        self._use(surrogate)
+        if weights == "binary":
+            if scaling is not None:
+                raise ValueError(f"scaling must be None with weights='binary', got {scaling!r}")
+            if surrogate not in ("clip", "identity"):
+                raise ValueError(
+                    f"surrogate has no meaning with weights='binary' (no mask), got {surrogate!r}"
+                )
+            self._take_signs()
+
+    @torch.no_grad()
+    def _take_signs(self) -> None:
+        self.weight.copy_(binarize.sign(self.weight))
+
+    def reset_parameters(self) -> None:
+        """Draws the weight anew, as torch does; a `"binary"` one is the sign of what was drawn."""
+        super().reset_parameters()  # type: ignore[misc]
+        if getattr(self, "weights", None) == "binary":  # torch draws before we are set up
+            self._take_signs()
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
+        super()._load_from_state_dict(state_dict, prefix, *args)
+        loaded, errors = state_dict.get(f"{prefix}weight"), args[-1]
+        if (
+            self.weights == "binary"
+            and isinstance(loaded, Tensor)
+            and (wrong := binarize.not_signs(loaded))
+        ):
+            errors.append(
+                f"{prefix}weight must be ±1 (weights='binary'); {wrong} of its values are not: of a "
+                "latent layer load the weights' signs"
+            )
+
+    def effective_weight(self) -> Tensor:
+        """What the layer multiplies with: ±1, times the scale of each output where there is one."""
+        if self.weights == "binary":
+            return self.weight
+        if self.scaling is None:
+            return self._binarize(self.weight)
+        return SCALINGS[self.scaling](self.weight, self._binarize)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{super().extra_repr()}, surrogate={self.surrogate!r}, scaling={self.scaling!r}, "
+            f"weights={self.weights!r}"
+        )
+
+
+class BinaryLinear(_BinaryWeight, nn.Linear):
+    """A linear layer whose weights are ±1: y = x sign(w)^T s + b, s an output's scale.
+
+    Args:
+        in_features, out_features, bias, device, dtype: as in `torch.nn.Linear`.
+        surrogate: the gradient that stands in for that of the sign (`bnnstudy.binarize`).
+        scaling: None (s = 1), `"mean"` or `"mean_forward"` (the mean |w| of an output's weights) or
+            `"libra"` (IR-Net's: the sign is that of the standardised weights); `bnnstudy.scalings`.
+        weights: `"latent"`: the parameter is real and binarised on the way; `"binary"`: the parameter
+            itself is ±1 and used as it is (the filter view), without scaling or mask.
+
+    Shapes: input (..., in_features), output (..., out_features).
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        surrogate: str = "clip",
+        scaling: str | None = None,
+        weights: str = "latent",
+    ):
+        super().__init__(in_features, out_features, bias, device, dtype)
+        self._set_up(surrogate, scaling, weights)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.linear(input, self.effective_weight(), self.bias)
+
+
+class BinaryConv2d(_BinaryWeight, nn.Conv2d):
+    """A 2-d convolution whose weights are ±1; see `BinaryLinear` for the last three arguments.
+
+    Args:
+        in_channels … dtype: as in `torch.nn.Conv2d`.
+        surrogate, scaling, weights: as in `BinaryLinear`; with scaling one factor an output channel.
+
+    Shapes: input (N, C, H, W), output (N, out_channels, H', W').
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: str | int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        *,
+        surrogate: str = "clip",
+        scaling: str | None = None,
+        weights: str = "latent",
+    ):
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding,
+            dilation,
+            groups,
+            bias,
+            padding_mode,
+            device,
+            dtype,
+        )
+        self._set_up(surrogate, scaling, weights)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self._conv_forward(input, self.effective_weight(), self.bias)

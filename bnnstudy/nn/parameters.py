@@ -1,0 +1,84 @@
+"""Which parameters of a model are binary: said by the layers that own them."""
+
+import contextlib
+from collections.abc import Iterator
+from typing import TypeVar
+
+from torch import nn
+
+from bnnstudy.nn.binarize import not_signs
+
+
+def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """The model's parameters as two lists: (binary, real). Total and exclusive.
+
+    A parameter is binary if the layer that owns it says so (its `binary_parameters`); all others are
+    real. Each parameter stands in exactly one of the lists, once, in the model's order.
+
+    Raises:
+        TypeError: if `model` is no `torch.nn.Module`.
+        ValueError: if it has no parameters, if one parameter is claimed as binary by one layer and
+            used as real by another, if a layer's binary parameter is no longer its own, or if a ±1
+            weight is not ±1.
+    """
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"model must be a torch.nn.Module, got {type(model).__name__}")
+    binary: dict[int, nn.Parameter] = {}
+    real: dict[int, nn.Parameter] = {}
+    for path, module in model.named_modules():
+        own = getattr(module, "binary_parameters", ())
+        there = dict(module.named_parameters(recurse=False))
+        if lost := [name for name in own if name not in there]:
+            raise ValueError(
+                f"{path or 'model'} must have its {', '.join(lost)} as a parameter of its own, and has "
+                "none (a parametrisation moves it elsewhere)"
+            )
+        for name, parameter in there.items():
+            kind = binary if name in own else real
+            kind[id(parameter)] = parameter
+            if name in own and getattr(module, "weights", None) == "binary":
+                where = f"{path}.{name}".lstrip(".")
+                if wrong := not_signs(parameter):
+                    raise ValueError(
+                        f"{where} must be ±1 (weights='binary'); {wrong} of its values are not"
+                    )
+    if not binary and not real:
+        raise ValueError("model has no parameters to split")
+    shared = binary.keys() & real.keys()
+    if shared:
+        names = [name for name, parameter in model.named_parameters() if id(parameter) in shared]
+        raise ValueError(f"parameters {names} are shared by a binary and a real layer")
+    return list(binary.values()), list(real.values())
+
+
+@contextlib.contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode while it lasts; then each layer is in the mode it was in, frozen ones too."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+Layer = TypeVar("Layer", bound=nn.Module)
+
+
+def mark_twin(layer: Layer) -> Layer:
+    """Marks a real layer of a float twin that stands where the binary network has a binary one."""
+    object.__setattr__(layer, "twin_parameters", ("weight",))
+    return layer
+
+
+def observed_weights(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The binary weights by name; in a float twin, the weights that stand where they do."""
+    marks = ("binary_parameters", "twin_parameters")
+    chosen = {
+        id(getattr(module, name))
+        for module in model.modules()
+        for mark in marks
+        for name in getattr(module, mark, ())
+    }
+    return {name: p for name, p in model.named_parameters() if id(p) in chosen}

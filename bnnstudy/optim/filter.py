@@ -1,0 +1,151 @@
+"""The filter view: a weight is ±1, and a filtered gradient decides its sign. No latent weight."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+from torch.optim.optimizer import ParamsT
+
+from bnnstudy import devices
+from bnnstudy.config import checks
+from bnnstudy.nn import binarize
+from bnnstudy.optim._checks import require_signs
+from bnnstudy.optim.base import GroupedOptimizer
+
+SCHEDULED = ("both", "pole", "increment")
+"""Where a schedule of alpha may act."""
+
+
+class FilterOptimizer(GroupedOptimizer):
+    """Two moving averages in cascade on the gradient; the weight is minus the sign of the result.
+
+        m_i = (1 - gamma) m_{i-1} + gamma grad_i,   m_{-1} = 0
+        g_i = (1 - alpha) g_{i-1} + alpha m_i,      weight: -sign(g_i)
+
+    It is latent SGD with alpha = lr * weight_decay (`bnnstudy.filters.latent_to_filter`). The state is
+    kept as -g, so that the weight is its sign without one more pass. A state that starts at 0 carries
+    the sign of its weight, so a weight whose gradient has always been 0 stays as it was drawn. One that
+    later cancels to exactly 0 gives 1, as `LatentSGD` does.
+
+    `alpha` follows any torch scheduler: the group's `lr` starts at 1 and the rate in force is
+    alpha * lr, which may reach 0. It stands in two places, which can be scheduled apart: the *pole*,
+    1 - alpha, says how much is kept, the *increment*, alpha m_i, how much is added. The sign does not
+    see the size of the increments, but it does see that later ones are smaller than earlier ones.
+
+    Args:
+        params: parameters whose values are all ±1, or groups of them.
+        alpha: weight of the new value in the outer average, in (0, 1].
+        gamma: the same in the inner average, in (0, 1]; 1 leaves a first-order filter.
+        initial_state: g_{-1}, one tensor a parameter in order; None means 0. Latent weights that start
+            at w0 correspond to -weight_decay * w0.
+        scheduled: where the schedule acts, `"both"`, `"pole"` or `"increment"`.
+        bias_correction: divide m_i by 1 - (1 - gamma)^(i+1), as Adam does; i counts the steps of the
+            group. The same for g would change no sign.
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
+
+    Source: Quist et al. 2023, Eq 11-13.
+    """
+
+    _fused: Callable[..., None] | None = None
+
+    def __init__(
+        self,
+        params: ParamsT,
+        alpha: float,
+        gamma: float = 0.1,
+        initial_state: Iterable[Tensor] | None = None,
+        *,
+        scheduled: str = "both",
+        bias_correction: bool = False,
+    ):
+        numbers = {"lr": 1.0, "alpha": alpha, "gamma": gamma, "scheduled": scheduled}
+        super().__init__(params, {**numbers, "bias_correction": bias_correction, "steps": 0})
+        if devices.is_compiling():
+            self._fused = devices.compiled(_cascade)
+        if initial_state is None:
+            return
+        weights = [p for group in self.param_groups for p in group["params"]]
+        states = list(initial_state) if isinstance(initial_state, Iterable) else [initial_state]
+        shapes = [s.shape if isinstance(s, Tensor) else None for s in states]
+        if shapes != [w.shape for w in weights]:
+            raise ValueError("initial_state must be one tensor a parameter, each of its shape")
+        for w, state in zip(weights, states, strict=True):
+            self._start(w, -state.detach().to(w))
+
+    def _check(self, group: dict) -> None:
+        if group["scheduled"] not in SCHEDULED:
+            allowed = ", ".join(SCHEDULED)
+            raise ValueError(f"scheduled must be one of {allowed}; got {group['scheduled']!r}")
+        checks.FLAG.checked("bias_correction", group["bias_correction"])
+        group["lr"] = checks.NOT_NEGATIVE.checked("lr", group["lr"])
+        for name in ("alpha", "gamma"):
+            group[name] = checks.SHARE.checked(name, group[name])
+        require_signs(group["params"])
+
+    def _start(self, w: Tensor, descent: Tensor) -> None:
+        if not descent.isfinite().all():
+            raise ValueError("initial_state must be finite, got values that are not")
+        # Where the state is 0 its sign bit carries the weight's sign.
+        descent = torch.where(descent == 0, torch.copysign(descent, w.detach()), descent)
+        wrong = int((torch.signbit(descent) != torch.signbit(w)).sum())
+        if wrong:
+            raise ValueError(
+                "initial_state must have the opposite sign of the weights (weight = -sign(state)); "
+                f"{wrong} of {w.numel()} values do not"
+            )
+        self.state[w]["momentum"] = torch.zeros_like(descent)
+        self.state[w]["descent"] = descent
+
+    def _update(self, group: dict, weights: list[Tensor], gradients: list[Tensor]) -> None:
+        for w in weights:
+            if not self.state[w]:
+                self._start(w, torch.zeros_like(w))
+        momenta = [self.state[w]["momentum"] for w in weights]
+        descents = [self.state[w]["descent"] for w in weights]
+        pole, increment = (
+            group["alpha"] * (group["lr"] if group["scheduled"] in ("both", place) else 1.0)
+            for place in ("pole", "increment")
+        )
+        group["steps"] += 1
+        if group["bias_correction"]:
+            increment /= 1 - (1 - group["gamma"]) ** group["steps"]
+        if self._fused:
+            # As tensors, or each value of a schedule would be compiled anew.
+            numbers = torch.tensor((pole, increment), dtype=torch.float64)
+            self._fused(weights, momenta, descents, gradients, group["gamma"], *numbers)
+            return
+        torch._foreach_lerp_(momenta, gradients, group["gamma"])
+        torch._foreach_mul_(descents, 1 - pole)
+        if increment:  # at 0 nothing moves, not even the sign of a zero
+            torch._foreach_add_(descents, momenta, alpha=-increment)
+        for w, descent in zip(weights, descents, strict=True):
+            torch.copysign(_one(w), descent, out=w)
+
+    def filtered(self, weight: Tensor) -> Tensor:
+        """g, the filtered gradient of one parameter."""
+        state = self.state.get(weight)
+        return -state["descent"] if state else torch.zeros_like(weight)
+
+
+def _cascade(
+    weights: list[Tensor],
+    momenta: list[Tensor],
+    descents: list[Tensor],
+    gradients: list[Tensor],
+    gamma: float,
+    pole: Tensor,
+    increment: Tensor,
+) -> None:
+    """`FilterOptimizer`'s update with each value read and written once, where it is compiled."""
+    for w, momentum, descent, gradient in zip(weights, momenta, descents, gradients, strict=True):
+        momentum.lerp_(gradient, gamma)
+        kept = descent * (1 - pole)
+        # At 0 nothing moves, not even the sign of a zero.
+        descent.copy_(torch.where(increment == 0, kept, kept - momentum * increment))
+        w.copy_(binarize.sign(descent))
+
+
+def _one(like: Tensor) -> Tensor:
+    return torch.ones((), dtype=like.dtype, device=like.device)

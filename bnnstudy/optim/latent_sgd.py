@@ -1,0 +1,55 @@
+"""The latent view: real weights w; the network is sign(w)."""
+
+import torch
+from torch import Tensor
+from torch.optim.optimizer import ParamsT
+
+from bnnstudy.config import checks
+from bnnstudy.optim.base import GroupedOptimizer
+
+
+class LatentSGD(GroupedOptimizer):
+    """SGD with damped momentum and decoupled weight decay, on latent weights.
+
+        m_i = (1 - gamma) m_{i-1} + gamma grad_i,          m_{-1} = 0
+        w_i = w_{i-1} - lr (m_i + weight_decay w_{i-1}),   network: sign(w_i)
+
+    Not `torch.optim.SGD`, whose momentum is undamped and whose decay passes through the momentum
+    (`bnnstudy.filters.torch_to_cascade` says where the two meet). Any scheduler may drive `lr`. A
+    latent weight of exactly ±0 is a weight of no magnitude: it keeps its sign until a gradient comes.
+    One that later cancels to exactly 0 becomes +0, so its sign is 1 (the paper draws one at random).
+
+    Args:
+        params: parameters or groups, as for any torch optimizer.
+        lr: epsilon in the paper, above 0 (a scheduler may bring it to 0).
+        gamma: weight of the new gradient, in (0, 1]; 1 is no momentum.
+        weight_decay: lambda, 0 or more, with lr * weight_decay at most 1.
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
+
+    Source: Quist et al. 2023, Eq 1-5.
+    """
+
+    def __init__(self, params: ParamsT, lr: float, gamma: float = 0.1, weight_decay: float = 0.0):
+        super().__init__(params, {"lr": lr, "gamma": gamma, "weight_decay": weight_decay})
+
+    def _check(self, group: dict) -> None:
+        group["gamma"] = checks.SHARE.checked("gamma", group["gamma"])
+        lr = group["lr"] = checks.POSITIVE.checked("lr", group["lr"])
+        decay = checks.NOT_NEGATIVE.checked("weight_decay", group["weight_decay"])
+        group["weight_decay"] = decay
+        if lr * decay > 1:
+            raise ValueError(f"lr * weight_decay must be at most 1, got {lr!r} * {decay!r}")
+
+    def _update(self, group: dict, weights: list[Tensor], gradients: list[Tensor]) -> None:
+        for w in weights:
+            if not self.state[w]:
+                self.state[w]["momentum"] = torch.zeros_like(w)
+        momenta = [self.state[w]["momentum"] for w in weights]
+        lr, decay = group["lr"], group["weight_decay"]
+        torch._foreach_lerp_(momenta, gradients, group["gamma"])
+        if lr:  # at 0 nothing moves, not even the sign of a zero
+            if decay:
+                torch._foreach_mul_(weights, 1 - lr * decay)
+            torch._foreach_add_(weights, momenta, alpha=-lr)

@@ -1,0 +1,158 @@
+"""What a study costs: planned by its operations, measured by its records."""
+
+import functools
+import statistics
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from bnnstudy import data
+from bnnstudy.config.fields import PRESETS
+from bnnstudy.config.run import RunConfig
+from bnnstudy.data.images import CLASSES
+from bnnstudy.evidence.runs import task_of
+from bnnstudy.experiments.study import Study
+from bnnstudy.nn import models
+from bnnstudy.report.tables import rounded, table
+
+BACKWARD = 2
+"""A backward pass over a forward pass: one for the gradients of inputs, one for those of weights."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a study takes on one network at a preset: final runs, trials of searches for a rate, work.
+
+    `operations` are multiply-accumulates of all of them. `trials` and so `operations` are those of the
+    grids as they stand: a best value at an end extends them. What a measure trains beside the run
+    itself, such as its twin, is not in them; the trainings of a hyperparameter search are.
+    """
+
+    runs: int = 0
+    trials: int = 0
+    operations: float = 0.0
+
+
+def planned(study: Study, preset: str) -> dict[str, Cost]:
+    """What a study takes at a preset, by task (data set and network).
+
+    Raises:
+        ValueError: if the study has no such preset.
+    """
+    if preset not in study.arms:
+        raise ValueError(
+            f"preset must be one of {', '.join(study.arms) or 'none'} for study {study.name!r}, "
+            f"got {preset!r}"
+        )
+    found: dict[str, Cost] = {}
+    for arm in study.arms[preset]:
+        task = f"{arm.config.dataset} {arm.config.model}"
+        seeds = arm.seeds or study.seeds[preset]
+        trials = len(arm.tuned.grid) * arm.tuned.seeds if arm.tuned else 0
+        before = found.get(task, Cost())
+        work = (seeds + trials) * run_operations(arm.config, arm.options)
+        found[task] = Cost(before.runs + seeds, before.trials + trials, before.operations + work)
+    return found
+
+
+def run_operations(config: RunConfig, options: Mapping = MappingProxyType({})) -> float:
+    """Multiply-accumulates of one run: its steps, and the measurement after each epoch.
+
+    Args:
+        options: what the run is given besides; a search trains `trials` times.
+    """
+    train, *measured = data.sizes_of(config.dataset)
+    images = (config.train_size or train) * (1 + BACKWARD) + sum(measured)
+    trainings = options.get("trials", 1)
+    return float(trainings * images * config.epochs * image_operations(network(config)))
+
+
+def network(config: RunConfig) -> RunConfig:
+    """All that decides how many operations an image takes."""
+    names = ("dataset", "model", "width", "depth", "block", "pool", "parts", "real_first", "real_last")
+    return RunConfig(**{name: getattr(config, name) for name in names})
+
+
+@functools.lru_cache(maxsize=64)
+def image_operations(config: RunConfig) -> int:
+    """Multiply-accumulates of one image's forward pass, binary ones counted as any other."""
+    shape = data.shape_of(config.dataset)
+    rows = models.summary(models.build(config, shape, CLASSES), shape)
+    return sum(row.binary_macs + row.mixed_macs + row.real_macs for row in rows)
+
+
+def measured(studies: Iterable[tuple[Study, list[dict]]]) -> str:
+    """What final runs took, as a table: a row for each study, preset, network and device.
+
+    Args:
+        studies: studies with their records.
+    """
+    head = ("Study", "Preset", "Network", "Device", "Runs", "Seconds a run", "Minutes in all",
+            "1e9 operations a second")  # fmt: skip
+    return table(head, (row for study, records in studies for row in _measured(study, records)))
+
+
+def _measured(study: Study, records: Iterable[Mapping]) -> list[tuple]:
+    groups: dict[tuple, list[Mapping]] = {}
+    for record in records:
+        config = RunConfig.from_dict(record["config"])
+        device = record["provenance"]["device"] + _how(record["provenance"])
+        key = (PRESETS.index(config.preset), task_of(record["config"]), device)
+        groups.setdefault(key, []).append(record)
+    rows = []
+    for (preset, task, device), runs in sorted(groups.items(), key=lambda item: item[0]):
+        seconds = [run["provenance"]["seconds"] for run in runs]
+        operations = sum(map(_operations_of, runs))
+        spread = f"{statistics.median(seconds):.3g} ({min(seconds):.3g} to {max(seconds):.3g})"
+        rate = f"{operations / sum(seconds) / 1e9:.2g}"
+        minutes = f"{sum(seconds) / 60:.3g}"
+        rows.append((study.name, PRESETS[preset], task, device, len(runs), spread, minutes, rate))
+    return rows
+
+
+def ahead(studies: Iterable[tuple[Study, list[dict]]]) -> str:
+    """What is planned and not recorded, as a table: a row for each study, preset and network.
+
+    The hours are those of one core, were it to go on at the operations a second of the study's own desk
+    runs: of the same network where there are any, of all where not; eager ones where there are any.
+    """
+    rows = []
+    for study, records in studies:
+        for preset in study.arms:
+            for task, cost in planned(study, preset).items():
+                done = sum(r["preset"] == preset and task_of(r["config"]) == task for r in records)
+                if done >= cost.runs:
+                    continue
+                source, pace = _pace(records, task)
+                left = cost.operations * (1 - done / cost.runs)
+                hours = rounded(left / pace / 3600) if pace else "–"
+                runs = f"{cost.runs - done:,}" + (f" of {cost.runs:,}" if done else "")
+                paces = f"{pace / 1e9:.2g} ({source})" if pace else "–"
+                rows.append(
+                    (study.name, preset, task, runs, cost.trials, rounded(left / 1e15), paces, hours)
+                )
+    head = ("Study", "Preset", "Network", "Final runs", "Trials", "1e15 operations",
+            "1e9 a second at desk", "Hours of a core")  # fmt: skip
+    return table(head, rows)
+
+
+def _pace(records: Iterable[Mapping], task: str) -> tuple[str, float]:
+    """On which networks desk runs reached how many operations a second; 0 where there are none."""
+    desk = [record for record in records if record["preset"] == "desk"]
+    desk = [record for record in desk if task_of(record["config"]) == task] or desk
+    desk = [record for record in desk if not record["provenance"].get("compiled")] or desk
+    if not desk:
+        return "", 0.0
+    names = {task_of(r["config"]) + _how(r["provenance"]) for r in desk}
+    seconds = sum(record["provenance"]["seconds"] for record in desk)
+    return ", ".join(sorted(names)), sum(map(_operations_of, desk)) / seconds
+
+
+def _operations_of(record: Mapping) -> float:
+    return run_operations(RunConfig.from_dict(record["config"]), record.get("options", {}))
+
+
+def _how(provenance: Mapping) -> str:
+    parts = ["compiled"] if provenance.get("compiled") else []
+    parts += [f"{provenance['stack']} at once"] if "stack" in provenance else []
+    return "".join(f", {part}" for part in parts)

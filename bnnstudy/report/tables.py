@@ -1,0 +1,256 @@
+"""Markdown tables and sentences computed from records, so that no number is typed by hand."""
+
+import dataclasses
+import statistics
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping
+
+from bnnstudy.config.fields import PRESETS
+from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence.claims import Claim
+from bnnstudy.evidence.runs import by_task, task_of
+from bnnstudy.evidence.verdicts import MARKS, Verdict, decide_each, holm
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.nn.models import LayerSummary
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table."""
+    lines = [_row(head)]
+    lines.append("|" + " --- |" * (lines[0].count("|") - 1))
+    return "\n".join([*lines, *map(_row, rows)])
+
+
+def rounded(value: float, digits: int = 2) -> str:
+    """So many digits that count, written out: 74,000, and not 7.4e+04."""
+    return f"{float(f'{value:.{digits}g}'):,.10g}"
+
+
+def verdicts(study: Study, records: Iterable[Mapping]) -> str:
+    """The claims of one study: what is claimed and how it is decided, the paper's number, ours."""
+    records = list(records)
+    rows = []
+    for claim in study.claims:
+        ours = decide_each(claim, records) or [Verdict(claim=claim, verdict="not run")]
+        measured = "<br>".join(
+            f"**{v.verdict}** ({v.where()}): {v.measured()}" if v.preset else v.verdict for v in ours
+        )
+        claimed = f"{source(claim)}<br>{claim.contrast.declared()}"
+        rows.append((claimed, claim.paper_value or "–", measured))
+    return table(("Claim", "Paper's number", "Ours"), rows)
+
+
+def scoreboard(found: Iterable[Verdict], paper: str) -> str:
+    """The claims of one paper with their verdicts, those that were run first.
+
+    `*` marks what holds after Holm's correction.
+
+    Args:
+        found: the verdicts of *all* claims, which are judged together.
+    """
+    found = list(found)
+    held = holm(found)
+    rows = []
+    for verdict in sorted((v for v in found if v.claim.paper == paper), key=lambda v: not v.preset):
+        claim = verdict.claim
+        star = _star(verdict, held)
+        measured = f"{verdict.measured()} ({verdict.where()}){star}" if verdict.preset else "–"
+        mark = f"{MARKS[verdict.verdict]} {verdict.verdict}"
+        text = f"{claim.text} ({claim.source}; {claim.id})<br>{claim.contrast.declared()}"
+        rows.append((text, mark, measured, claim.paper_value or "–"))
+    return table(("Claim", "Verdict", "Effect, 95 % interval", "Paper's number"), rows)
+
+
+def findings(found: Iterable[Verdict], held: Container[tuple[str, str | None]] = ()) -> str:
+    """Verdicts as a list of sentences; those that were not run are left out, those `held` starred."""
+    return "\n".join(
+        f"- **{v.verdict.capitalize()}**: {v.claim.text} {v.measured()} ({v.where()}){_star(v, held)}."
+        for v in found
+        if v.preset
+    )
+
+
+def _star(verdict: Verdict, held: Container[tuple[str, str | None]]) -> str:
+    return r" \*" if (verdict.claim.id, verdict.task) in held else ""
+
+
+def tally_sentence(found: Iterable[Verdict]) -> str:
+    """How many claims there are, how many were run, and what came out, in one sentence."""
+    found = list(found)
+    claims = len({verdict.claim.id for verdict in found})
+    run = [verdict for verdict in found if verdict.preset]
+    run_claims = len({verdict.claim.id for verdict in run})
+    words = dict.fromkeys(verdict.verdict for verdict in run)
+    counts = ", ".join(f"{sum(v.verdict == word for v in run)} {word}" for word in words)
+    each = f", with {len(run)} verdicts (one a data set and network)" if len(run) > run_claims else ""
+    return f"Of {claims} claims {run_claims} were run{each}: {counts or 'none yet'}."
+
+
+def tally(found: Iterable[Verdict]) -> str:
+    """How many verdicts the claims of each paper got; a claim has one a data set and network."""
+    names = {"A": "Paper A", "B": "Paper B", "ours": "Our own"}
+    words = ("reproduced", "not reproduced", "supported", "refuted", "inconclusive", "not run")
+    found = list(found)
+    rows = []
+    for paper, name in names.items():
+        counts = [sum(v.claim.paper == paper and v.verdict == word for v in found) for word in words]
+        rows.append((name, *(count or "–" for count in counts), sum(counts)))
+    return table(("Verdicts on", *words, "all"), rows)
+
+
+def provenance(records: Iterable[Mapping]) -> str:
+    """Where runs come from: one row for each study, preset, device and version of torch."""
+    groups: dict[tuple, list[Mapping]] = {}
+    for record in records:
+        versions = record["provenance"]["versions"]
+        key = (record["study"], record["preset"], record["provenance"]["device"], versions["torch"])
+        groups.setdefault(key, []).append(record)
+    rows = []
+    for (study, preset, device, torch), runs in sorted(
+        groups.items(), key=lambda item: (item[0][0], PRESETS.index(item[0][1]))
+    ):
+        data = ", ".join(sorted({RunConfig.from_dict(r["config"]).dataset for r in runs}))
+        seeds = len({r["config"]["seed"] for r in runs})
+        minutes = sum(r["provenance"]["seconds"] for r in runs) / 60
+        commits = ", ".join(sorted({(r["provenance"]["commit"] or "none")[:8] for r in runs}))
+        if preset == "quick":
+            commits = "this build"
+        rows.append((study, preset, data, len(runs), seeds, f"{minutes:.1f}", device, torch, commits))
+    head = ("Study", "Preset", "Data", "Runs", "Seeds", "Minutes", "Device", "torch", "Commit")
+    return table(head, rows)
+
+
+def caption(records: Iterable[Mapping]) -> str:
+    """One line for a figure: for each preset and task the size of data and network, n and device."""
+    parts = []
+    groups: dict[tuple[str, str], list[Mapping]] = {}
+    for record in records:
+        groups.setdefault((record["preset"], task_of(record["config"])), []).append(record)
+    for (preset, task), runs in sorted(groups.items(), key=lambda item: PRESETS.index(item[0][0])):
+        configs = [RunConfig.from_dict(run["config"]) for run in runs]
+        devices = ", ".join(sorted({run["provenance"]["device"] for run in runs}))
+        seeds = sorted(set(Counter(run["arm"] for run in runs).values()))
+        n = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+        sizes = {(c.train_size, c.width, c.epochs) for c in configs}
+        size = "; ".join(
+            f"{images or 'all'} training images, width {width}, {epochs} epochs"
+            for images, width, epochs in sorted(sizes)
+        )
+        parts.append(f"{preset}: {task}, {size}, n = {n} seeds, {devices}")
+    return "; ".join(parts) or "nothing recorded"
+
+
+def accuracies(records: Iterable[Mapping]) -> str:
+    """Test accuracy of each arm, best validation epoch and last: mean and sd over seeds."""
+    rows = []
+    for (preset, task), runs in by_task(records).items():
+        for arm, by_seed in runs.items():
+            pairs = [(r["test_accuracy"], r["last"]["test_accuracy"]) for r in by_seed.values()
+                     if "last" in r]  # fmt: skip
+            found = [pair for pair in pairs if None not in pair]
+            if found:
+                cells = (
+                    _mean_and_sd([100 * value for value in each]) for each in zip(*found, strict=True)
+                )
+                rows.append((f"{preset}, {task}", arm, *cells, len(found)))
+    return table(("Runs", "Arm", "Best epoch, %", "Last epoch, %", "Seeds"), rows)
+
+
+def shadows(records: Iterable[Mapping], preset: str) -> str:
+    """Signs that differ from latent SGD's: a row for each shadow, a column for each arm."""
+    runs = [r for r in records if r["preset"] == preset and "shadows" in r["result"]]
+    arms = list(dict.fromkeys(run["arm"] for run in runs))
+    names = list(dict.fromkeys(name for run in runs for name in run["result"]["shadows"]))
+    rows = []
+    for name in names:
+        cells = []
+        for arm in arms:
+            found = [r["result"]["shadows"][name] for r in runs if r["arm"] == arm]
+            differing = sum(counts["differing"] for counts in found)
+            first = min((c["first_step"] for c in found if c["first_step"]), default=None)
+            cells.append(f"{differing:,}" + (f" (from step {first})" if first else ""))
+        rows.append((f"`{name}`", *cells))
+    compared = {
+        arm: sum(r["result"]["shadows"][names[0]]["compared"] for r in runs if r["arm"] == arm)
+        for arm in arms
+    }
+    return table(("Shadow", *(f"{arm}, of {compared[arm]:,}" for arm in arms)), rows)
+
+
+def arms_in(study: Study, records: Iterable[Mapping]) -> list[str]:
+    """Names of the arms that have records, in the order in which the study lists them."""
+    names = [arm.name for preset in reversed(list(study.arms)) for arm in study.arms[preset]]
+    there = {record["arm"] for record in records}
+    return [name for name in dict.fromkeys(names) if name in there]
+
+
+def differences(arms: Iterable[Arm], baseline: RunConfig) -> str:
+    """Each arm as what it changes of a baseline."""
+    rows, arms = [], list(arms)
+    fields = {arm.name: arm.tuned.field for arm in arms if arm.tuned}
+    for arm in arms:
+        changed = {n: v for n, v in arm.config.differences(baseline).items() if n != "seed"}
+        if arm.tuned:
+            grid = ", ".join(f"{value:.3g}" for value in arm.tuned.grid)
+            changed[arm.tuned.field] = f"tuned from {grid}"
+        if arm.follows:
+            changed[fields[arm.follows]] = f"that of {arm.follows}"
+        if "stages" in changed:
+            changed["stages"] = _stages(arm.config)
+        rows.append((arm.name, ", ".join(f"`{n}` = {v}" for n, v in changed.items()) or "baseline"))
+    return table(("Arm", "Differs in"), rows)
+
+
+def settings(config: RunConfig) -> str:
+    """All fields of a configuration, one a row; the seed is left out."""
+    fields = {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name != "seed"}
+    return table(("Field", "Value"), ((f"`{name}`", f"`{value!r}`") for name, value in fields.items()))
+
+
+def tuned(choices: Iterable[Mapping]) -> str:
+    """What the searches for a rate (or another field) chose, and between what."""
+    rows, choices = [], list(choices)
+    rates = all(choice["field"] == "lr" for choice in choices)
+    for choice in choices:
+        values = sorted({trial["value"] for trial in choice["trials"]})
+        edge = "yes" if choice["at_edge"] else "no"
+        tried = f"{values[0]:.3g} to {values[-1]:.3g}"
+        rows.append((choice["task"], choice["arm"], f"{choice['chosen']:.3g}", tried, edge))
+    return table(("Task", "Arm", "Rate" if rates else "Value", "Tried", "At an edge"), rows)
+
+
+def layers(rows: Iterable[LayerSummary]) -> str:
+    """A model's summary: bits, multiply-accumulates by precision, memory, with the totals."""
+    rows = list(rows)
+    numbers = ("binary_weights", "real_weights", "binary_macs", "mixed_macs", "real_macs", "memory")
+    body = [(r.name, r.kind, *(f"{getattr(r, n):,.0f}" for n in numbers)) for r in rows]
+    totals = (f"**{sum(getattr(r, n) for r in rows):,.0f}**" for n in numbers)
+    head = ("Layer", "Kind", "1-bit weights", "32-bit weights", "1x1-bit MACs", "1x32-bit MACs",
+            "32x32-bit MACs", "Bytes")  # fmt: skip
+    return table(head, [*body, ("**all**", "", *totals)])
+
+
+def _stages(config: RunConfig) -> str:
+    parts = [
+        f"{stage.epochs} epochs"
+        + "".join(f", {name} {value}" for name, value in stage.changes)
+        + (f", rate x {stage.rate:.3g}" if stage.rate != 1 else "")
+        for stage in config.stages
+    ]
+    return f"({'; then '.join(parts)})" if parts else "none"
+
+
+def _mean_and_sd(values: list[float]) -> str:
+    if len(values) < 2:
+        return f"{values[0]:.2f}"
+    return f"{statistics.fmean(values):.2f} ± {statistics.stdev(values):.2f}"
+
+
+def source(claim: Claim) -> str:
+    """A claim in its words, with where it comes from."""
+    where = "ours" if claim.paper == "ours" else f"paper {claim.paper}"
+    return f"{claim.text} ({where}, {claim.source})"
+
+
+def _row(cells: Iterable[object]) -> str:
+    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"

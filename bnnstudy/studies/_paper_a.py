@@ -1,0 +1,89 @@
+"""Paper A's networks and settings at each preset, and shorthand for the claims of its studies."""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence.claims import Shorthand
+from bnnstudy.experiments.study import Arm, Tuned
+
+TRAINING_LOSS: dict[str, Any] = {"log": True, "unit": "decades of training loss", "scale": 1.0}
+"""For a contrast of losses: decimal logarithms."""
+
+EPOCHS: dict[str, Any] = {"kind": "speed", "unit": "epochs", "scale": 1.0, "below": 0.005,
+                          "metric": "curves.validation_accuracy"}  # fmt: skip
+"""For a contrast of speeds: epochs until half a point below the control's last validation accuracy."""
+
+STEPS_APART = "steps after which a weight differs"
+"""Unit of an exact claim that two trainings are one (`measures.side_by_side`)."""
+
+NO_NUMBER = "no number given"
+
+_ACCURACY = {"metric": "test_accuracy", "margin": 0.2}
+_SHORTHAND = Shorthand(paper="A", value=NO_NUMBER, contrast=_ACCURACY)
+claim, ours = _SHORTHAND.claim, _SHORTHAND.ours
+
+
+def _network(batch_norm_momentum: float, **sizes: Any) -> RunConfig:
+    return RunConfig(
+        surrogate="clip",
+        clamp=True,
+        schedule="exponential",
+        batch_norm_momentum=batch_norm_momentum,
+        **sizes,
+    )
+
+
+MLP = {
+    "quick": _network(0.15, preset="quick", batch_size=50, epochs=8),
+    "desk": _network(0.15, preset="desk", dataset="mnist", train_size=10_000, width=256, epochs=10),
+    "paper": _network(0.15, preset="paper", dataset="mnist", width=2048, epochs=250),
+}
+"""1W/32A, fully connected; both kinds of clipping, as in the released code."""
+
+CNN = {
+    "quick": _network(0.1, preset="quick", model="cnn", width=8, batch_size=50, epochs=5),
+    "desk": _network(
+        0.1, preset="desk", dataset="cifar10", train_size=5_000, model="cnn", width=16,
+        batch_size=50, epochs=5,
+    ),
+    "paper": _network(
+        0.1, preset="paper", dataset="cifar10", model="binaryconnect", width=128, batch_size=50,
+        epochs=500,
+    ),
+}  # fmt: skip
+"""1W/32A, convolutional: BinaryConnect's network, at smaller presets a smaller one of its kind."""
+
+
+def both(preset: str) -> tuple[RunConfig, ...]:
+    """The networks of a preset: the fully connected one, and where it is more than quick the other."""
+    return (MLP[preset],) if preset == "quick" else (MLP[preset], CNN[preset])
+
+
+def arms(
+    build: Callable[[RunConfig], Iterable[Arm]],
+    networks: Callable[[str], Iterable[RunConfig]] = both,
+    presets: Iterable[str] = ("quick", "desk", "paper"),
+) -> dict[str, tuple[Arm, ...]]:
+    """The arms of a study at each preset: what `build` makes of each network there."""
+    return {p: tuple(arm for network in networks(p) for arm in build(network)) for p in presets}
+
+
+def is_small_cnn(network: RunConfig) -> bool:
+    """Whether this is the CNN of the presets `quick` and `desk`, whose arms are kept to the needed."""
+    return network.model == "cnn"
+
+
+def stage_epochs(network: RunConfig) -> int:
+    """Length of a run in stages: twice the network's own where that is short, so that each has time."""
+    return network.epochs if network.preset == "paper" else 2 * network.epochs
+
+
+def around(middle: float) -> tuple[float, ...]:
+    """Three rates around `middle`, in steps of sqrt(10), in six digits as a search extends them."""
+    return tuple(float(f"{middle * factor:.6g}") for factor in (10**-0.5, 1.0, 10**0.5))
+
+
+def tuned(name: str, config: RunConfig, middle: float = 0.01, measure: Any = None) -> Arm:
+    """An arm whose rate is searched from three values around `middle`."""
+    return Arm(name=name, config=config, tuned=Tuned(field="lr", grid=around(middle)), measure=measure)

@@ -1,0 +1,1 @@
+"""Optimizers as linear filters on gradients: numpy and scipy only."""

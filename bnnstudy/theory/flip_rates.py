@@ -1,0 +1,88 @@
+"""How often the sign of a filter's output changes: expected of noise, and counted on gradients."""
+
+import numpy as np
+from scipy import signal
+
+from bnnstudy.config.run import RunConfig
+from bnnstudy.theory import filters
+from bnnstudy.theory.filters import Filter
+
+
+def compared(gradients: np.ndarray, config: RunConfig) -> dict[str, Filter]:
+    """The filters that are laid side by side, by name."""
+    second = filters.cascade(config.alpha, config.gamma)
+    gain = filters.noise_gain(second)
+    found = {
+        "raw": Filter((1.0,), (1.0,)),
+        "second order": second,
+        "first order": filters.ema(config.alpha),
+        "as little noise": filters.ema(2 * gain / (1 + gain)),
+    }
+    few = first_order_with(flips(second, gradients), gradients)
+    return {**found, "as few flips": few} if few else found
+
+
+def measured(filter: Filter, gradients: np.ndarray) -> dict:
+    """What one filter makes of gradients (steps, weights), beside what theory says of it.
+
+    `flips` a weight, and `expected_flips` if gradients were white and Gaussian; `roughness`, the mean
+    over weights of sd(y_i - y_{i-1}) / sd(y_i); `time_constant` and `settling_time` in steps.
+    """
+    outputs = signal.lfilter(filter.b, filter.a, gradients, axis=0)
+    spread = outputs.std(0)
+    steps = np.diff(outputs, axis=0).std(0)
+    found = {
+        "flips": flips(filter, gradients),
+        "expected_flips": flip_rate(filter) * (len(gradients) - 1),
+        "roughness": np.mean(steps[spread > 0] / spread[spread > 0]) if spread.any() else None,
+        "alpha": 1 + filter.a[1] if len(filter.a) == 2 else None,
+        "noise_gain": filters.noise_gain(filter),
+        "time_constant": filters.time_constant(filter),
+        "settling_time": filters.settling_time(filter),
+    }
+    return {name: None if v is None else float(f"{v:.6g}") for name, v in found.items()}
+
+
+def flips(filter: Filter, gradients: np.ndarray) -> float:
+    """Mean number of sign changes of the output, over weights."""
+    return float(sign_changes(filter, gradients).mean())
+
+
+def sign_changes(filter: Filter, gradients: np.ndarray) -> np.ndarray:
+    """Number of sign changes of the output for each weight; where it is 0 the sign stays."""
+    outputs = signal.lfilter(filter.b, filter.a, gradients, axis=0)
+    changes = np.zeros(outputs.shape[1], dtype=int)
+    signs = np.sign(outputs[0])
+    for row in np.sign(outputs[1:]):
+        changes += row * signs < 0
+        signs = np.where(row == 0, signs, row)
+    return changes
+
+
+def first_order_with(wanted: float, gradients: np.ndarray) -> Filter | None:
+    """The moving average whose output changes sign `wanted` times, by bisection in log alpha.
+
+    None if no alpha is small enough: a running sum of these gradients flips more often than that.
+    """
+    low, high = 0.01 / len(gradients), 1.0
+    if flips(filters.ema(low), gradients) > wanted:
+        return None
+    for _ in range(40):
+        middle = (low * high) ** 0.5
+        if flips(filters.ema(middle), gradients) > wanted:
+            high = middle
+        else:
+            low = middle
+    return filters.ema(low)
+
+
+def flip_rate(filter: Filter) -> float:
+    """Share of steps at which the output changes sign, for white Gaussian noise: arccos(rho) / pi.
+
+    rho is the correlation of the output with the one a step before (Rice 1944). 0 for a filter whose
+    memory is infinite.
+    """
+    variance, covariance = filters.autocovariance(filter)
+    if not np.isfinite(variance):
+        return 0.0
+    return float(np.arccos(np.clip(covariance / variance, -1, 1)) / np.pi)

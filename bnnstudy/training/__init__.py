@@ -1,0 +1,1 @@
+"""How one configuration becomes one result."""

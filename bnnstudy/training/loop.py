@@ -1,0 +1,239 @@
+"""`fit`: one configuration in, one result out.
+
+On a CPU a run uses one thread, so that a result does not depend on how many others run beside it;
+many runs go side by side instead (`bnnstudy.sweeps`).
+"""
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bnnstudy import data, devices
+from bnnstudy.config.run import RunConfig
+from bnnstudy.nn.parameters import observed_weights
+from bnnstudy.training import metrics
+from bnnstudy.training.callbacks.base import Observer
+from bnnstudy.training.callbacks.flips import _Flips
+from bnnstudy.training.checkpoints import Checkpoint
+from bnnstudy.training.evaluation import evaluate
+from bnnstudy.training.handover import network_of, require_stages
+from bnnstudy.training.progress import bar
+from bnnstudy.training.step import Step
+
+MakeObserver = Callable[[RunConfig, nn.Module, int], Observer]
+"""From (configuration, model, number of steps) to an observer."""
+
+
+def fit(
+    config: RunConfig,
+    dataset: data.Dataset | None = None,
+    *,
+    root: str | os.PathLike | None = None,
+    device: str | torch.device = "cpu",
+    observers: Sequence[MakeObserver] = (),
+    progress: bool = False,
+    checkpoint: Checkpoint | None = None,
+) -> dict:
+    """Train the network that `config` describes and measure it after each epoch.
+
+    The last incomplete batch of an epoch is left out (batch norm). The epoch is chosen on validation
+    accuracy alone, the earliest of equals. A run whose loss is not finite ends there and says so
+    (`diverged`); what it measured counts.
+
+    Args:
+        dataset: the data, on `device`; None loads it from `root`.
+        device: a torch device.
+        observers: what else to measure; each adds its report to the result, under its name.
+        progress: show a bar over epochs (quiet where the error stream is no terminal).
+        checkpoint: a `bnnstudy.checkpoints.Checkpoint` to go on from, written after an epoch when the
+            last time is half a minute ago. A run that was cut anywhere ends with the same result, bit
+            for bit on a CPU, as one that was not. The file stays: remove it when the result is safe.
+
+    Returns:
+        `validation_accuracy` and `test_accuracy` (shares, 0 to 1) at `best_epoch` (from 1), the same
+        two under `last`, `curves` by epoch, `flip_ratio`, `saturation`, `diverged`. The curves hold the
+        shares of weights with |w| >= 1 (`saturation`) and with |w| > 1 (`beyond`) too.
+
+        A run of several stages has the observers' reports of the last one, and under `stages` those of
+        each, with its `epochs` and the accuracies at its `start`, before any step. Epochs in which the
+        network has other bits than at the end (a pre-training) are never the best.
+
+        A run with drops of the rate has `phases`: loss and accuracies after the last whole epoch of
+        each phase; nothing where there is none.
+
+    Raises:
+        ValueError: if the configuration names something unknown or does not fit the data.
+        TypeError: if `checkpoint` is none, such as a bare path.
+    """
+    if not isinstance(checkpoint, Checkpoint | None):
+        raise TypeError(f"checkpoint must be a Checkpoint or None, got {checkpoint!r}")
+    if dataset is None:
+        dataset = data.load(config.dataset, root, train_size=config.train_size, device=device)
+    require_stages(config, dataset)
+    with devices.one_thread(device):
+        run = Run(config, dataset, torch.device(device), observers)
+        if checkpoint:
+            names = [observer.name for observer in run.observers]
+            sizes = [len(part) for part in (dataset.train, dataset.validation, dataset.test)]
+            place = f"{device}{', compiled' if devices.is_compiling() else ''}"
+            state = checkpoint.load(config, f"{dataset.fingerprint} {sizes}", place, names)
+            if state:
+                run.load_state_dict(state)
+        done = len(run.curves["train_loss"])
+        with bar(progress, total=config.epochs, initial=done, unit="epoch", leave=False) as shown:
+            while not run.finished:
+                run.epoch()
+                shown.update()
+                if checkpoint:
+                    checkpoint.save(run.state_dict)
+        return run.result()
+
+
+_MEASURED = ("train_loss", "validation_accuracy", "test_accuracy")
+
+
+class Run:
+    """A run between two epochs: all that its end depends on."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        dataset: data.Dataset,
+        device: torch.device,
+        observers: Sequence[MakeObserver],
+    ):
+        self.dataset, self.device = dataset, device
+        self.plan, self.makers = config.plan(), (_Flips, *observers)
+        self.order = torch.Generator().manual_seed(config.seed)
+        self.curves: dict[str, list] = {name: [] for name in (*_MEASURED, "saturation", "beyond")}
+        self.reports: list[dict[str, Any]] = []
+        self.diverged = False
+        self._enter(0, None)
+        self.start = self._accuracies() if len(self.plan) > 1 else {}
+
+    def _enter(self, stage: int, previous: nn.Module | None) -> None:
+        config = self.plan[stage]
+        self.stage, self.epochs = stage, 0
+        self.model = network_of(config, self.dataset, self.device, previous)
+        steps = config.epochs * (len(self.dataset.train) // config.batch_size)
+        self.observers = [make(config, self.model, steps) for make in self.makers]
+        self.step = Step(config, self.model, steps, self.observers)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run is at its end, or diverged."""
+        return self.diverged or len(self.reports) == len(self.plan)
+
+    def epoch(self) -> None:
+        """Train for an epoch and measure."""
+        self.close_epoch(_epoch(self.step, self.plan[self.stage], self.dataset, self.order))
+
+    def close_epoch(self, loss: float) -> None:
+        """Measure after an epoch of mean loss `loss`; where its stage ends, enter the next one."""
+        config = self.plan[self.stage]
+        # A sign hides a weight that is no number: the loss alone would not tell.
+        self.diverged = not (math.isfinite(loss) and self.step.finite())
+        self.curves["train_loss"].append(None if self.diverged else loss)
+        for name, value in (self._accuracies() | self._magnitudes()).items():
+            self.curves[name].append(value)
+        self.epochs += 1
+        if self.diverged or self.epochs == config.epochs:
+            reports = {observer.name: observer.report() for observer in self.observers}
+            self.reports.append({**reports, "epochs": self.epochs, "start": self.start})
+            if not self.finished:
+                self._enter(self.stage + 1, self.model)
+                self.start = self._accuracies()
+
+    def _accuracies(self) -> dict[str, float]:
+        parts = {"validation": self.dataset.validation, "test": self.dataset.test}
+        # A steepness that moves would be compiled anew after each epoch.
+        with devices.compiling(devices.is_compiling() and not self.step.steepens):
+            return {f"{n}_accuracy": evaluate(self.model, self.dataset, p) for n, p in parts.items()}
+
+    def _magnitudes(self) -> dict[str, float]:
+        weights = list(observed_weights(self.model).values())
+        shares = {"saturation": metrics.saturation(weights), "beyond": metrics.beyond(weights)}
+        return {name: float(f"{share:.4g}") for name, share in shares.items()}
+
+    def result(self) -> dict:
+        """What `fit` returns."""
+        curves, last = self.curves, self.reports[-1]
+        best = max(self._own_epochs(), key=curves["validation_accuracy"].__getitem__)
+        return {
+            **_at(curves, best, _MEASURED[1:]),
+            "best_epoch": best + 1,
+            "last": _at(curves, -1, _MEASURED[1:]),
+            "curves": curves,
+            "saturation": metrics.saturation(list(observed_weights(self.model).values())),
+            "diverged": self.diverged,
+            **{observer.name: last[observer.name] for observer in self.observers},
+            **({"stages": self.reports} if len(self.plan) > 1 else {}),
+            **({"phases": self._phases()} if self.plan[0].drops else {}),
+        }
+
+    def _own_epochs(self) -> list[int]:
+        """The epochs, from 0, in which the network has the bits that it ends with."""
+        stages = [stage.bits for stage in self.plan for _ in range(stage.epochs)]
+        done = len(self.curves["train_loss"])
+        return [k for k in range(done) if stages[k] == stages[done - 1]]
+
+    def _phases(self) -> list[dict]:
+        config, done = self.plan[0], len(self.curves["train_loss"])
+        # The last epoch that lies wholly before a drop; 1e-9 for products such as 0.7 * 10.
+        ends = [int(drop * config.epochs + 1e-9) for drop in (*config.drops, 1.0)]
+        return [_at(self.curves, end - 1, _MEASURED) if 0 < end <= done else {} for end in ends]
+
+    def state_dict(self) -> dict:
+        """All that the run's end depends on."""
+        return {
+            "stage": self.stage,
+            "epochs": self.epochs,
+            "order": self.order.get_state(),
+            "curves": self.curves,
+            "reports": self.reports,
+            "start": self.start,
+            "diverged": self.diverged,
+            "model": self.model.state_dict(),
+            "step": self.step.state_dict(),
+            "observers": [observer.state_dict() for observer in self.observers],
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        """Go on from what `state_dict` gave."""
+        self._enter(state["stage"], None)
+        self.epochs, self.diverged = state["epochs"], state["diverged"]
+        self.curves, self.reports, self.start = state["curves"], state["reports"], state["start"]
+        self.order.set_state(state["order"])
+        self.model.load_state_dict(state["model"])
+        self.step.load_state_dict(state["step"])
+        for observer, saved in zip(self.observers, state["observers"], strict=True):
+            observer.load_state_dict(saved)
+
+
+def _epoch(step: Step, config: RunConfig, dataset: data.Dataset, order: torch.Generator) -> float:
+    step.model.train()
+    dtype = getattr(torch, config.storage)
+    images, labels = dataset.train.images, dataset.train.labels
+    total = torch.zeros((), dtype=dtype, device=images.device)
+    batches = batches_of(len(labels), config.batch_size, order, images.device)
+    augment = data.augmentation(config.augmentation, len(labels), order, images.device)
+    for batch in batches:
+        total += step(dataset.inputs(augment(images[batch], batch), dtype), labels[batch])
+    return total.item() / len(batches)
+
+
+def batches_of(size: int, batch: int, order: torch.Generator, device: torch.device) -> Tensor:
+    """Indices of an epoch's images in random order, (batches, batch); an incomplete one is left out.
+
+    Drawn on the CPU, so that the order is the same on every device.
+    """
+    shuffled = torch.randperm(size, generator=order).to(device)
+    return shuffled[: size - size % batch].view(-1, batch)
+
+
+def _at(curves: dict, epoch: int, names: Sequence[str]) -> dict:
+    return {name: curves[name][epoch] for name in names}

@@ -1,0 +1,144 @@
+"""One update of a network: forward, backward, optimizers, schedule, clamp; observers around it."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from bnnstudy import devices
+from bnnstudy.config.run import RunConfig
+from bnnstudy.config.schedules import schedule_factor
+from bnnstudy.nn import losses
+from bnnstudy.nn.activations import set_steepness
+from bnnstudy.nn.parameters import observed_weights, split_parameters
+from bnnstudy.optim.param_groups import build_optimizers, glorot_factor
+from bnnstudy.training.callbacks.base import Observer
+
+
+def weight_factor(config: RunConfig, steps: int) -> Callable[[int], float]:
+    """From a step (from 0) of `steps` to what multiplies the rate of the binary weights there."""
+    name = config.weight_schedule or config.schedule
+    return lambda step: schedule_factor(name, step, steps, config.drops, config.floor)
+
+
+def real_factor(config: RunConfig, steps: int) -> Callable[[int], float]:
+    """The same for the real parameters."""
+    return lambda step: schedule_factor(config.schedule, step, steps, config.drops)
+
+
+def steepness_at(config: RunConfig, steps: int) -> Callable[[int], float]:
+    """From a step (from 0) of `steps` to the steepness of the surrogate `"ede"` there.
+
+    t = first^(1 - done) last^done with done = step / (steps - 1): even steps of its logarithm. A run of
+    one step has the first. Qin et al. 2020 raise it by the epoch, and end one epoch short of the last.
+    """
+    (first, last), way = config.steepness, max(steps - 1, 1)
+    return lambda step: first ** (1 - step / way) * last ** (step / way)
+
+
+LossFunction = Callable[[Tensor, Tensor], Tensor]
+"""From a network's outputs and what they should be to a mean over the batch."""
+
+
+class Loss(nn.Module):
+    """The loss of a batch as one function of network, images and labels: what is compiled.
+
+    Args:
+        loss: what is asked of the outputs; None is the configuration's loss.
+    """
+
+    def __init__(self, config: RunConfig, model: nn.Module, loss: LossFunction | None = None):
+        super().__init__()
+        self.model, self.loss = model, loss or losses.LOSSES[config.loss]
+        self.autocast = config.precision == "bfloat16"
+
+    def forward(self, inputs: Tensor, labels: Tensor) -> Tensor:
+        with torch.autocast(inputs.device.type, torch.bfloat16, enabled=self.autocast):
+            outputs = self.model(inputs)
+        return self.loss(outputs.to(inputs.dtype), labels)
+
+
+class Step:
+    """One update: forward, backward, optimizers, schedule, clamp; observers around it.
+
+    Args:
+        loss: as in `Loss`; beside the outputs it is given the step's `labels`, whatever they are, such
+            as a teacher's outputs.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        model: nn.Module,
+        steps: int,
+        observers: Sequence[Observer],
+        loss: LossFunction | None = None,
+    ):
+        self.model, self.observers = model, observers
+        self.optimizers = build_optimizers(config, model)
+        self.schedulers = []
+        if config.schedule != "constant" or config.drops or config.weight_schedule:
+            # Without a second optimizer the first one moves all; its schedule is then that of all.
+            factors = (weight_factor(config, steps), real_factor(config, steps))
+            self.schedulers = [
+                torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+                for optimizer, factor in zip(self.optimizers, factors, strict=False)
+            ]
+        self.clamped: list[Tensor] = [*split_parameters(model)[0]] if config.clamp else []
+        self.scaled = [*observed_weights(model).values()] if config.lr_scaling == "gradient" else []
+        self.steepness = steepness_at(config, steps)
+        self.steepens = config.steepness != (1.0, 1.0)
+        whole = Loss(config, model, loss)
+        # A steepness that moves would be compiled anew at each step.
+        self.loss: Callable[[Tensor, Tensor], Tensor]
+        self.loss = whole if self.steepens else devices.compiled(whole, replay=True)
+        self.count = 0
+
+    def _scaled(self) -> list[tuple[Tensor, float]]:
+        return [(w.grad, glorot_factor(w)) for w in self.scaled if w.grad is not None]
+
+    def __call__(self, inputs: Tensor, labels: Tensor) -> Tensor:
+        self.count += 1
+        for observer in self.observers:
+            observer.before(self.count)
+        if self.steepens:
+            # From the count alone, so that a run that was cut goes on with the same.
+            set_steepness(self.model, self.steepness(self.count - 1))
+        for optimizer in self.optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        loss = self.loss(inputs, labels)
+        loss.sum().backward()
+        for gradient, factor in self._scaled():
+            gradient.mul_(factor)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        if self.clamped:
+            with torch.no_grad():
+                torch._foreach_clamp_min_(self.clamped, -1.0)
+                torch._foreach_clamp_max_(self.clamped, 1.0)
+        for observer in self.observers:
+            observer.after(self.count)
+        for scheduler in self.schedulers:
+            scheduler.step()
+        return loss.detach()
+
+    def finite(self) -> bool:
+        """Whether all parameters are finite, and no optimizer's state holds what is no number."""
+        states = [s for o in self.optimizers for state in o.state.values() for s in state.values()]
+        wrong = [p.isfinite().logical_not().any() for p in self.model.parameters()]
+        wrong += [s.isnan().any().to(wrong[0].device) for s in states if isinstance(s, Tensor)]
+        return not torch.stack(wrong).any()
+
+    def state_dict(self) -> dict:
+        return {
+            "count": self.count,
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
+        }
+
+    def load_state_dict(self, state: dict) -> None:
+        self.count = state["count"]
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
+        for scheduler, saved in zip(self.schedulers, state["schedulers"], strict=True):
+            scheduler.load_state_dict(saved)
