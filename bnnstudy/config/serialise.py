@@ -27,3 +27,8 @@ def to_jsonable(value: object) -> Any:
     if isinstance(value, list | tuple):
         return [to_jsonable(item) for item in value]
     return value
+
+
+def significant(value: float, digits: int = 4) -> float:
+    """A number rounded to so many significant digits, as records keep what needs no more."""
+    return float(f"{value:.{digits}g}")

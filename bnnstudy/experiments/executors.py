@@ -15,8 +15,9 @@ from bnnstudy import data, devices
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence import files, provenance, records
 from bnnstudy.experiments.options import RunOptions
+from bnnstudy.experiments.run_arm import run_arm
 from bnnstudy.experiments.study import Arm
-from bnnstudy.training import checkpoints, loop, stacked
+from bnnstudy.training import checkpoints, stacked
 from bnnstudy.training.progress import bar
 
 
@@ -79,7 +80,7 @@ def _stacks(jobs: _Task, size: int) -> list[_Task]:
     """The jobs in tasks: up to `size` seeds of one configuration, where they can be stacked."""
     groups: dict[object, _Task] = {}
     for k, job in jobs:
-        alone = job.arm.measure or stacked.obstacle(job.config)
+        alone = job.arm.procedure or job.arm.callbacks or stacked.obstacle(job.config)
         groups.setdefault(k if alone else replace(job.config, seed=0), []).append((k, job))
     return [group[at : at + size] for group in groups.values() for at in range(0, len(group), size)]
 
@@ -97,9 +98,8 @@ def _work(task: _Task, place: RunOptions, parent: int | None = None) -> list[tup
     if len(task) == 1:
         ((k, job),) = task
         checkpoint = checkpoints.beside(_file(job, place))
-        measure = job.arm.measure or loop.fit
         with devices.compiling(place.compile) as made:
-            result = measure(config, dataset, device=place.device, checkpoint=checkpoint)
+            result = run_arm(job.arm, config, dataset, device=place.device, checkpoint=checkpoint)
         seconds = checkpoint.earlier + time.perf_counter() - start
         found = [(k, _save(job, result, place, dataset, seconds, compiled=bool(made)))]
         checkpoint.remove()

@@ -2,12 +2,13 @@
 
 import dataclasses
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bnnstudy import data
 from bnnstudy.config.run import RunConfig
 from bnnstudy.training import loop
+from bnnstudy.training.callbacks.base import MakeCallback
 from bnnstudy.training.checkpoints import Checkpoint
 
 if TYPE_CHECKING:
@@ -27,12 +28,13 @@ def searched(
     config: RunConfig,
     dataset: data.Dataset,
     *,
-    device: str,
-    checkpoint: Checkpoint | None,
+    device: str = "cpu",
+    checkpoint: Checkpoint | None = None,
+    callbacks: Sequence[MakeCallback] = (),
     space: Space,
     sampler: str,
     trials: int,
-) -> dict:
+) -> dict[str, Any]:
     """A search of `trials` trainings over `space`; the seed decides its draws and all trainings' seeds.
 
     Each trial is judged by its validation accuracy at the last epoch, measured once, as whoever
@@ -44,13 +46,13 @@ def searched(
         ValueError: if `sampler` is none of `SAMPLERS`, or its library is not installed.
     """
     study = _study(sampler, config.seed)
-    found: list[dict] = []
+    found: list[dict[str, Any]] = []
     for k in range(trials):
         trial = study.ask()
         chosen = {name: _suggest(trial, name, allowed) for name, allowed in space.items()}
         seed = config.seed * trials + k
         run = dataclasses.replace(config, **chosen, seed=seed)
-        result = loop.fit(run, dataset, device=device)
+        result = loop.fit(run, dataset, device=device, callbacks=callbacks)
         last = result["last"]
         found.append({"chosen": chosen, **last, "diverged": result["diverged"]})
         with warnings.catch_warnings():
@@ -59,7 +61,7 @@ def searched(
     return _result(found)
 
 
-def _result(found: list[dict]) -> dict:
+def _result(found: list[dict[str, Any]]) -> dict[str, Any]:
     """Best so far by trial, the earlier of equals."""
     names = ("validation_accuracy", "test_accuracy")
     curves: dict[str, list[float]] = {name: [] for name in names}

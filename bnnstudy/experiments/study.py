@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import Any, NoReturn
 
 from bnnstudy.config import checks
 from bnnstudy.config.run import RunConfig
@@ -11,17 +10,26 @@ from bnnstudy.config.serialise import to_jsonable
 from bnnstudy.evidence import records
 from bnnstudy.evidence.claims import Claim
 
-if TYPE_CHECKING:
-    from bnnstudy.data import Dataset
-    from bnnstudy.training.checkpoints import Checkpoint
+
+@dataclass(frozen=True)
+class Named:
+    """A callback or a procedure by its name, with options.
+
+    So that a study is a value, listed and compared without importing torch.
+
+    Attributes:
+        name: a class of `bnnstudy.training.callbacks`, such as "FlipsByEpoch", or a function of
+            `bnnstudy.experiments`, such as "paired.sign_by_sign".
+        options: what it is given by keyword; recorded with the run, and part of its key.
+    """
+
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
-class Measure(Protocol):
-    """What a run does; `checkpoint` is for `training.fit`."""
-
-    def __call__(
-        self, config: RunConfig, dataset: "Dataset", /, *, device: str, checkpoint: "Checkpoint | None"
-    ) -> dict: ...
+def named(name: str, /, **options: Any) -> Named:
+    """A callback or a procedure by its name: `named("Averages", momenta={"0.9": 0.1})`."""
+    return Named(name, options)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,8 +68,8 @@ class Arm:
         config: the configuration; its seed is set by the sweep.
         tuned: a field that is settled before the final runs, if any.
         follows: name of a tuned arm of the same data set and network, whose choice this one takes.
-        measure: what a run does; None means `bnnstudy.training.fit`. What it is given beside a run's
-            own arguments (a `functools.partial`, by keywords) are its options, which name the run too.
+        callbacks: what looks on at a run; by their names.
+        procedure: what a run does where `training.fit` is not enough, if anything.
         seeds: the number of final seeds, where it is not the study's.
     """
 
@@ -69,13 +77,22 @@ class Arm:
     config: RunConfig
     tuned: Tuned | None = None
     follows: str = ""
-    measure: Measure | None = None
+    callbacks: tuple[Named, ...] = ()
+    procedure: Named | None = None
     seeds: int | None = None
+
+    def __post_init__(self) -> None:
+        options = [name for use in self._uses() for name in use.options]
+        if len(set(options)) != len(options):
+            raise ValueError(f"options of arm {self.name!r} must have distinct names, got {options}")
+
+    def _uses(self) -> tuple[Named, ...]:
+        return (*self.callbacks, *((self.procedure,) if self.procedure else ()))
 
     @property
     def options(self) -> dict[str, Any]:
         """The options of what a run does, as the record has them; none for most."""
-        return dict(to_jsonable(self.measure.keywords)) if isinstance(self.measure, partial) else {}
+        return {name: to_jsonable(v) for use in self._uses() for name, v in use.options.items()}
 
     @property
     def key(self) -> str:
@@ -102,6 +119,23 @@ class Study:
     claims: tuple[Claim, ...]
     arms: Mapping[str, tuple[Arm, ...]] = field(default_factory=dict)
     seeds: Mapping[str, int] = field(default_factory=dict)
+
+    def arm(self, preset: str, name: str, task: str | None = None) -> Arm:
+        """The arm of a name at a preset; the first of them where several tasks have one.
+
+        Args:
+            task: data set and network, such as "mnist mlp".
+
+        Raises:
+            ValueError: if there is no such preset or arm.
+        """
+        arms = self.arms[preset]
+        for arm in arms:
+            if arm.name == name and task in (None, f"{arm.config.dataset} {arm.config.model}"):
+                return arm
+        names = ", ".join(dict.fromkeys(arm.name for arm in arms))
+        where = f" on {task}" if task else ""
+        raise ValueError(f"arm of study {self.name!r}{where} must be one of {names}; got {name!r}")
 
     def leader(self, arm: Arm) -> Arm:
         """The arm whose choice `arm` takes: the one that it follows, else itself."""

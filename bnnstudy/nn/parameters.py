@@ -52,15 +52,20 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
 
 
 @contextlib.contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode while it lasts; then each layer is in the mode it was in, frozen ones too."""
+def in_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
+    """A mode while it lasts; then each layer is in the mode it was in, frozen ones too."""
     modes = {module: module.training for module in model.modules()}
-    model.eval()
+    model.train(training)
     try:
         yield
     finally:
-        for module, training in modes.items():
-            module.training = training
+        for module, mode in modes.items():
+            module.training = mode
+
+
+def evaluating(model: nn.Module) -> contextlib.AbstractContextManager[None]:
+    """Evaluation mode while it lasts; then each layer is in the mode it was in."""
+    return in_mode(model, training=False)
 
 
 Layer = TypeVar("Layer", bound=nn.Module)

@@ -15,7 +15,7 @@ EPOCHS: dict[str, Any] = {"kind": "speed", "unit": "epochs", "scale": 1.0, "belo
 """For a contrast of speeds: epochs until half a point below the control's last validation accuracy."""
 
 STEPS_APART = "steps after which a weight differs"
-"""Unit of an exact claim that two trainings are one (`measures.side_by_side`)."""
+"""Unit of an exact claim that two trainings are one (`paired.weight_by_weight`)."""
 
 NO_NUMBER = "no number given"
 
@@ -84,6 +84,10 @@ def around(middle: float) -> tuple[float, ...]:
     return tuple(float(f"{middle * factor:.6g}") for factor in (10**-0.5, 1.0, 10**0.5))
 
 
-def tuned(name: str, config: RunConfig, middle: float = 0.01, measure: Any = None) -> Arm:
-    """An arm whose rate is searched from three values around `middle`."""
-    return Arm(name=name, config=config, tuned=Tuned(field="lr", grid=around(middle)), measure=measure)
+def tuned(name: str, config: RunConfig, middle: float = 0.01, **run: Any) -> Arm:
+    """An arm whose rate is searched from three values around `middle`.
+
+    Args:
+        run: `callbacks` and `procedure`, as in `Arm`.
+    """
+    return Arm(name=name, config=config, tuned=Tuned(field="lr", grid=around(middle)), **run)

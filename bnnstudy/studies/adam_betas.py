@@ -10,8 +10,7 @@ from typing import Any
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.tricks import float_twin
-from bnnstudy.experiments.procedures import with_update_size
-from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_a import TRAINING_LOSS, arms, claim, is_small_cnn, ours, tuned
 
 RATE = 0.1
@@ -24,6 +23,12 @@ FIRST = (0.0, 0.8, 0.9)
 _OVERLAP = "all overlap at about .005 to .01"
 _END: dict[str, Any] = {"metric": "curves.train_loss.-1", "margin": 0.1, **TRAINING_LOSS}
 _FIGURE = "section 3.1, Figure 2c"
+
+SIZES: dict[str, Any] = {
+    "callbacks": (named("UpdateSize"),),
+    "procedure": named("procedures.phases_as_parts"),
+}
+"""What the runs measure besides: the size of updates, and each phase by itself."""
 
 CLAIMS = (
     claim(
@@ -150,13 +155,13 @@ def _arms(network: RunConfig) -> Iterable[Arm]:
     for config, prefix in ((binary, ""), (real, "float, ")):
         for beta2 in (0.8, 0.999) if prefix or is_small_cnn(network) else SECOND:
             betas = replace(config, betas=(0.9, beta2))
-            yield Arm(name=f"{prefix}beta2 {beta2}", config=betas, measure=with_update_size)
+            yield Arm(name=f"{prefix}beta2 {beta2}", config=betas, **SIZES)
         for beta1 in FIRST[:1] if prefix or is_small_cnn(network) else FIRST[:2]:
             betas = replace(config, betas=(beta1, 0.999))
-            yield Arm(name=f"{prefix}beta1 {beta1}", config=betas, measure=with_update_size)
+            yield Arm(name=f"{prefix}beta1 {beta1}", config=betas, **SIZES)
     for beta2 in (0.8, 0.999):
         betas = replace(binary, betas=(0.9, beta2), lr=1e-3)
-        yield tuned(f"beta2 {beta2}, tuned", betas, measure=with_update_size)
+        yield tuned(f"beta2 {beta2}, tuned", betas, **SIZES)
 
 
 STUDY = Study(

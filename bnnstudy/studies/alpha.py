@@ -2,13 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Claim, Contrast, exact
-from bnnstudy.experiments.paired import sign_by_sign
-from bnnstudy.experiments.procedures import with_flips
-from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_b import CURVES, claim, networks, ours
 
 ALPHAS = ("1e-6", "1e-5", "1e-4", "1e-3", "1e-2", "1e-1")
@@ -121,14 +118,16 @@ def _arms(long: RunConfig) -> Iterable[Arm]:
             (f"{alpha}, constant", constant),
             (f"{alpha}, short", replace(short, alpha=float(alpha))),
         ):
-            yield Arm(name=name, config=config, measure=with_flips)
+            yield Arm(name=name, config=config, callbacks=(named("FlipsByEpoch"),))
     corrected = replace(long, alpha=1e-3, optimizer="filter_corrected")
-    yield Arm(name="1e-3, bias corrected", config=corrected, measure=with_flips)
+    yield Arm(name="1e-3, bias corrected", config=corrected, callbacks=(named("FlipsByEpoch"),))
     halves = replace(long, alpha=2.0**-33)
-    same = partial(sign_by_sign, changes={"alpha": 2.0**-66})
-    yield Arm(name="2^-33", config=halves, measure=same)
+    same = named("paired.sign_by_sign", changes={"alpha": 2.0**-66})
+    yield Arm(name="2^-33", config=halves, procedure=same)
     for alpha in ("1e-10", "1e-20"):
-        yield Arm(name=alpha, config=replace(long, alpha=float(alpha)), measure=with_flips)
+        yield Arm(
+            name=alpha, config=replace(long, alpha=float(alpha)), callbacks=(named("FlipsByEpoch"),)
+        )
 
 
 STUDY = Study(

@@ -4,8 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from bnnstudy.config.run import RunConfig
-from bnnstudy.experiments.procedures import with_averaged_weights, with_flips
-from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_b import claim, latent, networks, ours
 
 ALPHA = 1e-2
@@ -139,10 +138,10 @@ def _arms(network: RunConfig) -> Iterable[Arm]:
         "increment alone at 1/2": replace(many, optimizer="filter_increment"),
     }
     for name, config in arms.items():
-        yield Arm(name=name, config=config, measure=with_flips)
+        yield Arm(name=name, config=config, callbacks=(named("FlipsByEpoch"),))
     # Latent weights are the state; the filter's own lies in its optimizer.
     state = latent(constant, 1.0)
-    yield Arm(name="constant, latent", config=state, measure=with_averaged_weights)
+    yield Arm(name="constant, latent", config=state, callbacks=(named("AveragedWeights"),))
 
 
 STUDY = Study(

@@ -6,14 +6,11 @@ that are measured again. Momenta are named as in the paper: the weight of the *o
 
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.tricks import float_twin, two_stages
 from bnnstudy.evidence.claims import Claim, Contrast, exact
-from bnnstudy.experiments.paired import side_by_side
-from bnnstudy.experiments.procedures import with_averages
-from bnnstudy.experiments.study import Arm, Measure, Study
+from bnnstudy.experiments.study import Arm, Named, Study, named
 from bnnstudy.studies._paper_a import NO_NUMBER, STEPS_APART, arms, claim, is_small_cnn, ours, tuned
 
 MOMENTA = {"0.8": 0.2, "0.85": 0.15, "0.9": 0.1, "0.99": 0.01}
@@ -108,19 +105,19 @@ CLAIMS = (
 def _arms(network: RunConfig) -> Iterable[Arm]:
     # Momentum 1, the last batch alone, is what the averages are taken over.
     binary = replace(network, optimizer="adam", batch_norm_momentum=1.0)
-    averages = partial(with_averages, momenta=MOMENTA)
-    yield tuned(BINARY, binary, measure=averages)
+    averages = (named("Averages", momenta=MOMENTA),)
+    yield tuned(BINARY, binary, callbacks=averages)
     if not is_small_cnn(network):
         yield from _further(binary, averages)
-    twice = partial(side_by_side, changes={"batch_norm_momentum": MOMENTA["0.99"]})
+    twice = named("paired.weight_by_weight", changes={"batch_norm_momentum": MOMENTA["0.99"]})
     short = replace(binary, lr=0.01, batch_norm_momentum=MOMENTA["0.8"], epochs=min(binary.epochs, 10))
-    yield Arm(name="trained twice", config=short, measure=twice)
+    yield Arm(name="trained twice", config=short, procedure=twice)
 
 
-def _further(binary: RunConfig, averages: Measure) -> Iterable[Arm]:
-    yield tuned(FLOAT, float_twin(binary), 10**-2.5, measure=averages)
+def _further(binary: RunConfig, averages: tuple[Named, ...]) -> Iterable[Arm]:
+    yield tuned(FLOAT, float_twin(binary), 10**-2.5, callbacks=averages)
     constant = replace(binary, schedule="constant")
-    yield tuned(STAGES, two_stages(constant, binary.epochs // 2), measure=averages)
+    yield tuned(STAGES, two_stages(constant, binary.epochs // 2), callbacks=averages)
 
 
 STUDY = Study(

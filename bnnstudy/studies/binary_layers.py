@@ -1,72 +1,10 @@
 """What is binary in a binary network, and what the surrogate gradient does. Groundwork, our claims."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 
-import torch
-
-from bnnstudy import data
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Claim, Contrast
-from bnnstudy.experiments.study import Arm, Study
-from bnnstudy.nn.layers import BinaryConv2d, BinaryLinear
-from bnnstudy.training import loop, metrics
-from bnnstudy.training.checkpoints import Checkpoint
-
-
-class WeightCheck:
-    """Observes whether what the layers multiply with is ±1, and whether the parameters are."""
-
-    name = "weights"
-
-    def __init__(self, layers: Sequence[BinaryLinear | BinaryConv2d]):
-        self._layers = layers
-
-    def before(self, step: int) -> None:
-        """Nothing to do before a step."""
-
-    def after(self, step: int) -> None:
-        """Nothing to do after a step: the check is at the end."""
-
-    def report(self) -> dict:
-        """Of all binary weights after training: effective ones and stored ones that are not ±1."""
-        stored = [layer.weight for layer in self._layers]
-        effective = [layer.effective_weight() for layer in self._layers]
-        size = sum(w.numel() for w in stored)
-        return {
-            "effective": {"differing": metrics.not_binary(effective), "compared": size},
-            "stored": {"differing": metrics.not_binary(stored), "compared": size},
-        }
-
-    def state_dict(self) -> dict:
-        """Nothing to keep: what is reported is read off the layers."""
-        return {}
-
-    def load_state_dict(self, state: dict) -> None:
-        """Nothing was kept."""
-
-
-def binary_layers_of(model: torch.nn.Module) -> list[BinaryLinear | BinaryConv2d]:
-    """The layers of a model that have binary weights."""
-    return [layer for layer in model.modules() if isinstance(layer, BinaryLinear | BinaryConv2d)]
-
-
-def fit_and_check(
-    config: RunConfig,
-    dataset: data.Dataset,
-    *,
-    device: str = "cpu",
-    checkpoint: Checkpoint | None = None,
-) -> dict:
-    """`training.fit`, then a look at every binary weight."""
-    return loop.fit(
-        config,
-        dataset,
-        device=device,
-        checkpoint=checkpoint,
-        observers=[lambda stage, model, steps: WeightCheck(binary_layers_of(model))],
-    )
-
+from bnnstudy.experiments.study import Arm, Study, named
 
 CLAIMS = (
     Claim(
@@ -118,7 +56,7 @@ def _arms(sizes: RunConfig) -> tuple[Arm, ...]:
         Arm(
             name=name,
             config=replace(base, activation_surrogate=name),
-            measure=fit_and_check,
+            callbacks=(named("WeightCheck"),),
         )
         for name in ("identity", "clip", "approx", "ede")
     )

@@ -2,14 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.tricks import binary_activations, float_twin
 from bnnstudy.evidence.claims import exact
-from bnnstudy.experiments.paired import side_by_side
-from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_a import STEPS_APART, TRAINING_LOSS, arms, claim, is_small_cnn, ours, tuned
 
 RATE = 0.1
@@ -196,8 +194,8 @@ def _arms(network: RunConfig) -> Iterable[Arm]:
         yield Arm(name=f"{kind}, high rate", config=replace(high, **changes))
     # A run of its own, so that its configuration is no other arm's: without drops of the rate.
     weights = replace(high, drops=(), epochs=min(high.epochs, 10), **KINDS["weights"])
-    pair = partial(side_by_side, changes=KINDS["both"])
-    yield Arm(name="weights against both", config=weights, measure=pair)
+    pair = named("paired.weight_by_weight", changes=KINDS["both"])
+    yield Arm(name="weights against both", config=weights, procedure=pair)
 
 
 STUDY = Study(

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import exact
-from bnnstudy.experiments.paired import sign_by_sign
-from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_b import claim, latent, networks, ours
 
 ALPHA = 1e-2
@@ -107,7 +105,7 @@ def _arms(network: RunConfig) -> Iterable[Arm]:
 
 
 def _arm(name: str, config: RunConfig, **options: Any) -> Arm:
-    return Arm(name=name, config=config, measure=partial(sign_by_sign, **options))
+    return Arm(name=name, config=config, procedure=named("paired.sign_by_sign", **options))
 
 
 NETWORKS = networks(20)

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import exact
-from bnnstudy.experiments.procedures import with_flips, with_recorded_gradients
-from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_b import claim, networks, ours
 from bnnstudy.theory import filters, flip_rates
 
@@ -101,7 +100,11 @@ CLAIMS = (
 def _arms(network: RunConfig) -> Iterable[Arm]:
     base = replace(network, weight_schedule="constant")
     for name, alpha in ALPHAS.items():
-        yield Arm(name=name, config=replace(base, alpha=alpha), measure=with_recorded_gradients)
+        yield Arm(
+            name=name,
+            config=replace(base, alpha=alpha),
+            procedure=named("procedures.filtered_gradients"),
+        )
     first = replace(base, gamma=1.0, alpha=ALPHAS["1e-1"])
     second = filters.cascade(ALPHAS["1e-1"], base.gamma)
     gain = filters.noise_gain(second)
@@ -115,7 +118,7 @@ def _arms(network: RunConfig) -> Iterable[Arm]:
     }
     for name, alpha in alphas.items():
         config = replace(first, alpha=float(f"{alpha:.6g}"))
-        yield Arm(name=name, config=config, measure=with_flips)
+        yield Arm(name=name, config=config, callbacks=(named("FlipsByEpoch"),))
 
 
 STUDY = Study(

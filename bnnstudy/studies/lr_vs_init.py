@@ -2,14 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import exact
-from bnnstudy.experiments.paired import sign_by_sign
-from bnnstudy.experiments.procedures import with_flips
-from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_b import claim, latent, networks, ours
 
 ALPHA = 1e-3
@@ -119,22 +116,22 @@ def _arms(network: RunConfig) -> Iterable[Arm]:
     base = replace(latent(network, 1.0, ALPHA), init_scale=1.0)
     for factor in (*FACTORS, LARGEST):
         rate = float(factor)
-        yield Arm(name=f"rate {factor}", config=_at(base, rate), measure=with_flips)
+        yield Arm(name=f"rate {factor}", config=_at(base, rate), callbacks=(named("FlipsByEpoch"),))
     for factor in FACTORS:
         if factor != "1":
             scaled = replace(base, init_scale=float(factor))
-            yield Arm(name=f"start {factor}", config=scaled, measure=with_flips)
-    yield Arm(name="start 0", config=replace(base, init_scale=0.0), measure=with_flips)
+            yield Arm(name=f"start {factor}", config=scaled, callbacks=(named("FlipsByEpoch"),))
+    yield Arm(name="start 0", config=replace(base, init_scale=0.0), callbacks=(named("FlipsByEpoch"),))
     large = replace(base, weight_decay=0.1, weight_schedule="constant")
     for start in ("0", "100"):
         config = replace(large, init_scale=float(start))
-        yield Arm(name=f"start {start}, alpha 0.1", config=config, measure=with_flips)
+        yield Arm(name=f"start {start}, alpha 0.1", config=config, callbacks=(named("FlipsByEpoch"),))
     for name, times, precision in (
         ("x 4", 4.0, "float32"), ("x 10", 10.0, "float32"), ("x 10, float64", 10.0, "float64"),
     ):  # fmt: skip
         config = replace(_at(base, times), precision=precision)
         changes = {"lr": 1.0, "weight_decay": ALPHA, "init_scale": 1 / times}
-        yield Arm(name=name, config=config, measure=partial(sign_by_sign, changes=changes))
+        yield Arm(name=name, config=config, procedure=named("paired.sign_by_sign", changes=changes))
 
 
 def _at(base: RunConfig, rate: float) -> RunConfig:

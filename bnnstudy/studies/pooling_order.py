@@ -8,8 +8,7 @@ from dataclasses import replace
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.tricks import binary_activations
-from bnnstudy.experiments.procedures import with_positive_inputs
-from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_a import CNN, NO_NUMBER, arms, claim, ours, tuned
 
 POOL_FIRST = "conv, pool, norm, sign"
@@ -111,7 +110,7 @@ def _arms(network: RunConfig) -> Iterable[Arm]:
 
 
 def _tuned(name: str, config: RunConfig) -> Arm:
-    return tuned(name, config, measure=with_positive_inputs)
+    return tuned(name, config, callbacks=(named("PositiveInputs"),))
 
 
 def _networks(preset: str) -> tuple[RunConfig, ...]:

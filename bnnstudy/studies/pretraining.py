@@ -5,8 +5,7 @@ from dataclasses import replace
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.tricks import pretraining
-from bnnstudy.experiments.procedures import pretrained
-from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_a import CNN, EPOCHS, MLP, NO_NUMBER, arms, claim, ours, tuned
 
 RESNET = {
@@ -113,8 +112,8 @@ def _arms(network: RunConfig) -> Iterable[Arm]:
     real = max(1, 2 * network.epochs // 5)
     long = replace(scratch, epochs=network.epochs + real)
     yield tuned(SCRATCH, scratch)
-    yield tuned(FROM, pretraining(scratch, real, REAL_RATE), measure=pretrained)
-    yield tuned(LONG, pretraining(long, real, REAL_RATE), measure=pretrained)
+    yield tuned(FROM, pretraining(scratch, real, REAL_RATE), procedure=named("procedures.pretrained"))
+    yield tuned(LONG, pretraining(long, real, REAL_RATE), procedure=named("procedures.pretrained"))
 
 
 def _networks(preset: str) -> tuple[RunConfig, ...]:

@@ -2,13 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.stage import Stage
 from bnnstudy.evidence.claims import Claim
-from bnnstudy.experiments.procedures import with_stops
-from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_a import NO_NUMBER, arms, claim, stage_epochs, tuned
 
 SLOW, FAST = 0.01, 0.2
@@ -74,15 +72,15 @@ def _arms(network: RunConfig) -> Iterable[Arm]:
         )
         return replace(plain, optimizer=optimizer, stages=stages)
 
-    stops = partial(with_stops, patience=max(2, epochs // 20))
-    yield tuned(ALL, staged(), measure=stops)
+    stops = named("procedures.stopped_early", patience=max(2, epochs // 20))
+    yield tuned(ALL, staged(), procedure=stops)
     yield tuned("momentum for Adam", staged(optimizer="momentum"), 1.0)
     # Recommendation 5 stays, at the same epoch: with the slow average it would be left out as well.
     yield tuned("one stage", staged(stage2=(*FREE, *fast), rate=1.0))
     # At the recipe's own rate: what is left out here must not be mixed with another one.
     yield Arm(name="clipping in stage 1", config=staged(stage1=()), follows=ALL)
     yield Arm(name="slow average", config=staged(stage2=()), follows=ALL)
-    yield tuned(NONE, replace(plain, optimizer="momentum"), 1.0, stops)
+    yield tuned(NONE, replace(plain, optimizer="momentum"), 1.0, procedure=stops)
 
 
 STUDY = Study(

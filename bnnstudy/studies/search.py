@@ -2,15 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bnnstudy.config.run import RunConfig
-from bnnstudy.experiments.hpo import Space, searched
-from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_b import MLP, claim, latent, ours
 
-WIDE: Space = {
+if TYPE_CHECKING:
+    from bnnstudy.experiments.hpo import Space
+
+
+WIDE: "Space" = {
     "lr": (1e-4, 1e2),
     "init_scale": (1e-3, 1e1),
     "gamma": (1e-2, 1.0),
@@ -20,14 +22,14 @@ WIDE: Space = {
 }
 """The latent view's six (Table 1 without the rate's decay). The paper gives no ranges."""
 
-NARROW: Space = {**WIDE, "lr": (1e-2, 1e1), "init_scale": (0.1, 3.0), "weight_decay": (1e-4, 1e-2)}
+NARROW: "Space" = {**WIDE, "lr": (1e-2, 1e1), "init_scale": (0.1, 3.0), "weight_decay": (1e-4, 1e-2)}
 """What someone who has trained such networks before would search."""
 
-FROM_ZERO: Space = {name: WIDE[name] for name in ("lr", "gamma", "weight_decay")}
+FROM_ZERO: "Space" = {name: WIDE[name] for name in ("lr", "gamma", "weight_decay")}
 """Latent weights that start at zero, without clip or scaling: three are left."""
 
-FILTER: Space = {"alpha": (1e-6, 1.0), "gamma": (1e-2, 1.0)}
-FILTER_NARROW: Space = {"alpha": (1e-4, 1e-1), "gamma": (1e-2, 1.0)}
+FILTER: "Space" = {"alpha": (1e-6, 1.0), "gamma": (1e-2, 1.0)}
+FILTER_NARROW: "Space" = {"alpha": (1e-4, 1e-1), "gamma": (1e-2, 1.0)}
 
 NETWORKS = {
     "quick": replace(MLP["quick"], model="audio_net", real_first=True, epochs=4),
@@ -139,10 +141,10 @@ def _arms(network: RunConfig) -> Iterable[Arm]:
             yield _arm(f"{name}, random", config, space, "random")
 
 
-def _arm(name: str, config: RunConfig, space: Space, sampler: str) -> Arm:
+def _arm(name: str, config: RunConfig, space: "Space", sampler: str) -> Arm:
     trials = TRIALS[config.preset]
-    measure = partial(searched, space=dict(space), sampler=sampler, trials=trials)
-    return Arm(name=name, config=config, measure=measure)
+    searched = named("hpo.searched", space=dict(space), sampler=sampler, trials=trials)
+    return Arm(name=name, config=config, procedure=searched)
 
 
 STUDY = Study(

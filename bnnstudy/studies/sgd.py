@@ -7,8 +7,7 @@ from typing import Any
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.tricks import float_twin
 from bnnstudy.evidence.claims import Claim, Contrast
-from bnnstudy.experiments.procedures import with_loss_sums
-from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_a import TRAINING_LOSS, arms, claim, is_small_cnn, ours, tuned
 
 BATCHES = (50, 100, 150, 200)
@@ -138,10 +137,10 @@ def _arms(binary: RunConfig) -> Iterable[Arm]:
     small = is_small_cnn(binary)
     for batch in (50, 200) if small else BATCHES:
         plain = replace(binary, optimizer="sgd", batch_size=batch)
-        yield tuned(f"batch {batch}", plain, 10**0.5, with_loss_sums)
+        yield tuned(f"batch {batch}", plain, 10**0.5, callbacks=(named("LossSums"),))
     for batch in (50, 200):
         plain = replace(real, optimizer="sgd", batch_size=batch)
-        yield tuned(f"float, batch {batch}", plain, 1.0, with_loss_sums)
+        yield tuned(f"float, batch {batch}", plain, 1.0, callbacks=(named("LossSums"),))
     # Figure 2b has 300 epochs where Figure 2a has 500.
     long = replace(binary, epochs=300) if binary.model == "binaryconnect" else binary
     # The rate at which latent weights keep the pace of plain SGD: lr / (1 - momentum).

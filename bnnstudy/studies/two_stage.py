@@ -6,13 +6,11 @@ tell the two apart, at tuned rates and at a high one, where clipping has more to
 
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import partial
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.stage import Stage
 from bnnstudy.config.tricks import no_clipping, two_stages
-from bnnstudy.experiments.procedures import with_stops
-from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_a import EPOCHS, NO_NUMBER, arms, claim, ours, stage_epochs, tuned
 
 STAGES, CLIPPED, VANILLA = "two stages", "clipped, same rates", "vanilla, same rates"
@@ -151,16 +149,16 @@ def _arms(network: RunConfig) -> Iterable[Arm]:
     clipped = replace(network, optimizer="adam", schedule="constant", epochs=epochs)
     vanilla, first = no_clipping(clipped), 2 * epochs // 3
     rates = (Stage(epochs=first), Stage(epochs=epochs - first, rate=0.1))
-    stops = partial(with_stops, patience=max(2, epochs // 20))
-    yield tuned(STAGES, two_stages(clipped, first), measure=stops)
+    stops = named("procedures.stopped_early", patience=max(2, epochs // 20))
+    yield tuned(STAGES, two_stages(clipped, first), procedure=stops)
     for name, config in ((CLIPPED, clipped), (VANILLA, vanilla)):
-        yield Arm(name=name, config=replace(config, stages=rates), follows=STAGES, measure=stops)
-    yield Arm(name=KEPT, config=clipped, follows=STAGES, measure=stops)
-    yield tuned(ONE, clipped, measure=stops)
+        yield Arm(name=name, config=replace(config, stages=rates), follows=STAGES, procedure=stops)
+    yield Arm(name=KEPT, config=clipped, follows=STAGES, procedure=stops)
+    yield tuned(ONE, clipped, procedure=stops)
     high, free = replace(clipped, lr=RATE), replace(vanilla, lr=RATE)
-    yield Arm(name=f"{STAGES}{HIGH}", config=two_stages(high, first), measure=stops)
-    yield Arm(name=f"{CLIPPED}{HIGH}", config=replace(high, stages=rates), measure=stops)
-    yield Arm(name=f"{VANILLA}{HIGH}", config=replace(free, stages=rates), measure=stops)
+    yield Arm(name=f"{STAGES}{HIGH}", config=two_stages(high, first), procedure=stops)
+    yield Arm(name=f"{CLIPPED}{HIGH}", config=replace(high, stages=rates), procedure=stops)
+    yield Arm(name=f"{VANILLA}{HIGH}", config=replace(free, stages=rates), procedure=stops)
 
 
 STUDY = Study(

@@ -2,35 +2,10 @@
 
 from dataclasses import replace
 
-from torch import nn
-
-from bnnstudy import data
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.tricks import zero_start
 from bnnstudy.evidence.claims import exact
-from bnnstudy.experiments.study import Arm, Study
-from bnnstudy.nn.parameters import observed_weights
-from bnnstudy.training import loop
-from bnnstudy.training.callbacks.shadow_optimizers import Shadows
-from bnnstudy.training.checkpoints import Checkpoint
-from bnnstudy.training.step import weight_factor
-
-
-def fit_with_shadows(
-    config: RunConfig,
-    dataset: data.Dataset,
-    *,
-    device: str = "cpu",
-    checkpoint: Checkpoint | None = None,
-) -> dict:
-    """`training.fit`, with the other forms of the optimizer on the same gradients."""
-
-    def make(stage: RunConfig, model: nn.Module, steps: int) -> Shadows:
-        weights = observed_weights(model)
-        return Shadows(stage, weights, steps, weight_factor(stage, steps))
-
-    return loop.fit(config, dataset, device=device, observers=[make], checkpoint=checkpoint)
-
+from bnnstudy.experiments.study import Arm, Study, named
 
 CLAIMS = (
     exact(
@@ -138,7 +113,9 @@ def _arms(sizes: RunConfig) -> tuple[Arm, ...]:
         "start": replace(base, init_scale=1.0),
         "float32": replace(base, precision="float32"),
     }
-    return tuple(Arm(name=n, config=c, measure=fit_with_shadows) for n, c in shadowed.items())
+    return tuple(
+        Arm(name=n, config=c, callbacks=(named("ShadowOptimizers"),)) for n, c in shadowed.items()
+    )
 
 
 STUDY = Study(

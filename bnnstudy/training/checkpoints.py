@@ -37,17 +37,17 @@ class Checkpoint:
         self._begun = self._written = time.monotonic()
         self._warned = False
 
-    def load(self, config: RunConfig, data: str, device: str, observers: Sequence[str]) -> dict | None:
+    def load(self, config: RunConfig, data: str, device: str, callbacks: Sequence[str]) -> dict | None:
         """The state that was saved last; None, with a warning, if there is none that fits this run.
 
         Args:
-            config, data, device, observers: what the run is; another one's checkpoint is not used.
+            config, data, device, callbacks: what the run is; another one's checkpoint is not used.
         """
         self._run = {
             "config": serialise.to_jsonable(config),
             "data": data,
             "device": device,
-            "observers": list(observers),
+            "callbacks": list(callbacks),
             "source": provenance.source_fingerprint(),
             "torch": str(torch.__version__),
         }

@@ -1,17 +1,16 @@
-"""Accuracy of a network on a part of the data."""
+"""Accuracy of a network on parts of the data."""
 
 import torch
 from torch import nn
 
-from bnnstudy import data, devices
+from bnnstudy import devices
+from bnnstudy.data import Dataset, Split
 from bnnstudy.nn.parameters import evaluating
 from bnnstudy.training import metrics
 
 
 @torch.no_grad()
-def evaluate(
-    model: nn.Module, dataset: data.Dataset, split: data.Split, batch: int | None = None
-) -> float:
+def evaluate(model: nn.Module, dataset: Dataset, split: Split, batch: int | None = None) -> float:
     """Accuracy (0 to 1) of the model in evaluation mode on a split, in batches (None: a good size)."""
     dtype = next(model.parameters()).dtype
     # Small enough for a CPU's cache; large enough to fill a GPU, and small enough to share it.
@@ -20,3 +19,11 @@ def evaluate(
     with evaluating(model):
         outputs = [forward(dataset.inputs(images, dtype)) for images in split.images.split(batch)]
     return metrics.accuracy(torch.cat(outputs), split.labels).item()
+
+
+def accuracies(model: nn.Module, dataset: Dataset) -> dict[str, float]:
+    """Validation and test accuracy, by the names that results have for them."""
+    return {
+        "validation_accuracy": evaluate(model, dataset, dataset.validation),
+        "test_accuracy": evaluate(model, dataset, dataset.test),
+    }

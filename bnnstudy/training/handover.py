@@ -24,7 +24,7 @@ def require_stages(config: RunConfig, dataset: data.Dataset) -> None:
         raise ValueError(f"batch_size must be at most the {images} training images, got {largest}")
     with devices.compiling(False):
         for stage in plan[1:]:  # the first is about to be built
-            Step(stage, models.build(stage, dataset.shape, dataset.classes), 1, [])
+            Step(stage, models.build(stage, dataset.shape, dataset.classes), 1)
 
 
 def network_of(

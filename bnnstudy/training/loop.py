@@ -1,31 +1,57 @@
 """`fit`: one configuration in, one result out.
 
 On a CPU a run uses one thread, so that a result does not depend on how many others run beside it;
-many runs go side by side instead (`bnnstudy.sweeps`).
+many runs go side by side instead (`bnnstudy.experiments.sweep`).
 """
 
 import math
 import os
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal, overload
 
 import torch
 from torch import Tensor, nn
 
 from bnnstudy import data, devices
 from bnnstudy.config.run import RunConfig
+from bnnstudy.config.serialise import significant
 from bnnstudy.nn.parameters import observed_weights
 from bnnstudy.training import metrics
-from bnnstudy.training.callbacks.base import Observer
-from bnnstudy.training.callbacks.flips import _Flips
+from bnnstudy.training.callbacks.base import Callback, Context, MakeCallback
+from bnnstudy.training.callbacks.flips import FlipRatio
 from bnnstudy.training.checkpoints import Checkpoint
-from bnnstudy.training.evaluation import evaluate
+from bnnstudy.training.evaluation import accuracies
 from bnnstudy.training.handover import network_of, require_stages
 from bnnstudy.training.progress import bar
 from bnnstudy.training.step import Step
 
-MakeObserver = Callable[[RunConfig, nn.Module, int], Observer]
-"""From (configuration, model, number of steps) to an observer."""
+
+@overload
+def fit(
+    config: RunConfig,
+    dataset: data.Dataset | None = None,
+    *,
+    root: str | os.PathLike | None = None,
+    device: str | torch.device = "cpu",
+    callbacks: Sequence[MakeCallback] = (),
+    progress: bool = False,
+    checkpoint: Checkpoint | None = None,
+    with_model: Literal[False] = False,
+) -> dict[str, Any]: ...
+
+
+@overload
+def fit(
+    config: RunConfig,
+    dataset: data.Dataset | None = None,
+    *,
+    root: str | os.PathLike | None = None,
+    device: str | torch.device = "cpu",
+    callbacks: Sequence[MakeCallback] = (),
+    progress: bool = False,
+    checkpoint: Checkpoint | None = None,
+    with_model: Literal[True],
+) -> tuple[dict[str, Any], nn.Module]: ...
 
 
 def fit(
@@ -34,10 +60,11 @@ def fit(
     *,
     root: str | os.PathLike | None = None,
     device: str | torch.device = "cpu",
-    observers: Sequence[MakeObserver] = (),
+    callbacks: Sequence[MakeCallback] = (),
     progress: bool = False,
     checkpoint: Checkpoint | None = None,
-) -> dict:
+    with_model: bool = False,
+) -> dict[str, Any] | tuple[dict[str, Any], nn.Module]:
     """Train the network that `config` describes and measure it after each epoch.
 
     The last incomplete batch of an epoch is left out (batch norm). The epoch is chosen on validation
@@ -47,26 +74,31 @@ def fit(
     Args:
         dataset: the data, on `device`; None loads it from `root`.
         device: a torch device.
-        observers: what else to measure; each adds its report to the result, under its name.
+        callbacks: what else to measure, as classes of `Callback` or functions of a `Context`; each adds
+            its result under its name.
         progress: show a bar over epochs (quiet where the error stream is no terminal).
-        checkpoint: a `bnnstudy.checkpoints.Checkpoint` to go on from, written after an epoch when the
+        checkpoint: a `bnnstudy.training.Checkpoint` to go on from, written after an epoch when the
             last time is half a minute ago. A run that was cut anywhere ends with the same result, bit
             for bit on a CPU, as one that was not. The file stays: remove it when the result is safe.
+        with_model: return the network too, as it is after the last epoch.
 
     Returns:
         `validation_accuracy` and `test_accuracy` (shares, 0 to 1) at `best_epoch` (from 1), the same
         two under `last`, `curves` by epoch, `flip_ratio`, `saturation`, `diverged`. The curves hold the
         shares of weights with |w| >= 1 (`saturation`) and with |w| > 1 (`beyond`) too.
 
-        A run of several stages has the observers' reports of the last one, and under `stages` those of
+        A run of several stages has the callbacks' results of the last one, and under `stages` those of
         each, with its `epochs` and the accuracies at its `start`, before any step. Epochs in which the
         network has other bits than at the end (a pre-training) are never the best.
 
         A run with drops of the rate has `phases`: loss and accuracies after the last whole epoch of
-        each phase; nothing where there is none.
+        each phase; nothing where there is none. What callbacks measured in several ways is `parts`.
+
+        With `with_model` a pair: this result and the network.
 
     Raises:
-        ValueError: if the configuration names something unknown or does not fit the data.
+        ValueError: if the configuration names something unknown or does not fit the data, or if two
+            callbacks have one name, or one that a result has already.
         TypeError: if `checkpoint` is none, such as a bare path.
     """
     if not isinstance(checkpoint, Checkpoint | None):
@@ -75,9 +107,9 @@ def fit(
         dataset = data.load(config.dataset, root, train_size=config.train_size, device=device)
     require_stages(config, dataset)
     with devices.one_thread(device):
-        run = Run(config, dataset, torch.device(device), observers)
+        run = Run(config, dataset, torch.device(device), callbacks)
         if checkpoint:
-            names = [observer.name for observer in run.observers]
+            names = [callback.name for callback in run.callbacks]
             sizes = [len(part) for part in (dataset.train, dataset.validation, dataset.test)]
             place = f"{device}{', compiled' if devices.is_compiling() else ''}"
             state = checkpoint.load(config, f"{dataset.fingerprint} {sizes}", place, names)
@@ -90,10 +122,17 @@ def fit(
                 shown.update()
                 if checkpoint:
                     checkpoint.save(run.state_dict)
-        return run.result()
+        return (run.result(), run.model) if with_model else run.result()
 
 
-_MEASURED = ("train_loss", "validation_accuracy", "test_accuracy")
+_ACCURACIES = ("validation_accuracy", "test_accuracy")
+_MEASURED = ("train_loss", *_ACCURACIES)
+_CURVES = (*_MEASURED, "saturation", "beyond")
+_TAKEN = frozenset(
+    {*_ACCURACIES, "best_epoch", "last", "curves", "saturation", "diverged", "stages", "phases",
+     "parts", "epochs", "start"}
+)  # fmt: skip
+"""Keys of every result and of its stages: no callback may have one for its name."""
 
 
 class Run:
@@ -104,29 +143,39 @@ class Run:
         config: RunConfig,
         dataset: data.Dataset,
         device: torch.device,
-        observers: Sequence[MakeObserver],
+        callbacks: Sequence[MakeCallback],
     ):
         self.dataset, self.device = dataset, device
-        self.plan, self.makers = config.plan(), (_Flips, *observers)
+        self.plan, self.makers = config.plan(), (FlipRatio, *callbacks)
         self.order = torch.Generator().manual_seed(config.seed)
-        self.curves: dict[str, list] = {name: [] for name in (*_MEASURED, "saturation", "beyond")}
-        self.reports: list[dict[str, Any]] = []
+        self.curves: dict[str, list] = {name: [] for name in _CURVES}
+        self.stages: list[dict[str, Any]] = []
+        self.parts: dict[str, dict[str, Any]] = {}
         self.diverged = False
         self._enter(0, None)
         self.start = self._accuracies() if len(self.plan) > 1 else {}
 
     def _enter(self, stage: int, previous: nn.Module | None) -> None:
-        config = self.plan[stage]
+        config, dataset = self.plan[stage], self.dataset
         self.stage, self.epochs = stage, 0
-        self.model = network_of(config, self.dataset, self.device, previous)
-        steps = config.epochs * (len(self.dataset.train) // config.batch_size)
-        self.observers = [make(config, self.model, steps) for make in self.makers]
-        self.step = Step(config, self.model, steps, self.observers)
+        self.model = network_of(config, dataset, self.device, previous)
+        steps = config.epochs * (len(dataset.train) // config.batch_size)
+        self.step = Step(config, self.model, steps)
+        context = Context(
+            config=config,
+            model=self.model,
+            optimizers=self.step.optimizers,
+            steps=steps,
+            dataset=dataset,
+        )
+        self.callbacks = [make(context) for make in self.makers]
+        _require_names(self.callbacks)
+        self.step.callbacks = self.callbacks
 
     @property
     def finished(self) -> bool:
         """Whether the run is at its end, or diverged."""
-        return self.diverged or len(self.reports) == len(self.plan)
+        return self.diverged or len(self.stages) == len(self.plan)
 
     def epoch(self) -> None:
         """Train for an epoch and measure."""
@@ -134,45 +183,59 @@ class Run:
 
     def close_epoch(self, loss: float) -> None:
         """Measure after an epoch of mean loss `loss`; where its stage ends, enter the next one."""
-        config = self.plan[self.stage]
         # A sign hides a weight that is no number: the loss alone would not tell.
         self.diverged = not (math.isfinite(loss) and self.step.finite())
-        self.curves["train_loss"].append(None if self.diverged else loss)
+        self.epochs += 1
+        recorded = None if self.diverged else loss
+        self.curves["train_loss"].append(recorded)
+        for callback in self.callbacks:
+            callback.after_epoch(self.epochs, recorded)
         for name, value in (self._accuracies() | self._magnitudes()).items():
             self.curves[name].append(value)
-        self.epochs += 1
-        if self.diverged or self.epochs == config.epochs:
-            reports = {observer.name: observer.report() for observer in self.observers}
-            self.reports.append({**reports, "epochs": self.epochs, "start": self.start})
-            if not self.finished:
-                self._enter(self.stage + 1, self.model)
-                self.start = self._accuracies()
+        if self.diverged or self.epochs == self.plan[self.stage].epochs:
+            self._close_stage()
+
+    def _close_stage(self) -> None:
+        found = {callback.name: callback.result() for callback in self.callbacks}
+        results = {name: result for name, result in found.items() if result is not None}
+        self.stages.append({**results, "epochs": self.epochs, "start": self.start})
+        for callback in self.callbacks:
+            for name, values in callback.curves().items():
+                self.curves.setdefault(name, []).extend(values)
+        if self.finished:
+            for callback in self.callbacks:
+                self.parts |= callback.parts()
+        else:
+            self._enter(self.stage + 1, self.model)
+            self.start = self._accuracies()
 
     def _accuracies(self) -> dict[str, float]:
-        parts = {"validation": self.dataset.validation, "test": self.dataset.test}
         # A steepness that moves would be compiled anew after each epoch.
         with devices.compiling(devices.is_compiling() and not self.step.steepens):
-            return {f"{n}_accuracy": evaluate(self.model, self.dataset, p) for n, p in parts.items()}
+            return accuracies(self.model, self.dataset)
 
     def _magnitudes(self) -> dict[str, float]:
         weights = list(observed_weights(self.model).values())
         shares = {"saturation": metrics.saturation(weights), "beyond": metrics.beyond(weights)}
-        return {name: float(f"{share:.4g}") for name, share in shares.items()}
+        return {name: significant(share) for name, share in shares.items()}
 
-    def result(self) -> dict:
+    def result(self) -> dict[str, Any]:
         """What `fit` returns."""
-        curves, last = self.curves, self.reports[-1]
+        curves, last = self.curves, dict(self.stages[-1])
         best = max(self._own_epochs(), key=curves["validation_accuracy"].__getitem__)
+        for name in ("epochs", "start"):
+            del last[name]
         return {
-            **_at(curves, best, _MEASURED[1:]),
+            **_at(curves, best, _ACCURACIES),
             "best_epoch": best + 1,
-            "last": _at(curves, -1, _MEASURED[1:]),
+            "last": _at(curves, -1, _ACCURACIES),
             "curves": curves,
             "saturation": metrics.saturation(list(observed_weights(self.model).values())),
             "diverged": self.diverged,
-            **{observer.name: last[observer.name] for observer in self.observers},
-            **({"stages": self.reports} if len(self.plan) > 1 else {}),
+            **last,
+            **({"stages": self.stages} if len(self.plan) > 1 else {}),
             **({"phases": self._phases()} if self.plan[0].drops else {}),
+            **({"parts": self.parts} if self.parts else {}),
         }
 
     def _own_epochs(self) -> list[int]:
@@ -181,37 +244,48 @@ class Run:
         done = len(self.curves["train_loss"])
         return [k for k in range(done) if stages[k] == stages[done - 1]]
 
-    def _phases(self) -> list[dict]:
+    def _phases(self) -> list[dict[str, Any]]:
         config, done = self.plan[0], len(self.curves["train_loss"])
         # The last epoch that lies wholly before a drop; 1e-9 for products such as 0.7 * 10.
         ends = [int(drop * config.epochs + 1e-9) for drop in (*config.drops, 1.0)]
         return [_at(self.curves, end - 1, _MEASURED) if 0 < end <= done else {} for end in ends]
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         """All that the run's end depends on."""
         return {
             "stage": self.stage,
             "epochs": self.epochs,
             "order": self.order.get_state(),
             "curves": self.curves,
-            "reports": self.reports,
+            "stages": self.stages,
+            "parts": self.parts,
             "start": self.start,
             "diverged": self.diverged,
             "model": self.model.state_dict(),
             "step": self.step.state_dict(),
-            "observers": [observer.state_dict() for observer in self.observers],
+            "callbacks": [callback.state_dict() for callback in self.callbacks],
         }
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
         self._enter(state["stage"], None)
         self.epochs, self.diverged = state["epochs"], state["diverged"]
-        self.curves, self.reports, self.start = state["curves"], state["reports"], state["start"]
+        self.curves, self.stages, self.parts = state["curves"], state["stages"], state["parts"]
+        self.start = state["start"]
         self.order.set_state(state["order"])
         self.model.load_state_dict(state["model"])
         self.step.load_state_dict(state["step"])
-        for observer, saved in zip(self.observers, state["observers"], strict=True):
-            observer.load_state_dict(saved)
+        for callback, saved in zip(self.callbacks, state["callbacks"], strict=True):
+            callback.load_state_dict(saved)
+
+
+def _require_names(callbacks: Sequence[Callback]) -> None:
+    names = [callback.name for callback in callbacks]
+    for name in names:
+        if name in _TAKEN:
+            raise ValueError(f"callbacks must not have the name of a key of the result, got {name!r}")
+        if names.count(name) > 1:
+            raise ValueError(f"callbacks must have distinct names, got {name!r} twice")
 
 
 def _epoch(step: Step, config: RunConfig, dataset: data.Dataset, order: torch.Generator) -> float:

@@ -43,8 +43,9 @@ def fit_stacked(
 ) -> list[dict]:
     """Train `config` with each of `seeds` at once; returns `training.fit`'s results in their order.
 
-    A member that diverges ends there; the others go on. There are no checkpoints and no observers, and
-    nothing is compiled: torch loses the gradients of our signs where it compiles a stack.
+    A member that diverges ends there; the others go on. There are no checkpoints, the callbacks are
+    those that every run has, and nothing is compiled: torch loses the gradients of our signs where it
+    compiles a stack.
 
     Raises:
         ValueError: if there are no seeds, the configuration cannot be stacked (`obstacle`) or has
@@ -82,7 +83,7 @@ class StackedStep(Step):
     """
 
     def __init__(self, config: RunConfig, models: Sequence[nn.Module], steps: int):
-        super().__init__(config, models[0], steps, [])
+        super().__init__(config, models[0], steps)
         # A stack has no channels-last: torch cannot ask a batched tensor for it.
         self.model = nn.ModuleList(models).to(memory_format=torch.contiguous_format)
         parameters, buffers = stack_module_state(list(models))
@@ -132,7 +133,7 @@ def _look_at(model: nn.Module, k: int, stacks: dict[str, Tensor]) -> None:
 def _epoch(
     step: StackedStep, config: RunConfig, dataset: data.Dataset, runs: Sequence[Run]
 ) -> list[float]:
-    """Mean loss of each network over an epoch; their observers look on."""
+    """Mean loss of each network over an epoch; their callbacks look on."""
     step.model.train()
     dtype = getattr(torch, config.storage)
     images, labels = dataset.train.images, dataset.train.labels
@@ -141,11 +142,11 @@ def _epoch(
     augment = data.augmentation_of_many(config.augmentation, size, [run.order for run in runs], device)
     total = torch.zeros(len(runs), dtype=dtype, device=images.device)
     for batch in torch.stack(orders, dim=1):
-        observers = [observer for run in runs if not run.finished for observer in run.observers]
+        callbacks = [callback for run in runs if not run.finished for callback in run.callbacks]
         drawn = augment(images[batch], batch)
-        for observer in observers:
-            observer.before(step.count + 1)
+        for callback in callbacks:
+            callback.before_step(step.count + 1)
         total += step(dataset.inputs(drawn, dtype), labels[batch])
-        for observer in observers:
-            observer.after(step.count)
+        for callback in callbacks:
+            callback.after_step(step.count)
     return (total / len(orders[0])).tolist()

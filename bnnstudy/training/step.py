@@ -1,4 +1,4 @@
-"""One update of a network: forward, backward, optimizers, schedule, clamp; observers around it."""
+"""One update of a network: forward, backward, optimizers, schedule, clamp; callbacks around it."""
 
 from collections.abc import Callable, Sequence
 
@@ -12,7 +12,7 @@ from bnnstudy.nn import losses
 from bnnstudy.nn.activations import set_steepness
 from bnnstudy.nn.parameters import observed_weights, split_parameters
 from bnnstudy.optim.param_groups import build_optimizers, glorot_factor
-from bnnstudy.training.callbacks.base import Observer
+from bnnstudy.training.callbacks.base import Callback
 
 
 def weight_factor(config: RunConfig, steps: int) -> Callable[[int], float]:
@@ -59,9 +59,10 @@ class Loss(nn.Module):
 
 
 class Step:
-    """One update: forward, backward, optimizers, schedule, clamp; observers around it.
+    """One update: forward, backward, optimizers, schedule, clamp; callbacks around it.
 
     Args:
+        callbacks: what looks on; `fit` sets them once they have seen the optimizers.
         loss: as in `Loss`; beside the outputs it is given the step's `labels`, whatever they are, such
             as a teacher's outputs.
     """
@@ -71,10 +72,10 @@ class Step:
         config: RunConfig,
         model: nn.Module,
         steps: int,
-        observers: Sequence[Observer],
+        callbacks: Sequence[Callback] = (),
         loss: LossFunction | None = None,
     ):
-        self.model, self.observers = model, observers
+        self.model, self.callbacks = model, callbacks
         self.optimizers = build_optimizers(config, model)
         self.schedulers = []
         if config.schedule != "constant" or config.drops or config.weight_schedule:
@@ -99,8 +100,8 @@ class Step:
 
     def __call__(self, inputs: Tensor, labels: Tensor) -> Tensor:
         self.count += 1
-        for observer in self.observers:
-            observer.before(self.count)
+        for callback in self.callbacks:
+            callback.before_step(self.count)
         if self.steepens:
             # From the count alone, so that a run that was cut goes on with the same.
             set_steepness(self.model, self.steepness(self.count - 1))
@@ -116,8 +117,8 @@ class Step:
             with torch.no_grad():
                 torch._foreach_clamp_min_(self.clamped, -1.0)
                 torch._foreach_clamp_max_(self.clamped, 1.0)
-        for observer in self.observers:
-            observer.after(self.count)
+        for callback in self.callbacks:
+            callback.after_step(self.count)
         for scheduler in self.schedulers:
             scheduler.step()
         return loss.detach()

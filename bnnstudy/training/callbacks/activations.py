@@ -1,15 +1,17 @@
-"""Callbacks that look at activations."""
+"""Callbacks that look at what the layers are given."""
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from bnnstudy import data
-from bnnstudy.config.run import RunConfig
+from bnnstudy.config.serialise import significant
 from bnnstudy.nn.layers import BinaryConv2d
 from bnnstudy.nn.parameters import evaluating
+from bnnstudy.training.callbacks.base import Callback, Context
 
 
-class PositiveInputs:
+class PositiveInputs(Callback):
     """The share of positive values among what the binary convolutions multiply with, at the end.
 
     The first convolution, which sees the image, is left out. For activations that are ±1 it is the
@@ -18,37 +20,24 @@ class PositiveInputs:
 
     name = "positive_inputs"
 
-    def __init__(
-        self, config: RunConfig, model: nn.Module, steps: int, dataset: data.Dataset, images: int = 500
-    ):
-        self._model, self._dataset, self._images = model, dataset, images
-
-    def before(self, step: int) -> None:
-        """Nothing to do before a step."""
-
-    def after(self, step: int) -> None:
-        """Nor after it."""
+    def __init__(self, context: Context, images: int = 500):
+        super().__init__(context)
+        self._images = images
 
     @torch.no_grad()
-    def report(self) -> dict:
-        """The share by layer and its mean."""
-        layers = [module for module in self._model.modules() if isinstance(module, BinaryConv2d)][1:]
+    def result(self) -> dict[str, Any]:
+        """The share by layer, and their mean."""
+        model, dataset = self.context.model, self.context.dataset
+        layers = [module for module in model.modules() if isinstance(module, BinaryConv2d)][1:]
         shares: list[float] = []
 
         def look(layer: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-            shares.append(float(f"{(inputs[0] > 0).double().mean().item():.4g}"))
+            shares.append(significant((inputs[0] > 0).double().mean().item()))
 
         hooks = [layer.register_forward_pre_hook(look) for layer in layers]
-        images = self._dataset.validation.images[: self._images]
-        with evaluating(self._model):
-            self._model(self._dataset.inputs(images, next(self._model.parameters()).dtype))
+        images = dataset.validation.images[: self._images]
+        with evaluating(model):
+            model(dataset.inputs(images, next(model.parameters()).dtype))
         for hook in hooks:
             hook.remove()
         return {"layers": shares, "mean": sum(shares) / max(len(shares), 1)}
-
-    def state_dict(self) -> dict:
-        """Nothing: all is measured at the end."""
-        return {}
-
-    def load_state_dict(self, state: dict) -> None:
-        """Nothing to go on from."""

@@ -1,22 +1,91 @@
-"""What looks on at a run."""
+"""`Callback`: what looks on at a run, measures it and adds to its result."""
 
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from bnnstudy.config.run import RunConfig
+from bnnstudy.data import Dataset
 
 
-class Observer(Protocol):
-    """Looks on at a run: called around each step, while the gradients are in place.
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a callback is given when a run begins, and again at the start of each of its stages.
 
-    What `state_dict` gives goes into the run's checkpoint: tensors and plain values.
+    Attributes:
+        config: the configuration, of the stage where there are stages.
+        model: the network, on its device.
+        optimizers: one for all parameters, or one for the binary and one for the real ones.
+        steps: length of the stage in steps.
+        dataset: the data, on the network's device.
+    """
+
+    config: RunConfig
+    model: nn.Module
+    optimizers: Sequence[torch.optim.Optimizer]
+    steps: int
+    dataset: Dataset
+
+
+class Callback:
+    """Looks on at a run. Every method has a default that does nothing: write those that are needed.
+
+    `fit` makes a callback from its class, or from any function of a `Context`, at the start of a run
+    and of each of its stages:
+
+        class LastLoss(Callback):
+            name = "last_loss"
+
+            def after_epoch(self, epoch, loss):
+                self.loss = loss
+
+            def result(self):
+                return {"loss": self.loss}
+
+        fit(config, callbacks=[LastLoss])["last_loss"]
+
+    Attributes:
+        name: the key of its result; unique in a run, and no key that every result has.
     """
 
     name: str
 
-    def before(self, step: int) -> None: ...
+    def __init__(self, context: Context):
+        self.context = context
 
-    def after(self, step: int) -> None: ...
+    def before_step(self, step: int) -> None:
+        """Called before step number `step` (from 1 in each stage)."""
 
-    def report(self) -> dict: ...
+    def after_step(self, step: int) -> None:
+        """Called after the optimizers have moved, while the step's gradients are still in place."""
 
-    def state_dict(self) -> dict: ...
+    def after_epoch(self, epoch: int, loss: float | None) -> None:
+        """Called after epoch number `epoch` (from 1 in each stage) with its mean loss.
 
-    def load_state_dict(self, state: dict) -> None: ...
+        The loss is None where the run has diverged.
+        """
+
+    def result(self) -> dict[str, Any] | None:
+        """What stands under its name in the result; None for nothing."""
+
+    def curves(self) -> dict[str, list]:
+        """Curves by epoch that stand among those of the result; stages follow one another."""
+        return {}
+
+    def parts(self) -> dict[str, dict[str, Any]]:
+        """What it measured in several ways, each as a result of its own; the last stage's count."""
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a run which goes on from a checkpoint needs: tensors and plain values."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` gave."""
+
+
+MakeCallback = Callable[[Context], Callback]
+"""A class of callbacks, or any function that makes one from a context."""

@@ -1,47 +1,50 @@
 """Callbacks that count flips: weights whose sign a step changed."""
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from bnnstudy.config.run import RunConfig
+from bnnstudy.config.serialise import significant
 from bnnstudy.nn.parameters import observed_weights
+from bnnstudy.training.callbacks.base import Callback, Context
 from bnnstudy.training.metrics import flips, log_spaced
 
 
-class FlipRatio:
-    """Observes the flip ratio of a training run at about `points` log-spaced steps, by layer at some.
+class FlipRatio(Callback):
+    """The flip ratio at about `points` log-spaced steps, by layer at every fourth of them.
 
-    Args:
-        weights: the observed weights by layer name.
-        steps: length of the run in steps.
-        points: how many steps to look at, at most.
+    FF = (weights whose sign the step changed) / (all binary weights). Every run has it.
     """
 
-    def __init__(self, weights: Mapping[str, Tensor], steps: int, points: int = 50):
-        self._weights = weights
-        self._at = log_spaced(steps, points)
+    name = "flip_ratio"
+
+    def __init__(self, context: Context, points: int = 50):
+        super().__init__(context)
+        config = context.config
+        # Libra's sign is that of the standardised weight, not of the parameter.
+        standardised = config.binary_weights and config.scaling == "libra"
+        self._weights = (_Effective if standardised else observed_weights)(context.model)
+        self._at = log_spaced(context.steps, points)
         self._steps: list[int] = []
         self._counts: list[Tensor] = []
         self._before: list[Tensor] = []
 
-    def before(self, step: int) -> None:
-        """To be called before step number `step` (from 1)."""
+    def before_step(self, step: int) -> None:
         if step in self._at:
             self._before = [w.detach().clone() for w in self._weights.values()]
 
-    def after(self, step: int) -> None:
-        """To be called after it."""
+    def after_step(self, step: int) -> None:
         if step in self._at:
             pairs = zip(self._before, self._weights.values(), strict=True)
             self._counts.append(torch.stack([flips(b, w.detach()) for b, w in pairs]))
             self._steps.append(step)
 
-    def report(self) -> dict:
-        """Steps, FF ratio over all weights, and by layer at `layer_steps`, every fourth and the last.
+    def result(self) -> dict[str, Any]:
+        """Steps, FF over all weights, and by layer at `layer_steps`, every fourth and the last.
 
-        So records stay small: in a deep network the layers would be most of one. Four digits are kept.
+        So records stay small: in a deep network the layers would be most of one.
         """
         if not self._counts:
             return {"steps": [], "all": [], "layer_steps": [], "layers": {}}
@@ -55,82 +58,67 @@ class FlipRatio:
             "layers": {n: _short(_thinned(v)) for n, v in zip(self._weights, layers, strict=True)},
         }
 
-    def state_dict(self) -> dict:
-        """What was counted so far."""
+    def state_dict(self) -> dict[str, Any]:
         return {"steps": self._steps, "counts": self._counts}
 
-    def load_state_dict(self, state: dict) -> None:
-        """Go on from what `state_dict` gave."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         device = next(iter(self._weights.values())).device
         self._steps = state["steps"]
         self._counts = [counts.to(device) for counts in state["counts"]]
 
 
-def _thinned(values: list) -> list:
-    return values[::-4][::-1]
-
-
-def _short(values: list[float]) -> list[float]:
-    return [float(f"{value:.4g}") for value in values]
-
-
-class FlipsByEpoch:
+class FlipsByEpoch(Callback):
     """The flip ratio of every step, as its mean over each epoch: paper B's curve of it.
 
-    Unlike `metrics.FlipRatio`, which looks at some steps, it compares all weights at every step.
+    Unlike `FlipRatio`, which looks at some steps, it compares all weights at every step. Its means by
+    epoch are the curve `flips`; its result has their mean, that of their second half (`late`) and the
+    last.
     """
 
     name = "flips"
 
-    def __init__(self, config: RunConfig, model: nn.Module, steps: int):
-        self._weights = list(observed_weights(model).values())
-        self._per_epoch = steps // config.epochs
+    def __init__(self, context: Context):
+        super().__init__(context)
+        self._weights = list(observed_weights(context.model).values())
+        self._per_epoch = context.steps // context.config.epochs
         self._size = sum(w.numel() for w in self._weights)
-        self._signs = [torch.signbit(w.detach()) for w in self._weights]
+        self._before = [w.detach().clone() for w in self._weights]
         device = self._weights[0].device
-        self._counts = torch.zeros(config.epochs, dtype=torch.int64, device=device)
+        self._counts = torch.zeros(context.config.epochs, dtype=torch.int64, device=device)
         self._steps = 0
 
-    def before(self, step: int) -> None:
-        """Nothing to do before a step."""
-
-    def after(self, step: int) -> None:
-        """Count the signs that this step turned."""
-        for k, w in enumerate(self._weights):
-            signs = torch.signbit(w.detach())
-            self._counts[(step - 1) // self._per_epoch] += (signs != self._signs[k]).sum()
-            self._signs[k] = signs
+    def after_step(self, step: int) -> None:
+        epoch = (step - 1) // self._per_epoch
+        for before, w in zip(self._before, self._weights, strict=True):
+            self._counts[epoch] += flips(before, w.detach())
+            before.copy_(w.detach())
         self._steps = step
 
-    def report(self) -> dict:
-        """The mean by epoch (`epochs`), over all of them, over their second half (`late`), the last."""
+    def _by_epoch(self) -> list[float]:
         done = max(self._steps // self._per_epoch, 1)
-        ratios = (self._counts[:done].double() / (self._size * self._per_epoch)).tolist()
-        late = ratios[done // 2 :]
-        means = {"mean": sum(ratios) / done, "late": sum(late) / len(late), "last": ratios[-1]}
-        return {"epochs": ratios, **means}
+        return (self._counts[:done].double() / (self._size * self._per_epoch)).tolist()
 
-    def state_dict(self) -> dict:
-        """The counts and the signs so far."""
-        return {"counts": self._counts, "signs": self._signs, "steps": self._steps}
+    def result(self) -> dict[str, Any]:
+        ratios = self._by_epoch()
+        late = ratios[len(ratios) // 2 :]
+        means = {"mean": sum(ratios) / len(ratios), "late": sum(late) / len(late)}
+        return {**means, "last": ratios[-1]}
 
-    def load_state_dict(self, state: dict) -> None:
-        """Go on from what `state_dict` gave."""
+    def curves(self) -> dict[str, list]:
+        return {"flips": _short(self._by_epoch())}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"counts": self._counts, "before": self._before, "steps": self._steps}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self._counts.copy_(state["counts"])
-        self._signs = [signs.to(self._counts.device) for signs in state["signs"]]
+        for before, saved in zip(self._before, state["before"], strict=True):
+            before.copy_(saved)
         self._steps = state["steps"]
 
 
-class _Flips(FlipRatio):
-    name = "flip_ratio"
-
-    def __init__(self, config: RunConfig, model: nn.Module, steps: int):
-        standardised = config.binary_weights and config.scaling == "libra"
-        super().__init__(_Used(model) if standardised else observed_weights(model), steps)
-
-
-class _Used(Mapping[str, Tensor]):
-    """The binary weights as they are used whenever they are read: their signs need not be w's own."""
+class _Effective(Mapping[str, Tensor]):
+    """The weights that a model's binary layers multiply with, by name, computed when they are read."""
 
     def __init__(self, model: nn.Module):
         layers = {f"{name}.weight": layer for name, layer in model.named_modules()}
@@ -144,3 +132,11 @@ class _Used(Mapping[str, Tensor]):
 
     def __len__(self) -> int:
         return len(self._layers)
+
+
+def _thinned(values: list) -> list:
+    return values[::-4][::-1]
+
+
+def _short(values: list[float]) -> list[float]:
+    return [significant(value) for value in values]

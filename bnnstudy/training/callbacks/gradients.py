@@ -1,39 +1,37 @@
-"""Gradients of single weights, recorded while a network trains, and what filters make of them.
+"""A callback that records gradients of single weights."""
 
-The filters get the same gradients and move no network, so that only they differ. Paper B, Figure 2.
-"""
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
-from bnnstudy.config.run import RunConfig
 from bnnstudy.nn.parameters import observed_weights
+from bnnstudy.training.callbacks.base import Callback, Context
 
 
-class Gradients:
-    """The gradients of `count` binary weights, drawn at random over all layers, at every step."""
+class Gradients(Callback):
+    """The gradients of `count` binary weights, drawn at random over all layers, at every step.
+
+    The result has a tensor: whoever asks for it takes it out before the result is recorded.
+    """
 
     name = "gradients"
 
-    def __init__(self, config: RunConfig, model: nn.Module, steps: int, count: int = 512):
-        self._weights = list(observed_weights(model).values())
+    def __init__(self, context: Context, count: int = 512):
+        super().__init__(context)
+        self._weights = list(observed_weights(context.model).values())
         sizes = [w.numel() for w in self._weights]
-        draw = torch.Generator().manual_seed(config.seed)
+        draw = torch.Generator().manual_seed(context.config.seed)
         chosen = torch.randperm(sum(sizes), generator=draw)[:count].sort().values
         ends = torch.tensor(sizes).cumsum(0)
         self._places = [
             chosen[(chosen >= end - size) & (chosen < end)] - (end - size)
             for size, end in zip(sizes, ends, strict=True)
         ]
-        self._values = np.zeros((steps, len(chosen)))
+        self._values = np.zeros((context.steps, len(chosen)))
         self._steps = 0
 
-    def before(self, step: int) -> None:
-        """Nothing to do before a step."""
-
-    def after(self, step: int) -> None:
-        """Keep this step's gradients."""
+    def after_step(self, step: int) -> None:
         found = [
             torch.zeros(len(at)) if w.grad is None else w.grad.reshape(-1)[at.to(w.device)].cpu()
             for w, at in zip(self._weights, self._places, strict=True)
@@ -41,17 +39,15 @@ class Gradients:
         self._values[step - 1] = torch.cat(found).numpy()
         self._steps = step
 
-    def report(self) -> dict:
+    def result(self) -> dict[str, Any]:
         """The gradients, (steps, weights), of the weights that ever had one other than 0."""
         values = torch.from_numpy(self._values[: self._steps])
         # A training that diverges ends in values that are none.
         values = values[values.isfinite().all(1)]
         return {"values": values[:, (values != 0).any(0)]}
 
-    def state_dict(self) -> dict:
-        """The gradients so far."""
+    def state_dict(self) -> dict[str, Any]:
         return {"values": torch.from_numpy(self._values), "steps": self._steps}
 
-    def load_state_dict(self, state: dict) -> None:
-        """Go on from what `state_dict` gave."""
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self._values, self._steps = state["values"].numpy(), state["steps"]

@@ -1,4 +1,4 @@
-"""Shadows: optimizers that are fed the gradients of a run they have no part in.
+"""A callback that feeds a run's gradients to other optimizers, which have no part in it.
 
 One network trains with `LatentSGD`. At each step its gradients also go to other optimizers, each with
 weights of its own that no network uses, and the signs are compared, for every binary weight. So the
@@ -6,8 +6,8 @@ comparison is of the update rules alone; two networks would drift apart after th
 differs.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, cast
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, cast
 
 import torch
 from scipy import signal
@@ -15,10 +15,13 @@ from torch import Tensor, nn
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.nn.binarize import sign
+from bnnstudy.nn.parameters import observed_weights
 from bnnstudy.optim import FilterOptimizer, LinearFilter
 from bnnstudy.optim.reference import DirectFormTwin, FilterTwin, LatentSGDTwin
 from bnnstudy.theory import filters
+from bnnstudy.training.callbacks.base import Callback, Context
 from bnnstudy.training.metrics import counted
+from bnnstudy.training.step import weight_factor
 
 
 class Shadow(Protocol):
@@ -28,37 +31,33 @@ class Shadow(Protocol):
         """One step; `factor` is what the schedule multiplies rates with. Returns the signs."""
         ...
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         """All that later steps depend on."""
         ...
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
         ...
 
 
-class Shadows:
-    """Observes a run of `LatentSGD` and counts, for each shadow, the signs that differ from its own.
+class ShadowOptimizers(Callback):
+    """Feeds each gradient of a run of `LatentSGD` to other optimizers and counts signs that differ.
 
-    Args:
-        config: the run's configuration, with optimizer `"latent_sgd"`.
-        weights: the observed latent weights by name.
-        steps: length of the run.
-        factor: what the schedule multiplies the rate with at a step (from 0).
+    Raises:
+        ValueError: if the run's optimizer is not `"latent_sgd"`.
     """
 
     name = "shadows"
 
-    def __init__(
-        self,
-        config: RunConfig,
-        weights: Mapping[str, nn.Parameter],
-        steps: int,
-        factor: Callable[[int], float],
-    ):
+    def __init__(self, context: Context):
+        super().__init__(context)
+        config, steps = context.config, context.steps
         if config.optimizer != "latent_sgd":
-            raise ValueError(f"shadows need optimizer 'latent_sgd', got {config.optimizer!r}")
-        self._weights, self._factor = list(weights.values()), factor
+            raise ValueError(
+                f"optimizer must be 'latent_sgd' with ShadowOptimizers, got {config.optimizer!r}"
+            )
+        self._weights = list(observed_weights(context.model).values())
+        self._factor = weight_factor(config, steps)
         start = _flat(self._weights)
         self._shadows = make_shadows(config, start)
         self._pair = _complex_pair(config, start)
@@ -67,12 +66,8 @@ class Shadows:
         self._names = [*self._shadows, "complex_poles"]
         self._differing = torch.zeros((len(self._names), steps), dtype=torch.int64, device=start.device)
 
-    def before(self, step: int) -> None:
-        """Nothing to do before a step."""
-
-    def after(self, step: int) -> None:
-        """Feed this step's gradients to all shadows and count."""
-        # An observer is called after a backward pass: there is a gradient.
+    def after_step(self, step: int) -> None:
+        # There was a backward pass: there is a gradient.
         gradient = _flat([cast(Tensor, w.grad) for w in self._weights])
         theirs = sign(_flat(self._weights))
         factor = self._factor(step - 1)
@@ -81,17 +76,16 @@ class Shadows:
         left, right = (shadow(gradient, 1.0) for shadow in self._pair)
         self._differing[-1, step - 1] = (left != right).sum()
 
-    def report(self) -> dict:
+    def result(self) -> dict[str, Any]:
         """For each shadow: how many signs differ of how many compared, from which step, and when."""
         size = sum(w.numel() for w in self._weights)
         counts = self._differing.cpu().tolist()
         return {name: counted(row, size) for name, row in zip(self._names, counts, strict=True)}
 
-    def state_dict(self) -> dict:
-        """What was counted, and the state of all shadows."""
+    def state_dict(self) -> dict[str, Any]:
         return {"differing": self._differing, "shadows": [s.state_dict() for s in self._everyone()]}
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what `state_dict` gave."""
         self._differing.copy_(state["differing"])
         for shadow, saved in zip(self._everyone(), state["shadows"], strict=True):
@@ -135,10 +129,10 @@ class _Twin:
     def __call__(self, gradient: Tensor, factor: float) -> Tensor:
         return self.twin.step(gradient, self.rate * factor)
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         return dict(vars(self.twin))
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         device = next(v.device for v in vars(self.twin).values() if isinstance(v, Tensor))
         moved = {n: v.to(device) if isinstance(v, Tensor) else v for n, v in state.items()}
         vars(self.twin).update(moved)
@@ -173,10 +167,10 @@ class _Optimizer:
         self.optimizer.step()
         return sign(self.weight)
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         return {"weight": self.weight.detach(), "optimizer": self.optimizer.state_dict()}
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.weight.detach().copy_(state["weight"])
         self.optimizer.load_state_dict(state["optimizer"])
 
@@ -202,10 +196,10 @@ class _Scipy:
         self.theta = torch.where(output == 0, self.theta, -sign(output))
         return self.theta
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         return {"theta": self.theta, "state": self.state}
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.theta, self.state = state["theta"].to(self.theta), state["state"]
 
 
