@@ -1,39 +1,33 @@
 """bnnstudy: how binary neural networks are optimised, reproduced from two papers and measured.
 
-Rooms, from the ground up: `rules`, `serial`, `files`, `binarize`, `scalings`, `filters`, `data`,
-`losses`, `schedules`, `devices`; `config`, `metrics`, `layers`, `optim`, `conversion`; `records`,
-`claims`, `models`, `tricks`, `shadows`, `steps`; `checkpoints`, `verdicts`; `study`, `training`;
-`tuning`, what runs measure, `paper_a`, `paper_b`; `sweeps`; `studies`; `tables`, `plotting`,
-`explorer` and the command line.
+Ten rooms, imports downward: `config`, `devices`; `theory`; `nn`, `optim`, `data`; `evidence`;
+`training`; `experiments`; `studies`; `report`. Each room's `__init__` is the list of what it offers.
 """
 
-import importlib
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from bnnstudy.config.run import RunConfig
-    from bnnstudy.config.stage import Stage
-    from bnnstudy.nn.activations import BinaryActivation
-    from bnnstudy.nn.layers import BinaryConv2d, BinaryLinear
-    from bnnstudy.nn.parameters import split_parameters
+from bnnstudy import _moved
+from bnnstudy._lazy import lazy
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from bnnstudy.config import RunConfig, Stage
+    from bnnstudy.nn import BinaryActivation, BinaryConv2d, BinaryLinear, split_parameters
+
+__version__ = "0.2.0"
 
 __all__ = [
-    "BinaryActivation",
-    "BinaryConv2d",
-    "BinaryLinear",
     "RunConfig",
     "Stage",
+    "BinaryLinear",
+    "BinaryConv2d",
+    "BinaryActivation",
     "split_parameters",
 ]
 
+_ROOMS = {"RunConfig": "config", "Stage": "config"}
 
 if not TYPE_CHECKING:  # a type checker would let every name pass
+    # On demand, so that the command line can list and report without waiting for torch.
+    __getattr__ = lazy(__name__, {name: _ROOMS.get(name, "nn") for name in __all__})
 
-    def __getattr__(name: str) -> object:
-        # On demand, so that the command line can list and report without waiting for torch.
-        if name in __all__:
-            room = "config" if name in ("RunConfig", "Stage") else "nn"
-            return getattr(importlib.import_module(f"bnnstudy.{room}"), name)
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+_moved.install()

@@ -7,7 +7,7 @@ import torch
 from browsing import started
 
 from bnnstudy import data
-from bnnstudy.data import images
+from bnnstudy.data import datasets, images
 
 # No deadline: these machines are shared, and no test may depend on time.
 hypothesis.settings.register_profile("bnnstudy", deadline=None, max_examples=50, derandomize=True)
@@ -46,5 +46,5 @@ def tiny_mnist(tmp_path, monkeypatch):
 
 def forget() -> None:
     """Have the next `data.load` read its files again."""
-    data._parts.cache_clear()
-    data._standard.cache_clear()
+    datasets._parts.cache_clear()
+    datasets._standard.cache_clear()

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda done: 1.0,
@@ -25,3 +26,30 @@ def schedule_factor(
     """
     passed = sum(step >= round(drop * steps) for drop in drops)
     return (floor + (1 - floor) * SCHEDULES[name](step / steps)) * 0.1**passed
+
+
+class Scheduled(Protocol):
+    """What the schedules of a run are read from: a `RunConfig`."""
+
+    @property
+    def schedule(self) -> str: ...
+
+    @property
+    def weight_schedule(self) -> str: ...
+
+    @property
+    def floor(self) -> float: ...
+
+    @property
+    def drops(self) -> tuple[float, ...]: ...
+
+
+def weight_factor(config: Scheduled, steps: int) -> Callable[[int], float]:
+    """From a step (from 0) of `steps` to what multiplies the rate of the binary weights there."""
+    name = config.weight_schedule or config.schedule
+    return lambda step: schedule_factor(name, step, steps, config.drops, config.floor)
+
+
+def real_factor(config: Scheduled, steps: int) -> Callable[[int], float]:
+    """The same for the real parameters."""
+    return lambda step: schedule_factor(config.schedule, step, steps, config.drops)

@@ -38,3 +38,22 @@ def read(result: Any, metric: str) -> Any:
         else:
             return None
     return result
+
+
+def values(runs: Runs, arm: str, metric: str, scale: float = 1.0) -> list[float]:
+    """A metric of an arm by seed, in the order of seeds; seeds without a value are left out.
+
+    Args:
+        metric: a path into a result, as in `read`.
+        scale: what each value is multiplied with.
+    """
+    found = (read(result, metric) for _, result in sorted(runs.get(arm, {}).items()))
+    return [scale * value for value in found if value is not None]
+
+
+def differences(runs: Runs, arm: str, control: str, metric: str, scale: float = 100.0) -> list[float]:
+    """Arm minus control in a metric, for each seed that both have and where neither lacks a value."""
+    arms, controls = runs.get(arm, {}), runs.get(control, {})
+    both = [[read(side[seed], metric) for side in (arms, controls)]
+            for seed in sorted(arms.keys() & controls.keys())]  # fmt: skip
+    return [scale * (one - other) for one, other in both if None not in (one, other)]

@@ -1,1 +1,33 @@
-"""Studies and their sweeps: many runs, tuned, seeded, recorded."""
+"""Studies and their sweeps: many runs, tuned, seeded, recorded. Imported as they are asked for."""
+
+from typing import TYPE_CHECKING
+
+from bnnstudy._lazy import lazy
+
+if TYPE_CHECKING:
+    from bnnstudy.experiments.arms import run_arm
+    from bnnstudy.experiments.executors import WorkerLost
+    from bnnstudy.experiments.options import RunOptions
+    from bnnstudy.experiments.study import Arm, Named, Study, Tuned, named
+    from bnnstudy.experiments.sweep import recorded, run
+    from bnnstudy.experiments.tuning import choices
+
+_FILES = {
+    "Study": "study",
+    "Arm": "study",
+    "Tuned": "study",
+    "Named": "study",
+    "named": "study",
+    "RunOptions": "options",
+    "run": "sweep",
+    "recorded": "sweep",
+    "choices": "tuning",
+    "run_arm": "arms",
+    "WorkerLost": "executors",
+}
+
+__all__ = ["Study", "Arm", "Tuned", "Named", "named", "RunOptions", "run", "recorded", "choices",
+           "run_arm", "WorkerLost"]  # fmt: skip
+
+if not TYPE_CHECKING:  # a type checker would let every name pass
+    __getattr__ = lazy(__name__, _FILES)

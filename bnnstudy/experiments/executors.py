@@ -14,8 +14,8 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from bnnstudy import data, devices
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence import files, provenance, records
+from bnnstudy.experiments.arms import run_arm
 from bnnstudy.experiments.options import RunOptions
-from bnnstudy.experiments.run_arm import run_arm
 from bnnstudy.experiments.study import Arm
 from bnnstudy.training import checkpoints, stacked
 from bnnstudy.training.progress import bar

@@ -1,1 +1,14 @@
-"""What the book shows: tables, figures, costs, the explorer."""
+"""What the book shows: chapters, tables, figures, costs, an explorer. Imported when asked for."""
+
+from typing import TYPE_CHECKING
+
+from bnnstudy._lazy import lazy
+
+if TYPE_CHECKING:
+    from bnnstudy.report import cost, explorer, plotting, tables
+    from bnnstudy.report.chapter import Chapter
+
+__all__ = ["Chapter", "tables", "plotting", "cost", "explorer"]
+
+if not TYPE_CHECKING:  # a type checker would let every name pass
+    __getattr__ = lazy(__name__, {"Chapter": "chapter"})

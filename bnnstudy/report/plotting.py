@@ -1,8 +1,10 @@
 """Figures, drawn from records (and from functions that a chapter explains) alone."""
 
+import contextlib
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import cycle
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,7 +15,7 @@ from matplotlib.rcsetup import cycler
 
 from bnnstudy.config.fields import PRESETS
 from bnnstudy.evidence.records import parts
-from bnnstudy.evidence.runs import read, task_of
+from bnnstudy.evidence.runs import Runs, read, task_of
 from bnnstudy.evidence.statistics import paired_interval
 from bnnstudy.nn.binarize import SURROGATES
 
@@ -33,6 +35,107 @@ STYLE: dict = {
     "font.size": 10,
     "legend.frameon": False,
 }
+
+
+@contextlib.contextmanager
+def figure(
+    rows: int = 1, columns: int = 1, size: tuple[float, float] = (8.0, 3.2), **options: Any
+) -> Iterator[tuple[Figure, Any]]:
+    """A figure in the book's style and its axes, as `plt.subplots` gives them; finished at the end.
+
+        with plotting.figure(1, 2, (8, 3)) as (figure, (left, right)):
+            left.plot(x, y)
+        figure
+
+    Args:
+        size: width and height in inches.
+        options: as in `plt.subplots`.
+    """
+    with plt.rc_context(STYLE):
+        made, axes = plt.subplots(rows, columns, figsize=size, **{"layout": "constrained", **options})
+        yield made, axes
+    plt.close(made)  # shown once, by the cell that returns it
+
+
+def panels(
+    groups: Mapping[tuple[str, str], Runs],
+    draw: Callable[..., object],
+    *,
+    beside: int = 1,
+    size: tuple[float, float] = (4.2, 3.2),
+    legend: str = "inside",
+    **options: Any,
+) -> Figure:
+    """One panel, or `beside` panels in a row, for each preset and task: `draw(runs, *axes)` fills them.
+
+    The first of a row is titled with preset and task where `draw` set no title. Panels that it left
+    empty are hidden. Where `beside` is 1, two groups stand side by side.
+
+    Args:
+        groups: results by preset and task, as `evidence.by_task` gives them.
+        size: width and height in inches of one panel.
+        legend: "inside" the panel that has most to name, once "below" all, or "" for none.
+        options: as in `plt.subplots`.
+    """
+    across = beside if beside > 1 else min(max(len(groups), 1), 2)
+    down = len(groups) if beside > 1 else math.ceil(len(groups) / across)
+    whole = (size[0] * across, size[1] * max(down, 1) + (0.5 if legend == "below" else 0))
+    with figure(max(down, 1), across, whole, squeeze=False, **options) as (made, axes):
+        rows = axes.flat if beside == 1 else axes
+        for row, ((preset, task), runs) in zip(rows, groups.items(), strict=False):
+            own = [row] if beside == 1 else list(row)
+            draw(runs, *own)
+            if not own[0].get_title():
+                own[0].set_title(f"{preset}, {task}")
+        for axis in axes.flat:
+            axis.set_visible(axis.has_data())
+        _name_lines(made, legend)
+    return made
+
+
+def _name_lines(made: Figure, legend: str) -> None:
+    shown = [axis for axis in made.axes if axis.get_visible()]
+    if legend == "inside" and shown:
+        axis = max(shown, key=lambda axis: len(axis.get_legend_handles_labels()[0]))
+        if axis.get_legend_handles_labels()[0]:
+            axis.legend(fontsize=8)
+    elif legend == "below":
+        named: dict[str, Any] = {}
+        for axis in shown:
+            named |= dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
+        if named:
+            lines, names = list(named.values()), list(named)
+            made.legend(lines, names, loc="outside lower center", ncols=3, fontsize=8)
+
+
+def fan(
+    axis: Axes,
+    curves: Iterable[Sequence[float | None]],
+    colour: str,
+    label: str = "",
+    *,
+    scale: float = 1.0,
+    seeds: bool = True,
+    **style: Any,
+) -> None:
+    """Curves by epoch (or trial) of an arm's seeds: each thin (unless not `seeds`), their mean thick.
+
+    An epoch without a value, whose loss was not finite, is a gap. The mean is over the runs that
+    reached the epoch.
+    """
+    lines = [[np.nan if v is None else scale * v for v in values] for values in curves]
+    for values in lines if seeds else ():
+        axis.plot(range(1, len(values) + 1), values, color=colour, alpha=0.25, linewidth=0.8)
+    if lines:
+        longest = max(map(len, lines))
+        means = [np.mean([s[k] for s in lines if k < len(s)]) for k in range(longest)]
+        axis.plot(range(1, longest + 1), means, color=colour, label=label, **style)
+
+
+def dots(axis: Axes, x: float, values: Sequence[float], colour: str, **style: Any) -> None:
+    """One dot for each seed's value at the position `x`."""
+    style = {"marker": "o", "linestyle": "", "markersize": 3, "alpha": 0.4, **style}
+    axis.plot([x] * len(values), values, color=colour, **style)
 
 
 def surrogates(names: Sequence[str] = tuple(SURROGATES)) -> Figure:
@@ -110,7 +213,7 @@ def curves(
             for arm, colour in zip(arms, cycle(COLOURS), strict=False):
                 found = [run["result"]["curves"] for run in runs if run["arm"] == arm]
                 of_seeds = [c[metric] for c in found if metric in c]
-                _fan(axis, [[v and times * v for v in values] for values in of_seeds], arm, colour)
+                fan(axis, of_seeds, colour, arm, scale=times)
             axis.set(title=title, xlabel="epoch", ylabel=name)
             if log:
                 axis.set_yscale("log")
@@ -142,7 +245,7 @@ def against(
                 }  # fmt: skip
                 found = {x: values for x, values in found.items() if values}
                 for x, values in found.items():
-                    axis.plot([x] * len(values), values, "o", color=colour, markersize=3, alpha=0.4)
+                    dots(axis, x, values, colour)
                 axis.plot(list(found), [np.mean(v) for v in found.values()], color=colour, label=name)
             axis.set(title=title, xlabel=xlabel, ylabel=ylabel)
             axis.set_xscale("log" if "x" in log else "linear")
@@ -211,18 +314,6 @@ def _dots(axis: Axes, row: int, values: list[float]) -> None:
     if np.isfinite(low):
         axis.plot([low, high], [row, row], color=COLOURS[1], linewidth=2)
     axis.plot([mean], [row], "|", color=COLOURS[1], markersize=12, markeredgewidth=2)
-
-
-def _fan(axis: Axes, seeds: list[list[float]], label: str, colour: str) -> None:
-    # An epoch whose loss was not finite has none.
-    seeds = [[np.nan if value is None else value for value in values] for values in seeds]
-    for values in seeds:
-        axis.plot(range(1, len(values) + 1), values, color=colour, alpha=0.25, linewidth=0.8)
-    if seeds:
-        longest = max(map(len, seeds))
-        # A run that diverged is shorter; the mean is over those that reached the epoch.
-        columns = [[s[k] for s in seeds if k < len(s)] for k in range(longest)]
-        axis.plot(range(1, longest + 1), [np.mean(c) for c in columns], color=colour, label=label)
 
 
 def _done(figure: Figure) -> Figure:

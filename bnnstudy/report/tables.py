@@ -3,20 +3,22 @@
 import dataclasses
 import statistics
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 from bnnstudy.config.fields import PRESETS
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Claim
-from bnnstudy.evidence.runs import by_task, task_of
+from bnnstudy.evidence.runs import Runs, by_task, task_of
+from bnnstudy.evidence.runs import differences as differences_of
+from bnnstudy.evidence.statistics import paired_interval
 from bnnstudy.evidence.verdicts import MARKS, Verdict, decide_each, holm
 from bnnstudy.experiments.study import Arm, Study
 from bnnstudy.nn.models import LayerSummary
 
 
-def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """A Markdown table."""
-    lines = [_row(head)]
+def table(head: str | Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table; a text is a head of columns that bars part, as in "Arm | Seeds"."""
+    lines = [_row(map(str.strip, head.split("|")) if isinstance(head, str) else head)]
     lines.append("|" + " --- |" * (lines[0].count("|") - 1))
     return "\n".join([*lines, *map(_row, rows)])
 
@@ -24,6 +26,39 @@ def table(head: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
 def rounded(value: float, digits: int = 2) -> str:
     """So many digits that count, written out: 74,000, and not 7.4e+04."""
     return f"{float(f'{value:.{digits}g}'):,.10g}"
+
+
+def interval(values: Sequence[float], digits: int = 2) -> str:
+    """A mean over seeds with its 95 % interval, such as "+1.21 [+0.82, +1.60]"; "–" without values."""
+    if not values:
+        return "–"
+    mean, low, high = paired_interval(list(values))
+    bounds = f" [{low:+.{digits}f}, {high:+.{digits}f}]" if len(values) > 1 else ""
+    return f"{mean:+.{digits}f}{bounds}"
+
+
+def gains(
+    groups: Mapping[tuple[str, str], Runs],
+    contrasts: Mapping[str, tuple[str, str]],
+    metric: str = "last.test_accuracy",
+    scale: float = 100.0,
+) -> str:
+    """Paired gains, a row for each preset and task: mean and 95 % interval over seeds.
+
+    Args:
+        groups: results by preset and task, as `evidence.by_task` gives them.
+        contrasts: by head of a column, (arm, control).
+        metric: a path into a result.
+        scale: what it is multiplied with; 100 makes points of shares.
+    """
+    rows = [
+        (
+            f"{preset}, {task}",
+            *(interval(differences_of(runs, *pair, metric, scale)) for pair in contrasts.values()),
+        )
+        for (preset, task), runs in groups.items()
+    ]
+    return table(("Run", *contrasts), rows)
 
 
 def verdicts(study: Study, records: Iterable[Mapping]) -> str:

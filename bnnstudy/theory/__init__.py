@@ -1,1 +1,41 @@
 """Optimizers as linear filters on gradients: numpy and scipy only."""
+
+from bnnstudy.theory.conversion import RECIPES, Conversion, Recipe, convert, rates_of
+from bnnstudy.theory.filters import (
+    Filter,
+    cascade,
+    ema,
+    latent_to_filter,
+    noise_gain,
+    require_stable,
+    settling_time,
+    time_constant,
+    torch_sgd,
+    torch_to_cascade,
+)
+from bnnstudy.theory.flip_rates import flip_rate, flip_ratio_by_step, flips_from_zero
+from bnnstudy.theory.memory import averaged_over, weights, weights_of_mean
+
+__all__ = [
+    "convert",
+    "Conversion",
+    "Recipe",
+    "RECIPES",
+    "rates_of",
+    "Filter",
+    "ema",
+    "cascade",
+    "torch_sgd",
+    "latent_to_filter",
+    "torch_to_cascade",
+    "time_constant",
+    "settling_time",
+    "noise_gain",
+    "flip_rate",
+    "flips_from_zero",
+    "flip_ratio_by_step",
+    "weights",
+    "weights_of_mean",
+    "averaged_over",
+    "require_stable",
+]

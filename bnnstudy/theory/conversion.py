@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bnnstudy.config import checks
+from bnnstudy.config.run import RunConfig
 from bnnstudy.theory import filters
 
 
@@ -44,7 +45,7 @@ RECIPES = (
     Recipe(name="no momentum", lr=0.1, weight_decay=1e-4, momentum=0.0, source="for comparison"),
     Recipe(name="strong decay", lr=0.1, weight_decay=5e-2, source="for comparison"),
 )
-"""Recipes in common use for binary networks and others; of the last two nobody says that they are."""
+"""Recipes in common use for binary networks and others; the last two are there for comparison."""
 
 
 @dataclass(frozen=True)
@@ -153,3 +154,21 @@ def conversion_of(recipe: Recipe) -> Conversion:
     else:
         alpha = gamma = None
     return Conversion(recipe, alpha, gamma, (product, 1 - recipe.momentum), limit)
+
+
+def rates_of(config: RunConfig) -> tuple[float, float]:
+    """(alpha, gamma) of the filter that moves a configuration's binary weights, at a constant rate.
+
+    Raises:
+        ValueError: if its optimizer is no cascade of two averages (Adam, Bop, complex poles).
+    """
+    if config.optimizer.startswith("filter"):
+        return config.alpha, config.gamma
+    if config.optimizer == "latent_sgd":
+        return filters.latent_to_filter(config.lr, config.weight_decay)[0], config.gamma
+    if config.optimizer in ("sgd", "momentum"):
+        momentum = config.momentum if config.optimizer == "momentum" else 0.0
+        return filters.torch_to_cascade(config.lr, momentum, config.weight_decay)
+    raise ValueError(
+        f"optimizer must be a filter, latent_sgd, sgd or momentum, got {config.optimizer!r}"
+    )

@@ -1,4 +1,9 @@
-"""How often the sign of a filter's output changes: expected of noise, and counted on gradients."""
+"""How often the sign of a filter's output changes: expected of white noise, counted on gradients.
+
+Two Gaussian numbers with correlation rho differ in sign with probability arccos(rho) / pi (Rice 1944).
+"""
+
+from collections.abc import Sequence
 
 import numpy as np
 from scipy import signal
@@ -86,3 +91,35 @@ def flip_rate(filter: Filter) -> float:
     if not np.isfinite(variance):
         return 0.0
     return float(np.arccos(np.clip(covariance / variance, -1, 1)) / np.pi)
+
+
+def flips_from_zero(filter: Filter, steps: int) -> float:
+    """Sign changes to expect in the first `steps` of white Gaussian noise, from a zero start.
+
+    The sum of arccos(rho_i) / pi, with rho_i the correlation of the output at steps i and i + 1.
+    """
+    answer = filters.impulse_response(filter, steps)
+    variance, covariance = np.cumsum(answer**2), np.cumsum(answer[1:] * answer[:-1])
+    rho = covariance / np.sqrt(variance[1:] * variance[:-1])
+    return float(np.arccos(np.clip(rho, -1, 1)).sum() / np.pi)
+
+
+def flip_ratio_by_step(
+    alpha: float | np.ndarray, gamma: float, factors: Sequence[float] | np.ndarray
+) -> np.ndarray:
+    """The flip ratio that white noise gives at each step, where alpha moves slowly and alpha << gamma.
+
+    FF_n = (a_n / pi) sqrt(gamma / (2 s_n)) with a_n = alpha c_n, s_n = (1 - a_n)^2 s_{n-1} + a_n^2 and
+    s_0 = 0.
+
+    Args:
+        alpha: the outer rate, a number or an array of them (then the result has one more dimension).
+        gamma: the inner rate.
+        factors: c_n, what the schedule multiplies alpha with at each step.
+    """
+    spread, ratios = np.zeros_like(alpha, dtype=float), []
+    for factor in factors:
+        rate = alpha * factor
+        spread = (1 - rate) ** 2 * spread + rate**2
+        ratios.append(rate / np.pi * np.sqrt(gamma / 2 / spread))
+    return np.array(ratios)

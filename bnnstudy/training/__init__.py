@@ -1,1 +1,24 @@
-"""How one configuration becomes one result."""
+"""How one configuration becomes one result: `fit`, its callbacks, checkpoints, stacked seeds."""
+
+from bnnstudy.training.batch_norm import estimation_batches, reestimate, reestimated
+from bnnstudy.training.callbacks import Callback, Context
+from bnnstudy.training.checkpoints import Checkpoint
+from bnnstudy.training.evaluation import accuracies, evaluate
+from bnnstudy.training.loop import Run, fit
+from bnnstudy.training.stacked import fit_stacked
+from bnnstudy.training.step import Step
+
+__all__ = [
+    "fit",
+    "Callback",
+    "Context",
+    "Checkpoint",
+    "fit_stacked",
+    "Step",
+    "Run",
+    "evaluate",
+    "accuracies",
+    "reestimate",
+    "reestimated",
+    "estimation_batches",
+]

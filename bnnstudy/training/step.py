@@ -7,23 +7,12 @@ from torch import Tensor, nn
 
 from bnnstudy import devices
 from bnnstudy.config.run import RunConfig
-from bnnstudy.config.schedules import schedule_factor
+from bnnstudy.config.schedules import real_factor, weight_factor
 from bnnstudy.nn import losses
 from bnnstudy.nn.activations import set_steepness
 from bnnstudy.nn.parameters import observed_weights, split_parameters
 from bnnstudy.optim.param_groups import build_optimizers, glorot_factor
 from bnnstudy.training.callbacks.base import Callback
-
-
-def weight_factor(config: RunConfig, steps: int) -> Callable[[int], float]:
-    """From a step (from 0) of `steps` to what multiplies the rate of the binary weights there."""
-    name = config.weight_schedule or config.schedule
-    return lambda step: schedule_factor(name, step, steps, config.drops, config.floor)
-
-
-def real_factor(config: RunConfig, steps: int) -> Callable[[int], float]:
-    """The same for the real parameters."""
-    return lambda step: schedule_factor(config.schedule, step, steps, config.drops)
 
 
 def steepness_at(config: RunConfig, steps: int) -> Callable[[int], float]:

@@ -14,6 +14,7 @@ from scipy import signal
 from torch import Tensor, nn
 
 from bnnstudy.config.run import RunConfig
+from bnnstudy.config.schedules import weight_factor
 from bnnstudy.nn.binarize import sign
 from bnnstudy.nn.parameters import observed_weights
 from bnnstudy.optim import FilterOptimizer, LinearFilter
@@ -21,7 +22,6 @@ from bnnstudy.optim.reference import DirectFormTwin, FilterTwin, LatentSGDTwin
 from bnnstudy.theory import filters
 from bnnstudy.training.callbacks.base import Callback, Context
 from bnnstudy.training.metrics import counted
-from bnnstudy.training.step import weight_factor
 
 
 class Shadow(Protocol):

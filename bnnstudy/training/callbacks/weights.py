@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bnnstudy.config.schedules import weight_factor
 from bnnstudy.config.serialise import significant
 from bnnstudy.nn.layers import BinaryConv2d, BinaryLinear
 from bnnstudy.nn.parameters import observed_weights
 from bnnstudy.training.callbacks.base import Callback, Context
 from bnnstudy.training.metrics import not_binary
-from bnnstudy.training.step import weight_factor
 
 
 class WeightDigests(Callback):

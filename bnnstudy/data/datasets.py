@@ -1,0 +1,177 @@
+"""Data sets as tensors that stay on the device, with a fixed train, validation and test split.
+
+A data set is looked for under one root folder. Images: `<name>.npz` (train_images, train_labels,
+test_images, test_labels; uint8 images, (N, H, W) grey or (N, H, W, C) in colour), else torchvision's
+own files, else torchvision downloads them there. Recordings: a folder `<name>` of wav files. `digits`
+comes with scikit-learn and needs no folder. What is damaged, incomplete or something else is refused
+by name. ImageNet fits into no memory: `bnnstudy.data.imagenet` reads it batch by batch.
+"""
+
+import functools
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bnnstudy.data import audio, images
+
+NAMES = ("digits", *images.SOURCES, *audio.SOURCES)
+"""The data sets by name."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images (N, C, H, W) as uint8 and their labels (N) as int64, on one device.
+
+    They are shared by all that load the same data: not to be changed in place.
+    """
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set in three parts, with what is needed to standardise and to identify it.
+
+    `mean` and `std` are those of the training images, (C, 1, 1) in float64, in units of a pixel (0 to
+    255). `fingerprint` is the sha256 (16 hex digits) of all images and labels (of recordings: of all
+    samples), before any are left out.
+    """
+
+    name: str
+    train: Split
+    validation: Split
+    test: Split
+    classes: int
+    mean: Tensor
+    std: Tensor
+    fingerprint: str
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(C, H, W) of one image."""
+        channels, height, width = self.train.images.shape[1:]
+        return channels, height, width
+
+    def inputs(self, images: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Images as the network sees them: real, each channel standardised by the training set."""
+        return images.to(dtype).sub_(self.mean.to(dtype)).div_(self.std.to(dtype))
+
+
+def default_root() -> Path:
+    """`BNNSTUDY_DATA`, else `~/.cache/bnnstudy`.
+
+    Raises:
+        ValueError: if the folder lies in the home directory, and there is none.
+    """
+    try:
+        return Path(os.environ.get("BNNSTUDY_DATA") or "~/.cache/bnnstudy").expanduser()
+    except RuntimeError as error:
+        raise ValueError(
+            "BNNSTUDY_DATA (or --data) must name a folder, as there is no home directory"
+        ) from error
+
+
+def load(
+    name: str,
+    root: str | os.PathLike | None = None,
+    *,
+    train_size: int = 0,
+    device: str | torch.device = "cpu",
+) -> Dataset:
+    """The data set called `name`, on `device`.
+
+    Args:
+        root: folder to look in; None means `default_root()`.
+        train_size: keep only the first so many training images; 0 keeps all.
+
+    Raises:
+        ValueError: for an unknown name, too large a `train_size`, or data that is not as it should be
+            (cut short, half downloaded, mis-shaped, empty, labels out of range, other data under this
+            name), naming the file and what to do.
+        FileNotFoundError: if the data is nowhere and cannot be downloaded: what was looked for, where.
+    """
+    _require_known(name)
+    # Whole, so that another working folder means other data.
+    root = "" if name == "digits" else str(Path(root or default_root()).absolute())
+    (whole, *others), fingerprint = _parts(name, root)
+    if not isinstance(train_size, int) or not 0 <= train_size <= len(whole):
+        raise ValueError(f"train_size must be 0 to {len(whole)} for {name}, got {train_size!r}")
+    train, mean, std = _standard(name, root, train_size or len(whole))
+    train, validation, test = (
+        Split(s.images.to(device), s.labels.to(device)) for s in (train, *others)
+    )
+    mean, std = mean.to(device), std.to(device)
+    return Dataset(name, train, validation, test, images.CLASSES, mean, std, fingerprint)
+
+
+def sizes_of(name: str) -> tuple[int, int, int]:
+    """Training, validation and test images of a data set, which need not be there.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+    _require_known(name)
+    if name in audio.SOURCES:
+        return audio.SOURCES[name].sizes()
+    return images.sizes_of(name)
+
+
+def shape_of(name: str) -> tuple[int, int, int]:
+    """(C, H, W) of an image of a data set, which need not be there.
+
+    Raises:
+        ValueError: for an unknown name.
+    """
+    _require_known(name)
+    return audio.SHAPE if name in audio.SOURCES else images.shape_of(name)
+
+
+def _require_known(name: str) -> None:
+    if name not in NAMES:
+        raise ValueError(f"dataset must be one of {', '.join(NAMES)}; got {name!r}")
+
+
+@functools.lru_cache(maxsize=4)
+def _parts(name: str, root: str) -> tuple[tuple[Split, Split, Split], str]:
+    """(train, validation, test) in memory, and the fingerprint."""
+    if name in audio.SOURCES:
+        arrays, fingerprint = audio.read(name, Path(root))
+    else:
+        arrays = images.digits() if name == "digits" else images.read(name, Path(root))
+        fingerprint = _digest(arrays)
+    train, validation, test = (_split(*pair) for pair in arrays)
+    return (train, validation, test), fingerprint
+
+
+@functools.lru_cache(maxsize=4)
+def _standard(name: str, root: str, size: int) -> tuple[Split, Tensor, Tensor]:
+    """The first `size` training images, with mean and standard deviation of each channel."""
+    (whole, _, _), _ = _parts(name, root)
+    train = Split(whole.images[:size], whole.labels[:size])
+    # One channel at a time: in float64 all of CIFAR-10 would be a gigabyte.
+    channels = [train.images[:, c].double() for c in range(train.images.shape[1])]
+    mean = torch.stack([channel.mean() for channel in channels]).view(-1, 1, 1)
+    return train, mean, torch.stack([channel.std() for channel in channels]).view(-1, 1, 1)
+
+
+def _split(images: np.ndarray, labels: np.ndarray) -> Split:
+    images = images[..., None] if images.ndim == 3 else images
+    channels_first = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    return Split(channels_first, torch.from_numpy(labels.astype(np.int64)))
+
+
+def _digest(parts: tuple[tuple[np.ndarray, np.ndarray], ...]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        for array in part:
+            digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,106 @@
+"""`Chapter`: the pieces that every study's notebook is made of."""
+
+import os
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+import torch
+from IPython.display import Markdown
+
+from bnnstudy import studies
+from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence.runs import Runs, by_task
+from bnnstudy.experiments import sweep, tuning
+from bnnstudy.experiments.options import RunOptions
+from bnnstudy.report import tables
+
+
+class Chapter:
+    """A study in a notebook: its runs, and the tables that every chapter closes with.
+
+        chapter = Chapter("clipping", preset, device, seeds, results, data)
+        records = chapter.run()
+        chapter.verdicts()
+
+    Args:
+        name: of the study.
+        preset, device, seeds, results, data: the notebook's parameters.
+
+    Raises:
+        ValueError: naming the parameter, its value and what is allowed.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        preset: str = "quick",
+        device: str = "auto",
+        seeds: int | None = None,
+        results: str | os.PathLike | None = None,
+        data: str | os.PathLike | None = None,
+    ):
+        torch.set_num_threads(1)
+        if name not in studies.STUDIES:
+            raise ValueError(f"name must be one of {', '.join(studies.STUDIES)}; got {name!r}")
+        self.study, self.preset, self.seeds = studies.STUDIES[name], preset, seeds
+        self.options = RunOptions.of(device=device, results=results, data=data)
+
+    def run(self) -> list[dict[str, Any]]:
+        """Run what is missing at the preset; returns the records of *all* presets."""
+        sweep.run(self.study, self.preset, self.seeds, self.options)
+        for stale in ("records", "groups"):
+            self.__dict__.pop(stale, None)
+        return self.records
+
+    @cached_property
+    def records(self) -> list[dict[str, Any]]:
+        """The records of the study at every preset, as they were after `run`."""
+        return studies.recorded(self.study, self.options.results)
+
+    @cached_property
+    def groups(self) -> dict[tuple[str, str], Runs]:
+        """Results by (preset, task), then by arm and seed; an arm's parts are arms, "arm, part"."""
+        return by_task(self.records)
+
+    def baseline(self, arm: str) -> RunConfig:
+        """The configuration of an arm at the notebook's preset."""
+        return self.study.arm(self.preset, arm).config
+
+    def settings(self, arm: str) -> Markdown:
+        """All arms as differences from one of them, then all fields of that one."""
+        baseline = self.baseline(arm)
+        differences = tables.differences(self.study.arms[self.preset], baseline)
+        return Markdown(f"{differences}\n\nAll of `{arm}`:\n\n{tables.settings(baseline)}")
+
+    def shown(self, *leave_out: str) -> list[str]:
+        """Names of the arms that have records, in the study's order, but for those left out."""
+        return [arm for arm in tables.arms_in(self.study, self.records) if arm not in leave_out]
+
+    def caption(self, text: str, after: str = "") -> Markdown:
+        """A figure's or table's caption: what it shows, of which runs, and what is to be added."""
+        closing = f" {after.rstrip('.')}." if after else ""
+        return Markdown(f"*{text} {tables.caption(self.records)}.{closing}*")
+
+    def table(self, head: str | Iterable[str], rows: Iterable[Iterable[object]]) -> Markdown:
+        """A table; a text is a head of columns that bars part."""
+        return Markdown(tables.table(head, rows))
+
+    def verdicts(self) -> Markdown:
+        """The claims, how each is decided, the paper's number and ours."""
+        return Markdown(tables.verdicts(self.study, self.records))
+
+    def print_verdicts(self) -> None:
+        """One line of text for each verdict."""
+        for verdict in studies.verdicts_of(self.study, self.records):
+            print(verdict.line())
+
+    def accuracies(self) -> Markdown:
+        """Test accuracy of every arm, at the best validation epoch and at the last."""
+        return Markdown(tables.accuracies(self.records))
+
+    def tuned(self) -> Markdown:
+        """What the searches for a rate chose, for each preset."""
+        found = {p: tuning.choices(self.study, p, self.options.results) for p in self.study.arms}
+        parts = [f"Preset {p}:\n\n{tables.tuned(chosen)}" for p, chosen in found.items() if chosen]
+        return Markdown("\n\n".join(parts))

@@ -1,0 +1,69 @@
+"""What the last state of a moving average remembers: the weight that each step has in it.
+
+An average with a moving rate, from a zero start and with steps counted from 1,
+
+    g_i = (1 - p_i) g_{i-1} + q_i m_i,
+
+ends as the weighted sum g_n = sum_i v_i m_i with v_i = q_i prod_{j>i} (1 - p_j). Here p is the rate as
+it stands in the *pole*, q as it stands in the *increment*; `FilterOptimizer` has both equal unless its
+schedule acts in one place alone.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import signal
+
+from bnnstudy.config.run import RunConfig
+from bnnstudy.config.schedules import weight_factor
+from bnnstudy.theory.conversion import rates_of
+
+
+def weights(pole: ArrayLike, increment: ArrayLike | None = None) -> np.ndarray:
+    """v_i, what each step's input weighs in the last state.
+
+    Args:
+        pole: the rate at each step, (steps).
+        increment: the same where it stands before the input; None means the pole's.
+    """
+    pole = np.asarray(pole, dtype=float)
+    increment = pole if increment is None else np.asarray(increment, dtype=float)
+    # In logarithms: the product of a million factors near 1 keeps its digits.
+    with np.errstate(divide="ignore"):
+        kept = np.cumsum(np.log1p(-pole[:0:-1]))[::-1]
+    return increment * np.append(np.exp(kept), 1.0)
+
+
+def weights_of_mean(alpha: float, steps: int) -> np.ndarray:
+    """What each step weighs in the mean of the states of the second half, at a constant `alpha`."""
+    step, half = np.arange(1, steps + 1), steps // 2
+    waited = np.maximum(step, half + 1) - step
+    return ((1 - alpha) ** waited - (1 - alpha) ** (steps - step + 1)) / (steps - half)
+
+
+def through_inner(v: ArrayLike, gamma: float, *, bias_correction: bool = False) -> np.ndarray:
+    """What each *gradient* weighs where each inner average m_i weighs v_i (paper B, Eq 11).
+
+    Args:
+        gamma: the rate of the inner average.
+        bias_correction: whether m_i is divided by 1 - (1 - gamma)^i, as Adam does.
+    """
+    v = np.array(v, dtype=float)
+    if bias_correction:
+        v /= 1 - (1 - gamma) ** np.arange(1, len(v) + 1)
+    return signal.lfilter([gamma], [1, gamma - 1], v[::-1])[::-1]
+
+
+def averaged_over(v: ArrayLike) -> float:
+    """Over how many steps such weights average: (sum v)^2 / sum v^2, n for n equal ones."""
+    v = np.asarray(v, dtype=float)
+    return float(v.sum() ** 2 / (v**2).sum())
+
+
+def rates(config: RunConfig, steps: int) -> tuple[np.ndarray, np.ndarray]:
+    """alpha at each step of a run as it stands in the pole, and in the increment."""
+    alpha, _ = rates_of(config)
+    factor = weight_factor(config, steps)
+    falling, level = alpha * np.array([factor(step) for step in range(steps)]), np.full(steps, alpha)
+    pole = level if config.optimizer == "filter_increment" else falling
+    increment = level if config.optimizer == "filter_pole" else falling
+    return pole, increment
