@@ -21,7 +21,7 @@ nn: binarize losses scaling | activations parameters | layers | models.summary m
     models.plain models.reactnet models.residual | models
 optim: base _checks reference | latent_sgd bop filter linear_filter | registry | param_groups
 data: augment images imagenet | audio | __init__
-evidence: files provenance results statistics claims | records | runs | verdicts
+evidence: files provenance results statistics | claims records | runs | verdicts
 training: progress metrics batch_norm callbacks.base | evaluation checkpoints step | handover \
     callbacks.activations callbacks.averaging callbacks.batch_norm callbacks.flips callbacks.gradients \
     callbacks.weights callbacks.shadow_optimizers | loop | stacked callbacks
