@@ -30,8 +30,8 @@ studies: _paper_a _paper_b | * | __init__
 report: plotting tables | explorer cost
 __main__
 """
-"""Every file, from the ground up: a line for each room, and in it bars between files. A file imports only
-from earlier lines, and in its own line from what stands left of its own bar. `*` is all others."""
+"""Every file, from the ground up: a line for each room, and in it bars between files. A file imports
+only from earlier lines, and in its own line from what stands left of its own bar. `*` is all others."""
 
 
 def places() -> dict[str, tuple[int, int]]:

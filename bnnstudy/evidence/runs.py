@@ -5,8 +5,9 @@ from typing import Any
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence import records as recording
+from bnnstudy.evidence.results import Result
 
-Runs = dict[str, dict[int, Mapping]]
+Runs = dict[str, dict[int, Result]]
 """Results by arm and seed, of one preset and task."""
 
 
@@ -42,7 +43,7 @@ def read(result: Any, metric: str) -> Any:
     return result
 
 
-def steps_of(result: Mapping) -> int:
+def steps_of(result: Result) -> int:
     """The length of a run in steps: the last at which its flips were counted, which is its end.
 
     Raises:
@@ -54,7 +55,7 @@ def steps_of(result: Mapping) -> int:
     return steps
 
 
-def same_course(one: Mapping, other: Mapping) -> bool:
+def same_course(one: Result, other: Result) -> bool:
     """Whether two results are of one course of training, as far as records tell.
 
     They are if the training loss of every epoch and all flip ratios are equal, to the last digit. A
