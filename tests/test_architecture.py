@@ -23,7 +23,7 @@ nn: binarize losses scaling | activations parameters | layers | models.summary m
     models.plain models.reactnet models.residual | models.registry | models
 optim: base _checks reference | latent_sgd bop filter linear_filter | registry | param_groups
 data: augment images imagenet | audio | datasets
-evidence: files provenance results statistics claims | records | runs | verdicts
+evidence: files provenance results statistics | claims records | runs | verdicts
 training: progress metrics batch_norm callbacks.base | evaluation checkpoints step | handover \
     callbacks.activations callbacks.averaging callbacks.batch_norm callbacks.flips callbacks.gradients \
     callbacks.losses callbacks.weights callbacks.shadow_optimizers | loop | stacked callbacks
@@ -32,8 +32,8 @@ studies: _paper_a _paper_b | * | __init__
 report: plotting tables | explorer cost | chapter
 __main__
 """
-"""Every file, from the ground up: a line for each room, and in it bars between files. A file imports only
-from earlier lines, and in its own line from what stands left of its own bar. `*` is all others."""
+"""Every file, from the ground up: a line for each room, and in it bars between files. A file imports
+only from earlier lines, and in its own line from what stands left of its own bar. `*` is all others."""
 
 
 def places() -> dict[str, tuple[int, int]]:

@@ -87,7 +87,7 @@ FINGERPRINTS = {
 def test_desk_records_are_of_real_data_with_five_seeds_and_a_commit(study):
     found = [r for r in studies.recorded(study) if r["preset"] == "desk"]
     seeds = Counter((task_of(r["config"]), r["arm"]) for r in found)
-    arms = {(f"{arm.config.dataset} {arm.config.model}", arm.name) for arm in study.arms["desk"]}
+    arms = {(task_of(arm.config), arm.name) for arm in study.arms["desk"]}
     assert set(seeds) == arms
     assert min(seeds.values()) >= 5
     for record in found:

@@ -1,1 +1,51 @@
-"""What was run and what it says: records, claims, statistics, verdicts."""
+"""What was run and what it says: claims, the contrasts that decide them, records, verdicts."""
+
+from bnnstudy.evidence.claims import (
+    Claim,
+    Contrast,
+    Difference,
+    Equivalence,
+    Exact,
+    Speed,
+    Trend,
+)
+from bnnstudy.evidence.provenance import Provenance
+from bnnstudy.evidence.records import Choice, Record, RecordError
+from bnnstudy.evidence.results import Result, best_epoch
+from bnnstudy.evidence.runs import by_task, differences, read, same_course, steps_of, task_of, values
+from bnnstudy.evidence.statistics import first_reach, paired_interval
+from bnnstudy.evidence.verdicts import MARKS, Verdict, decide, decide_each, holm
+
+__all__ = [
+    # What is claimed, and what decides it.
+    "Claim",
+    "Contrast",
+    "Difference",
+    "Equivalence",
+    "Trend",
+    "Speed",
+    "Exact",
+    # What records say of it.
+    "Verdict",
+    "MARKS",
+    "decide",
+    "decide_each",
+    "holm",
+    # Records, and views of them.
+    "Record",
+    "Result",
+    "Provenance",
+    "Choice",
+    "RecordError",
+    "by_task",
+    "task_of",
+    "read",
+    "values",
+    "differences",
+    "steps_of",
+    "same_course",
+    # Numbers.
+    "paired_interval",
+    "first_reach",
+    "best_epoch",
+]

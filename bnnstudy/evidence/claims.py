@@ -1,111 +1,373 @@
 """What a claim is: its source, the paper's number, and the contrast that decides it.
 
 A claim declares one contrast before any run: what is compared with what, in which metric, on which
-side the claim stands, and the smallest effect that would matter. `bnnstudy.verdicts` decides it.
+side the claim stands, and the smallest effect that would matter. There is one class for each kind of
+contrast; `bnnstudy.evidence.verdicts` decides them.
 """
 
-import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
+
+from bnnstudy.config import checks
+from bnnstudy.config.fields import PRESETS
+from bnnstudy.evidence.statistics import slope_weights
 
 PAPERS = ("A", "B", "ours")
-KINDS = ("difference", "equivalence", "exact", "trend", "speed")
+
 Side = str | tuple[str, str]
+"""An arm, or a pair (x, y) of arms that stands for the difference x - y."""
+
+_FINITE = checks.Rule(float, "a finite number", lambda value: abs(value) < float("inf"))
+_SCALE = checks.Rule(float, "finite and not 0", lambda value: 0 < abs(value) < float("inf"))
+_DIRECTION = checks.Rule(int, "1 or -1", lambda value: value in (1, -1))
+_TEXT = checks.Rule(str, "a text that is not empty", bool)
+_LEVEL = checks.Rule(
+    str, "'control', 'lower' or 'own'", lambda value: value in ("control", "lower", "own")
+)
+_PAPER = checks.Rule(str, f"one of {', '.join(PAPERS)}", lambda value: value in PAPERS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Contrast:
-    """What decides a claim.
+class Contrast(ABC):
+    """What decides a claim. Its subclasses are the kinds there are.
 
     Attributes:
-        kind: `"difference"`: arm minus control, beyond the margin on the claimed side; without a
-            control the arm's own value;
-            `"equivalence"`: arm minus control within ±margin; `"exact"`: counterexamples in `arm`,
-            of which the claim says there is none; `"trend"`: slope of the metric over `arms`;
-            `"speed"`: epochs until the metric, a curve, reaches the level at which the control's ends
-            less `below`, arm minus control; what never reaches it counts as one epoch more than it has.
+        kind: the kind's name, in tables and reports.
         metric: a path into a record's `result`, such as `"test_accuracy"` or, after the first epoch,
-            `"curves.test_accuracy.0"`, after the last `"curves.test_accuracy.-1"`; for `"exact"` it
-            leads to `{"differing": …, "compared": …}`.
-        arm, control: names of arms; a pair (x, y) stands for the difference x - y. What a run measured
-            in several ways is an arm for each of its parts, "arm, part".
-        arms: for a trend, (name, position) of each arm, at least three.
-        direction: 1 if the claim says that the effect is positive, -1 if negative.
-        margin: the smallest effect that would matter, in `unit`. A negative one (differences and
-            speeds) says "no worse than that".
-        control_metric: where the control's value stands, if not at `metric`.
-        scale: what the metric is multiplied with to be in `unit`.
-        log: take the metric's decimal logarithm first.
-        below: for a speed, how far below the end of the control's curve the level lies, in the curve's
-            own unit.
-        level: for a speed, whose end that is: `"control"`, of the two the `"lower"`, or of each its
-            `"own"`. Curves of the best so far, as of searches, need the lower: each reaches its own
-            end by luck, and by the control's end the arm would be slower though it were the same.
-        spent: (preset, n): the first n seeds of that preset chose what is compared, and do not count
-            there. Other images of the same networks are no remedy: what one had by luck, it keeps.
+            `"curves.test_accuracy.0"`, after the last `"curves.test_accuracy.-1"`.
+        unit: what the effect is counted in.
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed; so do all subclasses.
     """
 
-    kind: str
+    kind: ClassVar[str]
     metric: str
-    arm: Side = ""
-    control: Side = ""
-    arms: tuple[tuple[str, float], ...] = ()
-    control_metric: str = ""
-    direction: int = 1
-    margin: float = 0.0
     unit: str = "percentage points"
-    scale: float = 100.0
-    log: bool = False
-    below: float = 0.0
-    level: str = "control"
+
+    def __post_init__(self) -> None:
+        _TEXT.checked("metric", self.metric)
+        _TEXT.checked("unit", self.unit)
+
+    @abstractmethod
+    def named(self) -> tuple[str, ...]:
+        """Names of all arms that the contrast compares, each once."""
+
+    @abstractmethod
+    def declared(self) -> str:
+        """What is compared, and where the effect has to lie for the claim to hold, in Markdown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exact(Contrast):
+    """A claim without exception: there is no counterexample in `arm`.
+
+    Attributes:
+        metric: leads to `{"differing": …, "compared": …}`, counterexamples and comparisons.
+        arm: name of the arm.
+    """
+
+    kind: ClassVar[str] = "exact"
+    arm: str
+    metric: str = "pair"
+    unit: str = "signs that differ"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _TEXT.checked("arm", self.arm)
+
+    def named(self) -> tuple[str, ...]:
+        """The arm."""
+        return (self.arm,)
+
+    def declared(self) -> str:
+        """As `Contrast.declared`."""
+        return f"`{self.arm}`: none"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate(Contrast):
+    """A contrast whose effect is estimated over seeds and judged by its confidence interval.
+
+    An arm is named by its name. What a run measured in several ways is an arm for each of its parts,
+    "arm, part".
+
+    Attributes:
+        margin: the smallest effect that would matter, in `unit`.
+        spent: (preset, n): the first n seeds of that preset chose what is compared, and do not count
+            there. To judge the same networks on other images would be no remedy: a network that was
+            chosen for its luck keeps some of it.
+    """
+
+    margin: float = 0.0
     spent: tuple[str, int] = ("", 0)
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ValueError(f"kind must be one of {', '.join(KINDS)}; got {self.kind!r}")
-        if self.direction not in (1, -1):
-            raise ValueError(f"direction must be 1 or -1, got {self.direction!r}")
-        signed = self.kind in ("difference", "speed")
-        if not math.isfinite(self.margin) or not (self.margin >= 0 or signed):
+        super().__post_init__()
+        if not _is_spent(self.spent):
             raise ValueError(
-                f"margin must be finite and, but for differences, 0 or more, got {self.margin!r}"
+                f"spent must be ('', 0) or a preset and a number of its seeds, got {self.spent!r}"
             )
-        if not (math.isfinite(self.scale) and self.scale):
-            raise ValueError(f"scale must be finite and not 0, got {self.scale!r}")
-        if self.kind in ("equivalence", "speed") and not (self.arm and self.control):
-            raise ValueError(f"a contrast of kind {self.kind!r} needs an arm and a control")
-        if self.kind in ("difference", "exact") and not self.arm:
-            raise ValueError(f"a contrast of kind {self.kind!r} needs an arm")
-        if self.kind == "speed" and not (isinstance(self.arm, str) and isinstance(self.control, str)):
-            raise ValueError("a contrast of kind 'speed' needs an arm and a control, no pairs")
-        if not 0 <= self.below < math.inf:
-            raise ValueError(f"below must be 0 or more, got {self.below!r}")
-        if self.level not in ("control", "lower", "own"):
-            raise ValueError(f"level must be 'control', 'lower' or 'own', got {self.level!r}")
-        if self.control_metric and not (self.control and isinstance(self.control, str)):
-            raise ValueError(
-                "control_metric must be empty where the control is none or a pair, "
-                f"got {self.control_metric!r}"
-            )
-        if self.kind == "trend" and len({position for _, position in self.arms}) < 3:
-            raise ValueError("a contrast of kind 'trend' needs three arms or more, at three positions")
+
+    @abstractmethod
+    def holds(self, low: float, high: float) -> bool | None:
+        """Whether the claim holds, all the interval lying where it says; None if that is open."""
+
+    @abstractmethod
+    def beyond(self, effect: float) -> float:
+        """How far the effect lies from the margin that it passes if `holds` is not None."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Directed(Estimate):
+    """An estimate with a side: the effect is more than `margin` in the claimed direction.
+
+    Attributes:
+        direction: 1 if the claim says that the effect is positive, -1 if negative.
+        margin: as in `Estimate`. A negative one says "no worse than that".
+    """
+
+    direction: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _DIRECTION.checked("direction", self.direction)
+        _FINITE.checked("margin", self.margin)
+
+    def holds(self, low: float, high: float) -> bool | None:
+        """As `Estimate.holds`."""
+        if self.direction < 0:
+            low, high = -high, -low
+        if low > self.margin:
+            return True
+        return False if high < self.margin else None
+
+    def beyond(self, effect: float) -> float:
+        """As `Estimate.beyond`."""
+        return abs(self.direction * effect - self.margin)
+
+    def _edge(self) -> str:
+        edge = self.direction * self.margin
+        return f"{'above' if self.direction > 0 else 'below'} {edge or 0:g}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference(Directed):
+    """Arm minus control lies beyond the margin on the claimed side.
+
+    Attributes:
+        arm, control: names of arms, or pairs (x, y) that stand for the difference x - y; a control of
+            None holds the arm's own value against the margin.
+        control_metric: where the control's value stands, if not at `metric`.
+        scale: what the metric is multiplied with to be in `unit`.
+        log: whether to take the metric's decimal logarithm first.
+    """
+
+    kind: ClassVar[str] = "difference"
+    arm: Side
+    control: Side | None
+    control_metric: str = ""
+    scale: float = 100.0
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_side("arm", self.arm)
+        if self.control is not None:
+            _check_side("control", self.control, " or None")
+        _check_sides(self.arm, self.control, self.control_metric)
+        _check_reading(self.scale, self.log)
+
+    def named(self) -> tuple[str, ...]:
+        """Names of the arms of both sides, each once."""
+        return _names(self.arm, self.control)
 
     def declared(self) -> str:
-        """What is compared, and where the effect has to lie for the claim to hold, in Markdown."""
-        if self.kind == "exact":
-            return f"`{self.arm}`: none"
-        if self.kind == "trend":
-            what = f"slope over {', '.join(f'`{name}`' for name, _ in self.arms)}"
-        else:
-            what = " − ".join(_side(side) for side in (self.arm, self.control) if side)
-        if self.kind == "equivalence":
-            return f"{what}: within ±{self.margin:g}"
-        edge = self.direction * self.margin
-        return f"{what}: {'above' if self.direction > 0 else 'below'} {edge or 0:g}"
+        """As `Contrast.declared`."""
+        return f"{_minus(self.arm, self.control)}: {self._edge()}"
 
 
-def _side(side: Side) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Equivalence(Estimate):
+    """Arm minus control lies within ±`margin`.
+
+    Attributes:
+        arm, control, control_metric, scale, log: as in `Difference`, but that there is a control.
+        margin: 0 or more.
+    """
+
+    kind: ClassVar[str] = "equivalence"
+    arm: Side
+    control: Side
+    control_metric: str = ""
+    scale: float = 100.0
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.NOT_NEGATIVE.checked("margin", self.margin)
+        _check_side("arm", self.arm)
+        _check_side("control", self.control)
+        _check_sides(self.arm, self.control, self.control_metric)
+        _check_reading(self.scale, self.log)
+
+    def named(self) -> tuple[str, ...]:
+        """Names of the arms of both sides, each once."""
+        return _names(self.arm, self.control)
+
+    def declared(self) -> str:
+        """As `Contrast.declared`."""
+        return f"{_minus(self.arm, self.control)}: within ±{self.margin:g}"
+
+    def holds(self, low: float, high: float) -> bool | None:
+        """As `Estimate.holds`."""
+        if -self.margin <= low and high <= self.margin:
+            return True
+        return False if low > self.margin or high < -self.margin else None
+
+    def beyond(self, effect: float) -> float:
+        """As `Estimate.beyond`."""
+        return abs(abs(effect) - self.margin)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trend(Directed):
+    """The least-squares slope of the metric over the arms' positions lies on the claimed side.
+
+    Attributes:
+        arms: (name, position) of each arm, of three or more at three positions or more.
+        margin: 0 or more, in `unit` for each unit of position.
+        scale, log: as in `Difference`.
+    """
+
+    kind: ClassVar[str] = "trend"
+    arms: tuple[tuple[str, float], ...]
+    scale: float = 100.0
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        checks.NOT_NEGATIVE.checked("margin", self.margin)
+        _check_positions(self.arms)
+        _check_reading(self.scale, self.log)
+
+    def named(self) -> tuple[str, ...]:
+        """Names of the arms, as they come."""
+        return tuple(name for name, _ in self.arms)
+
+    def declared(self) -> str:
+        """As `Contrast.declared`."""
+        return f"slope over {', '.join(f'`{name}`' for name in self.named())}: {self._edge()}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Speed(Directed):
+    """Epochs (or trials) until a curve reaches a level, arm minus control, lie on the claimed side.
+
+    The level is where a curve ends, less `below`. What never reaches it counts as one epoch more than
+    it has.
+
+    Attributes:
+        arm, control: names of arms; no pairs.
+        metric: leads to a curve, a list with a value for each epoch.
+        below: how far below that end the level lies, in the curve's own unit.
+        level: whose end it is: `"control"`, of the two the `"lower"`, or of each its `"own"`. Curves of
+            the best value so far, as of searches, need the lower: each reaches its own end by luck, so
+            that to the control's end the arm would look slower though it were the same.
+    """
+
+    kind: ClassVar[str] = "speed"
+    arm: str
+    control: str
+    metric: str = "curves.validation_accuracy"
+    unit: str = "epochs"
+    below: float = 0.0
+    level: str = "control"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _TEXT.checked("arm", self.arm)
+        _TEXT.checked("control", self.control)
+        _check_sides(self.arm, self.control)
+        checks.NOT_NEGATIVE.checked("below", self.below)
+        _LEVEL.checked("level", self.level)
+
+    def named(self) -> tuple[str, ...]:
+        """Arm and control."""
+        return self.arm, self.control
+
+    def declared(self) -> str:
+        """As `Contrast.declared`."""
+        return f"{_minus(self.arm, self.control)}: {self._edge()}"
+
+
+def _is_spent(value: object) -> bool:
+    if not (isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str)):
+        return False
+    preset, seeds = value
+    if not isinstance(seeds, int) or isinstance(seeds, bool):
+        return False
+    return (preset in PRESETS and seeds > 0) or (preset, seeds) == ("", 0)
+
+
+def _check_reading(scale: object, log: object) -> None:
+    _SCALE.checked("scale", scale)
+    checks.FLAG.checked("log", log)
+
+
+def _check_side(name: str, side: object, alternative: str = "") -> None:
+    arms = side if isinstance(side, tuple) and len(side) == 2 else (side,)
+    good = all(isinstance(arm, str) and arm for arm in arms)
+    if not good or (len(arms) == 2 and arms[0] == arms[1]):
+        raise ValueError(
+            f"{name} must be the name of an arm, or a pair of two{alternative}, got {side!r}"
+        )
+
+
+def _check_sides(arm: Side, control: Side | None, control_metric: object = "") -> None:
+    """What the two sides, good in themselves, may not be together."""
+    if arm == control:
+        raise ValueError(f"control must be another than the arm, got {control!r} for both")
+    if not isinstance(control_metric, str):
+        raise ValueError(f"control_metric must be a path or empty, got {control_metric!r}")
+    if control_metric and not isinstance(control, str):
+        raise ValueError(
+            f"control_metric must be empty where the control is none or a pair, got {control_metric!r}"
+        )
+
+
+def _check_positions(arms: object) -> None:
+    pairs = arms if isinstance(arms, tuple) else ()
+    if not pairs or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
+        raise ValueError(f"arms must be pairs of a name and a position, got {arms!r}")
+    for name, position in pairs:
+        _TEXT.checked("the name of an arm of a trend", name)
+        _FINITE.checked("the position of an arm of a trend", position)
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError(f"arms must have different names, got {arms!r}")
+    if len({position for _, position in pairs}) < 3:
+        raise ValueError(f"arms must be three or more, at three positions, got {arms!r}")
+    try:
+        weights = slope_weights(pairs)
+        usable = all(abs(weight) < float("inf") for weight in weights.values())
+    except (OverflowError, ZeroDivisionError):
+        usable = False
+    if not usable:
+        raise ValueError(f"arms must stand at positions whose squares are finite, got {arms!r}")
+
+
+def _names(*sides: Side | None) -> tuple[str, ...]:
+    names = [name for side in sides if side for name in ((side,) if isinstance(side, str) else side)]
+    return tuple(dict.fromkeys(names))
+
+
+def _minus(arm: Side, control: Side | None) -> str:
+    return " − ".join(_quoted(side) for side in (arm, control) if side)
+
+
+def _quoted(side: Side) -> str:
     return f"`{side}`" if isinstance(side, str) else f"(`{side[0]}` − `{side[1]}`)"
 
 
@@ -120,6 +382,9 @@ class Claim:
         text: what is claimed.
         paper_value: the paper's own number, None where it gives none.
         contrast: what decides it.
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
     """
 
     id: str
@@ -130,59 +395,78 @@ class Claim:
     paper_value: str | None = None
 
     def __post_init__(self) -> None:
-        if self.paper not in PAPERS:
-            raise ValueError(f"paper must be one of {', '.join(PAPERS)}; got {self.paper!r}")
+        for name in ("id", "source", "text"):
+            _TEXT.checked(name, getattr(self, name))
+        _PAPER.checked("paper", self.paper)
+        if self.paper_value is not None:
+            _TEXT.checked("paper_value", self.paper_value)
+        if not isinstance(self.contrast, Contrast):
+            raise ValueError(f"contrast must be a Contrast, got {self.contrast!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Shorthand:
-    """How the studies of one paper write their claims about two arms.
+    """How the studies of one paper write their claims.
 
     Attributes:
         paper: whose claims `claim` makes.
         value: what stands for the paper's number where none is named.
-        contrast: fields of every `Contrast`; a claim's own come before them.
+        accuracy: fields of a `Difference` or `Equivalence` where a claim does not name them: the
+            metric, an accuracy, and the margin.
     """
 
     paper: str
     value: str
-    contrast: Mapping[str, Any] = field(default_factory=dict)
+    accuracy: Mapping[str, Any] = field(default_factory=dict)
 
     def claim(
         self,
         id: str,
+        *,
         source: str,
         text: str,
-        arm: Side,
-        control: Side,
         value: str | None = None,
+        kind: type[Contrast] = Difference,
         **contrast: Any,
     ) -> Claim:
-        """A claim of the paper; `contrast` as in `Contrast`, unless said a difference."""
-        decided = self._contrast(arm, control, contrast)
-        value = self.value if value is None else value
+        """A claim of the paper, decided by a contrast of this kind with these fields.
+
+        Args:
+            id: as in `Claim`, and so `source` and `text`.
+            value: the paper's number; None means the shorthand's own words for none.
+            kind: a class of contrast.
+            contrast: its fields, such as `arm`, `control`, `margin`.
+
+        Raises:
+            ValueError: as `Claim` and the class of contrast.
+        """
         return Claim(
-            id=id, paper=self.paper, source=source, text=text, paper_value=value, contrast=decided
+            id=id,
+            paper=self.paper,
+            source=source,
+            text=text,
+            paper_value=self.value if value is None else value,
+            contrast=self._contrast(kind, contrast),
         )
 
-    def ours(self, id: str, source: str, text: str, arm: Side, control: Side, **contrast: Any) -> Claim:
+    def ours(
+        self,
+        id: str,
+        *,
+        source: str,
+        text: str,
+        kind: type[Contrast] = Difference,
+        **contrast: Any,
+    ) -> Claim:
         """A claim of our own, as `claim`."""
-        decided = self._contrast(arm, control, contrast)
+        decided = self._contrast(kind, contrast)
         return Claim(id=id, paper="ours", source=source, text=text, contrast=decided)
 
-    def _contrast(self, arm: Side, control: Side, fields: Mapping[str, Any]) -> Contrast:
-        return Contrast(arm=arm, control=control, **{"kind": "difference", **self.contrast, **fields})
+    def _contrast(self, kind: type[Contrast], fields: Mapping[str, Any]) -> Contrast:
+        usual = self.accuracy if issubclass(kind, Difference | Equivalence) else {}
+        return kind(**{**usual, **fields})
 
 
-def exact(
-    id: str,
-    paper: str,
-    source: str,
-    text: str,
-    arm: str,
-    metric: str = "pair",
-    unit: str = "signs that differ",
-) -> Claim:
-    """A claim without exception; unless said, that two trainings move every sign alike."""
-    contrast = Contrast(kind="exact", metric=metric, arm=arm, unit=unit, scale=1.0)
-    return Claim(id=id, paper=paper, source=source, text=text, contrast=contrast)
+def exact(id: str, *, paper: str, source: str, text: str, arm: str, **contrast: str) -> Claim:
+    """A claim without exception; unless `metric` and `unit` say other, of two trainings' signs."""
+    return Claim(id=id, paper=paper, source=source, text=text, contrast=Exact(arm=arm, **contrast))

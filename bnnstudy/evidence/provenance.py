@@ -7,6 +7,7 @@ import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
 import bnnstudy
 
@@ -14,6 +15,32 @@ PACKAGE = Path(bnnstudy.__file__).resolve().parent
 
 
 _LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "joblib")
+
+
+class Provenance(TypedDict):
+    """Where a result comes from.
+
+    Attributes:
+        versions: of Python and libraries by name; None for what is not installed.
+        device: the device's name.
+        seconds: how long the run took; its share where networks were trained together.
+        precision: the configuration's.
+        commit: of the working copy, with `-dirty` if the package differs; None where it is unknown.
+        source: fingerprint of the package's Python files.
+        data: fingerprint of the data set.
+        compiled: True, and there only if the step was compiled.
+        stack: how many networks were trained at once, and there only if it was more than one.
+    """
+
+    versions: dict[str, str | None]
+    device: str
+    seconds: float
+    precision: str
+    compiled: NotRequired[bool]
+    stack: NotRequired[int]
+    commit: str | None
+    source: str
+    data: str
 
 
 def collect(
@@ -24,26 +51,34 @@ def collect(
     data: str,
     compiled: bool = False,
     stack: int = 1,
-) -> dict:
-    """Where a result comes from: versions, device, seconds, precision, commit, source and data.
+) -> Provenance:
+    """What is known of where a result comes from: the arguments, versions, commit and source.
 
-    That it was compiled, or one of `stack` networks trained at once, is said where it was; the seconds
-    are then its share.
+    Args:
+        device: the device's name.
+        seconds: how long the run took; its share if `stack` networks were trained together.
+        precision: the configuration's.
+        data: fingerprint of the data set.
+        compiled: whether the step was compiled; left out where not.
+        stack: how many networks were trained at once; left out where it is one.
     """
     versions: dict[str, str | None] = {"python": platform.python_version()}
     for name in _LIBRARIES:
         versions[name] = metadata.version(name) if _installed(name) else None
-    return {
+    found: Provenance = {
         "versions": versions,
         "device": device,
         "seconds": round(seconds, 3),
         "precision": precision,
-        **({"compiled": True} if compiled else {}),
-        **({"stack": stack} if stack > 1 else {}),
         "commit": commit(),
         "source": source_fingerprint(),
         "data": data,
     }
+    if compiled:
+        found["compiled"] = True
+    if stack > 1:
+        found["stack"] = stack
+    return found
 
 
 @functools.cache

@@ -11,11 +11,13 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn, NotRequired, TypedDict, cast
 
 from bnnstudy.config import serialise
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence import files, provenance
+from bnnstudy.evidence.provenance import Provenance
+from bnnstudy.evidence.results import Result
 
 DEFAULT_RESULTS = provenance.PACKAGE.parent / "book" / "results"
 """`book/results` beside the package: found from the package's own place, not from where one works."""
@@ -25,6 +27,55 @@ _PARTS = ("schema", "study", "arm", "preset", "config", "result")
 _OPTIONAL = ("options",)
 _CHOICE_PARTS = ("schema", "study", "arm", "preset", "field", "chosen", "at_edge", "trials")
 _ORIGIN = ("versions", "device", "seconds", "precision", "commit", "source", "data")
+
+
+class Record(TypedDict):
+    """One run, as its file has it.
+
+    Attributes:
+        schema: the version of this form, `SCHEMA`.
+        study, arm, preset: whose run it is.
+        config: the fields of the configuration that are not at their defaults, and the seed.
+        options: what else the run was given, and there only if it was.
+        result: what it measured.
+        provenance: where it comes from; no part of the digest.
+        digest: hash of all the others.
+    """
+
+    schema: int
+    study: str
+    arm: str
+    preset: str
+    config: dict[str, Any]
+    options: NotRequired[dict[str, Any]]
+    result: Result
+    provenance: Provenance
+    digest: str
+
+
+class Choice(TypedDict):
+    """What the tuning of an arm chose.
+
+    Attributes:
+        schema, study, arm, preset, provenance, digest: as in `Record`; there when it is recorded.
+        field: the field of the configuration that was tuned.
+        chosen: the value that was best.
+        at_edge: whether that lies at an end of what was tried.
+        trials: by trial its `value`, `seed` and `validation_accuracy`.
+        task: data set and network, where `tuning.choices` adds them.
+    """
+
+    schema: NotRequired[int]
+    study: str
+    arm: str
+    preset: str
+    field: str
+    chosen: Any
+    at_edge: bool
+    trials: list[dict[str, float]]
+    provenance: Provenance
+    digest: NotRequired[str]
+    task: NotRequired[str]
 
 
 class RecordError(ValueError):
@@ -62,12 +113,12 @@ def make(
     study: str,
     arm: str,
     config: RunConfig,
-    result: dict,
-    provenance: dict,
+    result: Mapping,
+    provenance: Provenance,
     options: Mapping | None = None,
-) -> dict:
+) -> Record:
     """A record, complete with its digest."""
-    record = {
+    record: dict[str, Any] = {
         "schema": SCHEMA,
         "study": study,
         "arm": arm,
@@ -77,10 +128,10 @@ def make(
         "result": result,
         "provenance": provenance,
     }
-    return {**record, "digest": _digest(record, _PARTS)}
+    return cast(Record, {**record, "digest": _digest(record, _PARTS)})
 
 
-def save(record: dict, file: Path) -> Path:
+def save(record: Record, file: Path) -> Path:
     """Write a record atomically: at any moment `file` is either absent, the old one or the new one.
 
     Raises:
@@ -89,13 +140,13 @@ def save(record: dict, file: Path) -> Path:
     return files.write_atomically(file, _text(record).encode())
 
 
-def load(file: Path) -> dict:
+def load(file: Path) -> Record:
     """Read one record.
 
     Raises:
         RecordError: naming the file, if it is cut short, edited by hand or of another schema.
     """
-    record = _read(file, _PARTS, _ORIGIN)
+    record = cast(Record, _read(file, _PARTS, _ORIGIN))
     try:
         config = RunConfig.from_dict(record["config"])
     except (TypeError, ValueError) as error:
@@ -108,7 +159,7 @@ def load(file: Path) -> dict:
 
 def load_seeds(
     results: str | os.PathLike, study: str, config: RunConfig, options: Mapping | None = None
-) -> list[dict]:
+) -> list[Record]:
     """The usable records of one configuration, whatever its seed, by seed.
 
     Raises:
@@ -129,33 +180,34 @@ def _listed(folder: Path) -> list[str]:
         raise RecordError(f"{folder} cannot be read ({error.strerror})") from error
 
 
-def parts(record: Mapping) -> list[dict]:
+def parts(record: Mapping) -> list[Record]:
     """What a run measured in several ways, each as a record of its own, its arm called "arm, part".
 
     A part is a result under the name `parts` in the run's result; most runs have none.
     """
     return [
-        {**record, "arm": f"{record['arm']}, {name}", "result": result}
+        {**cast(Record, record), "arm": f"{record['arm']}, {name}", "result": result}
         for name, result in record["result"].get("parts", {}).items()
     ]
 
 
-def save_choice(choice: dict, file: Path) -> Path:
+def save_choice(choice: Choice, file: Path) -> Path:
     """Write what a tuning chose, with its digest, atomically."""
     complete = {"schema": SCHEMA, **choice}
-    return save({**complete, "digest": _digest(complete, _CHOICE_PARTS)}, file)
+    complete["digest"] = _digest(complete, _CHOICE_PARTS)
+    return files.write_atomically(file, _text(complete).encode())
 
 
-def load_choice(file: Path) -> dict:
+def load_choice(file: Path) -> Choice:
     """Read what a tuning chose.
 
     Raises:
         RecordError: as `load`.
     """
-    return _read(file, _CHOICE_PARTS)
+    return cast(Choice, _read(file, _CHOICE_PARTS))
 
 
-def is_current(record: dict) -> bool:
+def is_current(record: Record | Choice) -> bool:
     """Whether a record may be used with the present code: `quick` ones only if the code is the same."""
     if record["preset"] != "quick":
         return True
@@ -169,7 +221,7 @@ def finished(
     options: Mapping | None = None,
     *,
     trial: bool = False,
-) -> dict | None:
+) -> Record | None:
     """The record of this very run if there is one to use, else None."""
     file = path(results, study, config, options, trial=trial)
     if not file.exists():
@@ -178,7 +230,7 @@ def finished(
     return record if is_current(record) else None
 
 
-def _text(record: dict) -> str:
+def _text(record: Mapping) -> str:
     # One part a line: small, and still readable as a difference.
     lines = [
         f"{json.dumps(part)}: {json.dumps(value, allow_nan=False)}" for part, value in record.items()
@@ -215,6 +267,6 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _digest(record: dict, parts: tuple[str, ...]) -> str:
+def _digest(record: Mapping, parts: tuple[str, ...]) -> str:
     present = [*parts, *(part for part in _OPTIONAL if part in record)]
     return serialise.digest({part: record[part] for part in present})[:16]

@@ -1,17 +1,80 @@
-"""A run's result, put together from its curves by epoch."""
+"""What a run's result holds, and how one is put together from its curves by epoch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypedDict
 
 
-def of_curves(curves: Mapping[str, list]) -> dict:
+class Accuracies(TypedDict):
+    """Accuracies of one network, as shares from 0 to 1."""
+
+    validation_accuracy: float
+    test_accuracy: float
+
+
+class Result(TypedDict, total=False):
+    """What a training leaves; callbacks and procedures add what they measured under their own names.
+
+    A procedure that compares may leave nothing but its own parts.
+
+    Attributes:
+        validation_accuracy, test_accuracy: shares, 0 to 1, at `best_epoch`.
+        best_epoch: the epoch, from 1, of the best validation accuracy; the earliest of equals.
+        last: the two accuracies after the last epoch.
+        curves: by name a value for each epoch, of accuracies, losses and shares of weights.
+        flip_ratio: `steps`, at which flips were counted, and by layer the shares that flipped; `all`
+            counts all binary weights.
+        saturation: the share of latent weights at ±1 at the end.
+        diverged: whether a loss was not finite.
+        stages: what each stage of a run of several measured.
+        phases: loss and accuracies after each phase of a run with drops of the rate.
+        parts: what was measured in several ways, by name a result each.
+        best_trial, trials: of a hyperparameter search: the number, from 1, of the best, and all.
+    """
+
+    validation_accuracy: float
+    test_accuracy: float
+    best_epoch: int
+    last: Accuracies
+    curves: dict[str, list]
+    flip_ratio: dict[str, list]
+    saturation: float
+    diverged: bool
+    stages: list[dict[str, Any]]
+    phases: list[dict[str, Any]]
+    parts: dict[str, "Result"]
+    best_trial: int
+    trials: list[dict[str, Any]]
+
+
+def best_epoch(curve: Sequence[float], among: Iterable[int] | None = None) -> int:
+    """The epoch, counted from 1, at which a curve is highest; the earliest of equals.
+
+    Args:
+        curve: a value for each epoch.
+        among: the epochs that count, from 1; None means all.
+
+    Raises:
+        ValueError: if no epoch counts, or one that the curve does not have.
+    """
+    epochs = list(range(1, len(curve) + 1) if among is None else among)
+    if not epochs:
+        raise ValueError("curve must have an epoch that counts, got none")
+    if not set(epochs) <= set(range(1, len(curve) + 1)):
+        raise ValueError(f"among must be epochs from 1 to {len(curve)}, got {epochs!r}")
+    return max(sorted(epochs), key=lambda epoch: curve[epoch - 1])
+
+
+def of_curves(curves: Mapping[str, list]) -> Result:
     """A result from curves by epoch alone: the accuracies at the best validation epoch and the last."""
-    accuracies = curves["validation_accuracy"]
-    best = max(range(len(accuracies)), key=accuracies.__getitem__)
-    names = ("validation_accuracy", "test_accuracy")
+    best = best_epoch(curves["validation_accuracy"])
     return {
-        **{name: curves[name][best] for name in names},
-        "best_epoch": best + 1,
-        "last": {name: curves[name][-1] for name in names},
+        "validation_accuracy": curves["validation_accuracy"][best - 1],
+        "test_accuracy": curves["test_accuracy"][best - 1],
+        "best_epoch": best,
+        "last": {
+            "validation_accuracy": curves["validation_accuracy"][-1],
+            "test_accuracy": curves["test_accuracy"][-1],
+        },
         "curves": dict(curves),
     }
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence import records as recording
+from bnnstudy.evidence.results import Result
 
-Runs = dict[str, dict[int, Mapping]]
+Runs = dict[str, dict[int, Result]]
 """Results by arm and seed, of one preset and task."""
 
 
@@ -20,8 +21,10 @@ def by_task(records: Iterable[Mapping]) -> dict[tuple[str, str], Runs]:
     return grouped
 
 
-def task_of(config: Mapping) -> str:
-    """Data set and network of a recorded configuration, such as "mnist mlp"."""
+def task_of(config: RunConfig | Mapping) -> str:
+    """Data set and network of a configuration, or of one as a record has it, such as "mnist mlp"."""
+    if isinstance(config, RunConfig):
+        return f"{config.dataset} {config.model}"
     return " ".join(config.get(name, getattr(RunConfig, name)) for name in ("dataset", "model"))
 
 
@@ -38,6 +41,30 @@ def read(result: Any, metric: str) -> Any:
         else:
             return None
     return result
+
+
+def steps_of(result: Result) -> int:
+    """The length of a run in steps: the last at which its flips were counted, which is its end.
+
+    Raises:
+        ValueError: if the result has no `flip_ratio`, as of a run that counted none.
+    """
+    steps = read(result, "flip_ratio.steps.-1")
+    if steps is None:
+        raise ValueError(f"result must have a flip_ratio with steps, got {', '.join(result) or 'none'}")
+    return steps
+
+
+def same_course(one: Result, other: Result) -> bool:
+    """Whether two results are of one course of training, as far as records tell.
+
+    They are if the training loss of every epoch and all flip ratios are equal, to the last digit. A
+    result without training losses has no course that could be the same.
+    """
+    if read(one, "curves.train_loss") is None:
+        return False
+    course = ("curves.train_loss", "flip_ratio.all")
+    return all(read(one, path) == read(other, path) for path in course)
 
 
 def values(runs: Runs, arm: str, metric: str, scale: float = 1.0) -> list[float]:

@@ -1,36 +1,71 @@
-"""What verdicts compute: intervals, slopes, and the first epoch that reaches a level."""
+"""What verdicts compute: intervals, p-values, Holm's correction, slopes, and when a curve gets there.
+
+`scipy.special` has what is needed of Student's t; `scipy.stats` would take a second to import, and is
+what the tests compare with. It is imported where it is used, so that the command line need not wait.
+"""
 
 import math
+from collections.abc import Sequence
 
 CONFIDENCE = 0.95
 
 
-def paired_interval(values: list[float]) -> tuple[float, float, float]:
-    """(mean, low, high) of paired differences over seeds: Student's t at 95 %."""
-    from scipy import stats
+def paired_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """The mean of paired differences over seeds, with Student's 95 % confidence interval.
+
+    mean ± t(n - 1) sd / sqrt(n). One value has no spread, and so an infinite interval.
+
+    Returns:
+        (mean, low, high).
+    """
+    from scipy.special import stdtrit
 
     mean = math.fsum(values) / len(values)
     if len(values) < 2:
         return mean, -math.inf, math.inf
     error = standard_error(values, mean)
-    reach = stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * error
+    reach = stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2) * error
     return mean, mean - reach, mean + reach
 
 
-def epochs_to(level: float, curve: list[float]) -> int:
-    """The first epoch (from 1) at which a curve reaches a level; one more than it has if none does."""
-    reached = (epoch for epoch, value in enumerate(curve, start=1) if value >= level)
+def standard_error(values: Sequence[float], mean: float) -> float:
+    """The standard error of a mean of independent values: sd / sqrt(n)."""
+    squares = math.fsum((value - mean) ** 2 for value in values)
+    return math.sqrt(squares / (len(values) - 1) / len(values))
+
+
+def two_sided_p(t: float, freedom: int) -> float:
+    """The probability of a Student's t at least so far from 0, with so many degrees of freedom."""
+    from scipy.special import stdtr
+
+    return float(2 * stdtr(freedom, -abs(t)))
+
+
+def holm_rejections(p_values: Sequence[float], level: float = 1 - CONFIDENCE) -> set[int]:
+    """Places of the hypotheses that are rejected when all are tested together (Holm 1979).
+
+    The smallest p-value of m is held against level / m, the next against level / (m - 1), and so on;
+    the first that is larger, and all after it, are not rejected.
+    """
+    rejected: set[int] = set()
+    for rank, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        if p_values[place] > level / (len(p_values) - rank):
+            break
+        rejected.add(place)
+    return rejected
+
+
+def first_reach(curve: Sequence[float], level: float) -> int:
+    """The first epoch or trial, counted from 1, at which a curve is at a level or above.
+
+    One more than the curve has if it never is.
+    """
+    reached = (place for place, value in enumerate(curve, start=1) if value >= level)
     return next(reached, len(curve) + 1)
 
 
-def slope_weights(arms: tuple[tuple[str, float], ...]) -> dict[str, float]:
-    """By arm, what its value is multiplied with in the least-squares slope over positions."""
+def slope_weights(arms: Sequence[tuple[str, float]]) -> dict[str, float]:
+    """By arm, what its value is multiplied with in the least-squares slope over the arms' positions."""
     center = math.fsum(x for _, x in arms) / len(arms)
     spread = math.fsum((x - center) ** 2 for _, x in arms)
     return {arm: (x - center) / spread for arm, x in arms}
-
-
-def standard_error(values: list[float], mean: float) -> float:
-    """Of a mean of independent values: sd / sqrt(n)."""
-    squares = math.fsum((value - mean) ** 2 for value in values)
-    return math.sqrt(squares / (len(values) - 1) / len(values))

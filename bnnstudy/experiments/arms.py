@@ -7,6 +7,7 @@ from typing import Any
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.data import Dataset
+from bnnstudy.evidence.results import Result
 from bnnstudy.experiments.study import Arm, Named
 from bnnstudy.training import callbacks as callbacks_room
 from bnnstudy.training import loop
@@ -20,7 +21,7 @@ def run_arm(
     *,
     device: str = "cpu",
     checkpoint: Checkpoint | None = None,
-) -> dict[str, Any]:
+) -> Result:
     """Train `config` as a run of `arm` does; returns its result.
 
     Args:

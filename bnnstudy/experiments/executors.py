@@ -14,6 +14,8 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from bnnstudy import data, devices
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence import files, provenance, records
+from bnnstudy.evidence.records import Record
+from bnnstudy.evidence.results import Result
 from bnnstudy.experiments.arms import run_arm
 from bnnstudy.experiments.options import RunOptions
 from bnnstudy.experiments.study import Arm
@@ -35,7 +37,7 @@ class Job:
     trial: bool
 
 
-def run_all(jobs: list[Job], place: RunOptions, label: str) -> list[dict]:
+def run_all(jobs: list[Job], place: RunOptions, label: str) -> list[Record]:
     """The records of all jobs, in their order; those that are missing are run."""
     pairs = [(_file(job, place), job) for job in jobs]
     found = {file: record for file, job in pairs if (record := _finished(job, place))}
@@ -58,7 +60,7 @@ _Task = list[tuple[int, Job]]
 """Jobs that one process does at once, with their numbers."""
 
 
-def _dispatch(jobs: _Task, place: RunOptions) -> Iterator[tuple[int, dict]]:
+def _dispatch(jobs: _Task, place: RunOptions) -> Iterator[tuple[int, Record]]:
     tasks = _stacks(jobs, place.stack)
     workers = min(place.side_by_side, len(tasks))
     if workers < 2:
@@ -85,7 +87,7 @@ def _stacks(jobs: _Task, size: int) -> list[_Task]:
     return [group[at : at + size] for group in groups.values() for at in range(0, len(group), size)]
 
 
-def _work(task: _Task, place: RunOptions, parent: int | None = None) -> list[tuple[int, dict]]:
+def _work(task: _Task, place: RunOptions, parent: int | None = None) -> list[tuple[int, Record]]:
     start = time.perf_counter()
     if parent:
         _end_with(parent)
@@ -129,14 +131,14 @@ def _end_with(parent: int) -> None:
 
 def _save(
     job: Job,
-    result: dict,
+    result: Result,
     place: RunOptions,
     dataset: data.Dataset,
     seconds: float,
     *,
     compiled: bool = False,
     stack: int = 1,
-) -> dict:
+) -> Record:
     origin = provenance.collect(
         device=devices.device_name(place.device),
         seconds=seconds,
@@ -154,7 +156,7 @@ def _file(job: Job, place: RunOptions) -> Path:
     return records.path(place.results, job.study, job.config, job.arm.options, trial=job.trial)
 
 
-def _finished(job: Job, place: RunOptions) -> dict | None:
+def _finished(job: Job, place: RunOptions) -> Record | None:
     return records.finished(place.results, job.study, job.config, job.arm.options, trial=job.trial)
 
 

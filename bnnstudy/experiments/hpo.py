@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bnnstudy import data
 from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence.results import Accuracies, Result
 from bnnstudy.training import loop
 from bnnstudy.training.callbacks.base import MakeCallback
 from bnnstudy.training.checkpoints import Checkpoint
@@ -34,7 +35,7 @@ def searched(
     space: Space,
     sampler: str,
     trials: int,
-) -> dict[str, Any]:
+) -> Result:
     """A search of `trials` trainings over `space`; the seed decides its draws and all trainings' seeds.
 
     Each trial is judged by its validation accuracy at the last epoch, measured once, as whoever
@@ -61,7 +62,7 @@ def searched(
     return _result(found)
 
 
-def _result(found: list[dict[str, Any]]) -> dict[str, Any]:
+def _result(found: list[dict[str, Any]]) -> Result:
     """Best so far by trial, the earlier of equals."""
     names = ("validation_accuracy", "test_accuracy")
     curves: dict[str, list[float]] = {name: [] for name in names}
@@ -71,7 +72,9 @@ def _result(found: list[dict[str, Any]]) -> dict[str, Any]:
             best = trial
         for name in names:
             curves[name].append(best[name])
-    last = {name: best[name] for name in names}
+    last = Accuracies(
+        validation_accuracy=best["validation_accuracy"], test_accuracy=best["test_accuracy"]
+    )
     return {
         **last,
         "last": last,

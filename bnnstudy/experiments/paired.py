@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from torch import Tensor
@@ -11,6 +11,7 @@ from torch import Tensor
 from bnnstudy import devices
 from bnnstudy.config.run import RunConfig
 from bnnstudy.data import Dataset
+from bnnstudy.evidence.results import Result
 from bnnstudy.training import loop
 from bnnstudy.training.callbacks.base import MakeCallback
 from bnnstudy.training.callbacks.weights import Signs, WeightDigests
@@ -26,7 +27,7 @@ def weight_by_weight(
     checkpoint: Checkpoint | None = None,
     callbacks: Sequence[MakeCallback] = (),
     changes: Mapping[str, Any],
-) -> dict[str, Any]:
+) -> Result:
     """Two trainings, the second with `changes`: after how many steps a binary weight differs (`pair`).
 
     It goes on from no checkpoint, as there are two runs.
@@ -36,7 +37,8 @@ def weight_by_weight(
     first, second = (result.pop("weight_digests")["by_step"] for result in results)
     # A training that diverged is shorter; the steps that the other one has differ.
     differing = sum(a != b for a, b in zip_longest(first, second))
-    return {**results[0], "pair": {"differing": differing, "compared": max(len(first), len(second))}}
+    pair = {"differing": differing, "compared": max(len(first), len(second))}
+    return cast(Result, {**results[0], "pair": pair})
 
 
 def sign_by_sign(
@@ -48,7 +50,7 @@ def sign_by_sign(
     callbacks: Sequence[MakeCallback] = (),
     changes: Mapping[str, Any],
     seeds_apart: int = 0,
-) -> dict[str, Any]:
+) -> Result:
     """Two trainings, the second with `changes` and another seed: how many signs differ, step by step.
 
     `pair` counts them; `apart` has the distance of the two in test accuracy at the last epoch and the
@@ -61,19 +63,19 @@ def sign_by_sign(
     by_step = _differing(first["steps"], second["steps"], first["size"])
     ends = [result["last"]["test_accuracy"] for result in results]
     apart = {"test_accuracy": abs(ends[0] - ends[1]), "signs": by_step[-1] / first["size"]}
-    return {
-        **results[0],
+    found = {
         "pair": counted(by_step, first["size"]),
         "apart": apart,
         "parts": {"other": results[1]},
     }
+    return cast(Result, {**results[0], **found})
 
 
 def _trained(
     configs: Sequence[RunConfig], dataset: Dataset, device: str, callbacks: Sequence[MakeCallback]
 ) -> list[dict[str, Any]]:
     with devices.reproducible():
-        return [loop.fit(config, dataset, device=device, callbacks=callbacks) for config in configs]
+        return [{**loop.fit(c, dataset, device=device, callbacks=callbacks)} for c in configs]
 
 
 def _differing(first: list[Tensor], second: list[Tensor], size: int) -> list[int]:

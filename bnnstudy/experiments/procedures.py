@@ -6,14 +6,14 @@ What it measured in several ways stands under `parts`, each a result of its own
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import numpy as np
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.serialise import significant
 from bnnstudy.data import Dataset
-from bnnstudy.evidence.results import of_curves, stop
+from bnnstudy.evidence.results import Result, of_curves, stop
 from bnnstudy.theory.flip_rates import compared, measured, sign_changes
 from bnnstudy.training import loop
 from bnnstudy.training.callbacks.base import MakeCallback
@@ -36,7 +36,7 @@ class Procedure(Protocol):
         checkpoint: Checkpoint | None,
         callbacks: Sequence[MakeCallback],
         **options: Any,
-    ) -> dict[str, Any]: ...
+    ) -> Result: ...
 
 
 def phases_as_parts(
@@ -46,11 +46,11 @@ def phases_as_parts(
     device: str = "cpu",
     checkpoint: Checkpoint | None = None,
     callbacks: Sequence[MakeCallback] = (),
-) -> dict[str, Any]:
+) -> Result:
     """`fit`; each phase between drops of the rate is a part, `phase 1` and so on."""
     result = loop.fit(config, dataset, device=device, callbacks=callbacks, checkpoint=checkpoint)
     phases = {f"phase {k}": phase for k, phase in enumerate(result.get("phases", ()), start=1)}
-    return {**result, "parts": phases}
+    return cast(Result, {**result, "parts": phases})
 
 
 def stopped_early(
@@ -61,13 +61,13 @@ def stopped_early(
     checkpoint: Checkpoint | None = None,
     callbacks: Sequence[MakeCallback] = (),
     patience: int,
-) -> dict[str, Any]:
+) -> Result:
     """`fit`, and as a part, `stopped early`, what stopping after `patience` flat epochs leaves."""
     result = loop.fit(config, dataset, device=device, callbacks=callbacks, checkpoint=checkpoint)
     curves = result["curves"]
     end = stop(curves["validation_accuracy"], patience)
     stopped = of_curves({name: curve[:end] for name, curve in curves.items()})
-    return {**result, "parts": {"stopped early": {**stopped, "epochs": end}}}
+    return cast(Result, {**result, "parts": {"stopped early": {**stopped, "epochs": end}}})
 
 
 def pretrained(
@@ -77,7 +77,7 @@ def pretrained(
     device: str = "cpu",
     checkpoint: Checkpoint | None = None,
     callbacks: Sequence[MakeCallback] = (),
-) -> dict[str, Any]:
+) -> Result:
     """`fit` of a run whose first stage has real weights.
 
     Parts: `binary epochs`, the last stage alone; `all epochs`, in which those of the first stage have
@@ -100,7 +100,7 @@ def pretrained(
         "before": {name: curves[name][first - 1] for name in names},
         "at once": result["stages"][-1]["start"],
     }
-    return {**result, "parts": {**parts, **found}}
+    return cast(Result, {**result, "parts": {**parts, **found}})
 
 
 SHOWN = 1000
@@ -114,7 +114,7 @@ def filtered_gradients(
     device: str = "cpu",
     checkpoint: Checkpoint | None = None,
     callbacks: Sequence[MakeCallback] = (),
-) -> dict[str, Any]:
+) -> Result:
     """`fit`, and what filters make of its gradients, with the run's own alpha and gamma.
 
     The filters get the same gradients and move no network, so that only they differ. Paper B, Figure 2.
@@ -126,7 +126,8 @@ def filtered_gradients(
     with the second average than without; `flips` are those of the training (`FlipsByEpoch`).
     """
     looking = (*callbacks, Gradients, FlipsByEpoch)
-    result = loop.fit(config, dataset, device=device, callbacks=looking, checkpoint=checkpoint)
+    trained = loop.fit(config, dataset, device=device, callbacks=looking, checkpoint=checkpoint)
+    result: dict[str, Any] = {**trained}
     del result["curves"]["flips"]  # its means are enough
     values = result.pop("gradients")["values"].numpy()
     largest = int(np.abs(values).sum(0).argmax())
@@ -136,4 +137,5 @@ def filtered_gradients(
     more = int((counts[0] > counts[1]).sum())
     parts = {name: measured(form, values) for name, form in forms.items()}
     never_more = {"differing": more, "compared": values.shape[1]}
-    return {**result, "gradient": shown, "never_more": never_more, "parts": parts}
+    found = {"gradient": shown, "never_more": never_more, "parts": parts}
+    return cast(Result, {**result, **found})

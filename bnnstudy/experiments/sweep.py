@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bnnstudy.config import checks
 from bnnstudy.evidence import records
+from bnnstudy.evidence.records import Record
 from bnnstudy.experiments.executors import Job, run_all
 from bnnstudy.experiments.options import RunOptions
 from bnnstudy.experiments.study import Study
@@ -23,7 +24,7 @@ _SEEDS = checks.Rule(
 
 def run(
     study: Study, preset: str, seeds: int | None = None, place: RunOptions | None = None
-) -> list[dict]:
+) -> list[Record]:
     """Run what is missing of a study at a preset; returns the records of its arms and seeds.
 
     Args:
@@ -50,7 +51,7 @@ def run(
 
 def recorded(
     study: Study, preset: str, results: str | os.PathLike = records.DEFAULT_RESULTS
-) -> list[dict]:
+) -> list[Record]:
     """The usable records of a study's present arms at a preset, by arm and seed; runs nothing.
 
     What other configurations left in the folder is not looked at.
@@ -59,7 +60,7 @@ def recorded(
         RecordError: naming a record that cannot be used.
     """
     place = RunOptions(results=Path(results))
-    found = []
+    found: list[Record] = []
     for arm in study.arms.get(preset, ()):
         leader = study.leader(arm)
         if leader.tuned:

@@ -8,6 +8,9 @@ from typing import Any
 from bnnstudy.config import serialise
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence import records
+from bnnstudy.evidence.provenance import Provenance
+from bnnstudy.evidence.records import Choice, Record
+from bnnstudy.evidence.runs import task_of
 from bnnstudy.experiments.executors import Job, run_all
 from bnnstudy.experiments.options import RunOptions
 from bnnstudy.experiments.study import Arm, Study, Tuned
@@ -23,7 +26,7 @@ class Search:
         self.study, self.arm, self.tuned = study, arm, tuned
         self.grid = sorted(tuned.grid)
         self.trials: dict[float, dict[int, float]] = {}
-        self.provenance: dict = {}
+        self.provenance: Provenance
         self.extensions = 0
 
     def pending(self) -> list[RunConfig]:
@@ -40,7 +43,7 @@ class Search:
         changes: dict[str, Any] = {self.tuned.field: value, "seed": seed}
         return replace(self.arm.config, **changes)
 
-    def tell(self, record: dict) -> None:
+    def tell(self, record: Record) -> None:
         """Hand in the record of a pending run; the last of a round may extend the grid."""
         config = RunConfig.from_dict(record["config"])
         value = getattr(config, self.tuned.field)
@@ -69,7 +72,7 @@ class Search:
         means = {v: sum(self.trials[v].values()) / len(self.trials[v]) for v in self.grid}
         return min(self.grid, key=lambda value: (-means[value], value))
 
-    def choice(self) -> dict:
+    def choice(self) -> Choice:
         """What the search chose, with all its trials, as it is recorded."""
         best = self.best()
         return {
@@ -99,7 +102,7 @@ def tune(study: Study, arms: tuple[Arm, ...], place: RunOptions) -> tuple[Arm, .
     All arms are searched at once, round by round: first their grids, then what extends them.
     """
     # By place in `arms`: networks of one study may share the names of their arms.
-    settled: dict[int, dict] = {}
+    settled: dict[int, Choice] = {}
     searches: dict[int, Search] = {}
     for k, arm in enumerate(arms):
         if not arm.tuned:
@@ -122,18 +125,18 @@ def tune(study: Study, arms: tuple[Arm, ...], place: RunOptions) -> tuple[Arm, .
 
 def choices(
     study: Study, preset: str, results: str | os.PathLike = records.DEFAULT_RESULTS
-) -> list[dict]:
+) -> list[Choice]:
     """What the tunings of a study's present arms chose at a preset, with their task; runs nothing."""
     place = RunOptions(results=Path(results))
-    found = []
+    found: list[Choice] = []
     for arm in study.arms.get(preset, ()):
         choice = recorded_choice(study, arm, place) if arm.tuned else None
         if choice:
-            found.append({**choice, "task": f"{arm.config.dataset} {arm.config.model}"})
+            found.append({**choice, "task": task_of(arm.config)})
     return found
 
 
-def settle(arm: Arm, choice: dict | None) -> Arm:
+def settle(arm: Arm, choice: Choice | None) -> Arm:
     """The arm with the chosen value in its configuration; as it is where nothing was chosen."""
     if not choice:
         return arm
@@ -148,7 +151,7 @@ def _choice_file(study: Study, arm: Arm, place: RunOptions) -> Path:
     return records.folder(place.results, study.name, arm.config.preset) / f"{key}-tuned.json"
 
 
-def recorded_choice(study: Study, arm: Arm, place: RunOptions) -> dict | None:
+def recorded_choice(study: Study, arm: Arm, place: RunOptions) -> Choice | None:
     """What the tuning of an arm chose, if that is recorded and current.
 
     Raises:
@@ -161,6 +164,6 @@ def recorded_choice(study: Study, arm: Arm, place: RunOptions) -> dict | None:
         "preset": arm.config.preset,
         "field": arm.tuned.field if arm.tuned else "",
     }
-    if choice and any(choice[name] != value for name, value in asked.items()):
+    if choice and any(choice.get(name) != value for name, value in asked.items()):
         raise records.RecordError(f"{file} is the choice of another arm; delete it to choose again")
     return choice if choice and records.is_current(choice) else None

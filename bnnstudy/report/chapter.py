@@ -3,13 +3,13 @@
 import os
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Any
 
 import torch
 from IPython.display import Markdown
 
 from bnnstudy import studies
 from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence.records import Record
 from bnnstudy.evidence.runs import Runs, by_task
 from bnnstudy.experiments import sweep, tuning
 from bnnstudy.experiments.options import RunOptions
@@ -46,7 +46,7 @@ class Chapter:
         self.study, self.preset, self.seeds = studies.STUDIES[name], preset, seeds
         self.options = RunOptions.of(device=device, results=results, data=data)
 
-    def run(self) -> list[dict[str, Any]]:
+    def run(self) -> list[Record]:
         """Run what is missing at the preset; returns the records of *all* presets."""
         sweep.run(self.study, self.preset, self.seeds, self.options)
         for stale in ("records", "groups"):
@@ -54,7 +54,7 @@ class Chapter:
         return self.records
 
     @cached_property
-    def records(self) -> list[dict[str, Any]]:
+    def records(self) -> list[Record]:
         """The records of the study at every preset, as they were after `run`."""
         return studies.recorded(self.study, self.options.results)
 

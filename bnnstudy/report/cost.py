@@ -46,7 +46,7 @@ def planned(study: Study, preset: str) -> dict[str, Cost]:
         )
     found: dict[str, Cost] = {}
     for arm in study.arms[preset]:
-        task = f"{arm.config.dataset} {arm.config.model}"
+        task = task_of(arm.config)
         seeds = arm.seeds or study.seeds[preset]
         trials = len(arm.tuned.grid) * arm.tuned.seeds if arm.tuned else 0
         before = found.get(task, Cost())

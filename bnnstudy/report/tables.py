@@ -124,13 +124,12 @@ def tally_sentence(found: Iterable[Verdict]) -> str:
 def tally(found: Iterable[Verdict]) -> str:
     """How many verdicts the claims of each paper got; a claim has one a data set and network."""
     names = {"A": "Paper A", "B": "Paper B", "ours": "Our own"}
-    words = ("reproduced", "not reproduced", "supported", "refuted", "inconclusive", "not run")
     found = list(found)
     rows = []
     for paper, name in names.items():
-        counts = [sum(v.claim.paper == paper and v.verdict == word for v in found) for word in words]
+        counts = [sum(v.claim.paper == paper and v.verdict == word for v in found) for word in MARKS]
         rows.append((name, *(count or "–" for count in counts), sum(counts)))
-    return table(("Verdicts on", *words, "all"), rows)
+    return table(("Verdicts on", *MARKS, "all"), rows)
 
 
 def provenance(records: Iterable[Mapping]) -> str:

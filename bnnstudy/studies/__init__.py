@@ -4,6 +4,7 @@ import os
 
 from bnnstudy.evidence import records
 from bnnstudy.evidence.claims import Claim
+from bnnstudy.evidence.records import Record
 from bnnstudy.evidence.verdicts import Verdict, decide
 from bnnstudy.experiments import sweep
 from bnnstudy.experiments.study import Study
@@ -78,12 +79,12 @@ def verdicts(results: str | os.PathLike | None = None) -> list[Verdict]:
     return [v for study in STUDIES.values() for v in verdicts_of(study, recorded(study, results))]
 
 
-def verdicts_of(study: Study, runs: list[dict]) -> list[Verdict]:
+def verdicts_of(study: Study, runs: list[Record]) -> list[Verdict]:
     """The verdicts of each claim of one study, from its records."""
     return [verdict for claim in study.claims for verdict in decide(claim, runs)]
 
 
-def recorded(study: Study, results: str | os.PathLike | None = None) -> list[dict]:
+def recorded(study: Study, results: str | os.PathLike | None = None) -> list[Record]:
     """The records of a study's present arms, at every preset.
 
     Raises:

@@ -10,9 +10,8 @@ from bnnstudy.experiments.study import Arm, Tuned
 TRAINING_LOSS: dict[str, Any] = {"log": True, "unit": "decades of training loss", "scale": 1.0}
 """For a contrast of losses: decimal logarithms."""
 
-EPOCHS: dict[str, Any] = {"kind": "speed", "unit": "epochs", "scale": 1.0, "below": 0.005,
-                          "metric": "curves.validation_accuracy"}  # fmt: skip
-"""For a contrast of speeds: epochs until half a point below the control's last validation accuracy."""
+HALF_A_POINT = 0.005
+"""Of a validation accuracy: how far below a curve's end the level lies to which a `Speed` counts."""
 
 STEPS_APART = "steps after which a weight differs"
 """Unit of an exact claim that two trainings are one (`paired.weight_by_weight`)."""
@@ -20,7 +19,7 @@ STEPS_APART = "steps after which a weight differs"
 NO_NUMBER = "no number given"
 
 _ACCURACY = {"metric": "test_accuracy", "margin": 0.2}
-_SHORTHAND = Shorthand(paper="A", value=NO_NUMBER, contrast=_ACCURACY)
+_SHORTHAND = Shorthand(paper="A", value=NO_NUMBER, accuracy=_ACCURACY)
 claim, ours = _SHORTHAND.claim, _SHORTHAND.ours
 
 

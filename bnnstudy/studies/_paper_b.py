@@ -11,7 +11,7 @@ CURVES = "curves only"
 """What the paper gives where it gives a figure and no number."""
 
 _SHORTHAND = Shorthand(
-    paper="B", value=CURVES, contrast={"metric": "last.test_accuracy", "margin": 0.5}
+    paper="B", value=CURVES, accuracy={"metric": "last.test_accuracy", "margin": 0.5}
 )
 claim, ours = _SHORTHAND.claim, _SHORTHAND.ours
 

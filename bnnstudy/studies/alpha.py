@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from bnnstudy.config.run import RunConfig
-from bnnstudy.evidence.claims import Claim, Contrast, exact
+from bnnstudy.evidence.claims import Equivalence, Trend, exact
 from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_b import CURVES, claim, networks, ours
 
@@ -14,89 +15,98 @@ SHORTER = {"quick": 4, "desk": 5, "paper": 4}
 """How much shorter the short runs are; what alpha can do depends on alpha times the steps."""
 
 
-def _flips(id: str, paper: str, text: str, suffix: str) -> Claim:
-    arms = tuple((f"1e-{k}{suffix}", -float(k)) for k in (4, 3, 2, 1))
-    contrast = Contrast(
-        kind="trend", metric="flips.late", arms=arms, log=True, scale=1.0,
-        unit="decades of flip ratio a decade of alpha",
-    )  # fmt: skip
-    value = CURVES if paper == "B" else None
-    return Claim(id=id, paper=paper, source="Figure 5", text=text, paper_value=value, contrast=contrast)
+_FLIPS: dict[str, Any] = {"kind": Trend, "metric": "flips.late", "log": True, "scale": 1.0,
+                          "unit": "decades of flip ratio a decade of alpha"}  # fmt: skip
+
+
+def _by_decade(suffix: str = "") -> tuple[tuple[str, float], ...]:
+    """The arms from 1e-4 to 1e-1, by alpha's decimal logarithm."""
+    return tuple((f"1e-{k}{suffix}", -float(k)) for k in (4, 3, 2, 1))
 
 
 CLAIMS = (
-    _flips("alpha-flips", "B", "The larger alpha, the more flips.", ""),
-    _flips(
+    claim(
+        "alpha-flips",
+        source="Figure 5",
+        text="The larger alpha, the more flips.",
+        value=CURVES,
+        arms=_by_decade(),
+        **_FLIPS,
+    ),
+    ours(
         "alpha-flips-constant",
-        "ours",
-        "Without decay too, the larger alpha, the more flips.",
-        ", constant",
+        source="Figure 5",
+        text="Without decay too, the larger alpha, the more flips.",
+        arms=_by_decade(", constant"),
+        **_FLIPS,
     ),
     claim(
         "alpha-large",
-        "Figure 5",
-        "Too large an alpha flips too much to converge.",
-        "1e-3",
-        "1e-1",
+        source="Figure 5",
+        text="Too large an alpha flips too much to converge.",
+        arm="1e-3",
+        control="1e-1",
         margin=1.0,
     ),
     ours(
         "alpha-large-decay",
-        "audit of Figure 5",
-        "Alpha's decay hides most of what too large an alpha costs.",
-        ("1e-3, constant", "1e-1, constant"),
-        ("1e-3", "1e-1"),
+        source="audit of Figure 5",
+        text="Alpha's decay hides most of what too large an alpha costs.",
+        arm=("1e-3, constant", "1e-1, constant"),
+        control=("1e-3", "1e-1"),
         margin=1.0,
     ),
     claim(
         "alpha-small",
-        "Figure 5",
-        "Too small an alpha converges too fast, to a worse result.",
-        "1e-3",
-        "1e-6",
+        source="Figure 5",
+        text="Too small an alpha converges too fast, to a worse result.",
+        arm="1e-3",
+        control="1e-6",
         margin=0.3,
     ),
     ours(
         "alpha-small-constant",
-        "audit of Figure 5",
-        "Without decay a small alpha is no worse.",
-        "1e-6, constant",
-        "1e-3, constant",
+        source="audit of Figure 5",
+        text="Without decay a small alpha is no worse.",
+        arm="1e-6, constant",
+        control="1e-3, constant",
         margin=-0.3,
     ),
     ours(
         "alpha-steps",
-        "audit of Figure 5",
-        "What alpha is best depends on how long one trains: in a shorter run a larger one does better "
-        "by comparison.",
-        ("1e-2, short", "1e-4, short"),
-        ("1e-2", "1e-4"),
+        source="audit of Figure 5",
+        text=(
+            "What alpha is best depends on how long one trains: in a shorter run a larger one does "
+            "better by comparison."
+        ),
+        arm=("1e-2, short", "1e-4, short"),
+        control=("1e-2", "1e-4"),
         margin=0.3,
     ),
     claim(
         "alpha-tiny",
-        "text with Eq 9-13",
-        "alpha cannot be 0; 1e-20 behaves like any alpha that is small enough.",
-        "1e-20",
-        "1e-10",
-        "same behaviour, no number given",
-        kind="equivalence",
+        source="text with Eq 9-13",
+        text="alpha cannot be 0; 1e-20 behaves like any alpha that is small enough.",
+        arm="1e-20",
+        control="1e-10",
+        value="same behaviour, no number given",
+        kind=Equivalence,
         margin=0.2,
     ),
     exact(
         "alpha-tiny-exact",
-        "ours",
-        "audit of Eq 9-13",
-        "Where alpha is small enough, half of it or less is the same training: 2^-33 and 2^-66.",
-        "2^-33",
+        paper="ours",
+        source="audit of Eq 9-13",
+        text="Where alpha is small enough, half of it or less is the same training: 2^-33 and 2^-66.",
+        arm="2^-33",
     ),
     claim(
         "alpha-bias",
-        "text with Eq 9-13",
-        "Correcting the averages for their bias at the start hurts.",
-        "1e-3, bias corrected",
-        "1e-3",
-        "no number given",
+        source="text with Eq 9-13",
+        text="Correcting the averages for their bias at the start hurts.",
+        arm="1e-3, bias corrected",
+        control="1e-3",
+        value="no number given",
         direction=-1,
         margin=0.1,
     ),

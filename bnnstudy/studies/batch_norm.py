@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.tricks import float_twin, two_stages
-from bnnstudy.evidence.claims import Claim, Contrast, exact
+from bnnstudy.evidence.claims import Equivalence, Trend, exact
 from bnnstudy.experiments.study import Arm, Named, Study, named
 from bnnstudy.studies._paper_a import NO_NUMBER, STEPS_APART, arms, claim, is_small_cnn, ours, tuned
 
@@ -22,80 +22,85 @@ _FIRST = "curves.validation_accuracy.0"
 CLAIMS = (
     claim(
         "batch-norm-average",
-        "section 3.3, Table 4",
-        "A faster moving average (0.85 in the paper's count) ends better than a slow one (0.99).",
-        f"{BINARY}, 0.85",
-        f"{BINARY}, 0.99",
-        "test error 1.19 and 1.23 on MNIST; 10.35 and 10.61 on CIFAR-10",
+        source="section 3.3, Table 4",
+        text="A faster moving average (0.85 in the paper's count) ends better than a slow one (0.99).",
+        arm=f"{BINARY}, 0.85",
+        control=f"{BINARY}, 0.99",
+        value="test error 1.19 and 1.23 on MNIST; 10.35 and 10.61 on CIFAR-10",
         margin=0.0,
     ),
-    Claim(
-        id="batch-norm-trend",
-        paper="A",
+    claim(
+        "batch-norm-trend",
         source="section 3.3, Table 4",
         text="The effect is small but consistent over four values.",
-        paper_value="test error 1.21, 1.19, 1.22, 1.23 on MNIST; 10.31, 10.35, 10.53, 10.61 on "
-        "CIFAR-10",
-        contrast=Contrast(
-            kind="trend",
-            metric="test_accuracy",
-            arms=tuple((f"{BINARY}, {name}", float(name)) for name in MOMENTA),
-            direction=-1,
-            margin=0.0,
-            unit="points for each unit of momentum",
-        ),
+        value=("test error 1.21, 1.19, 1.22, 1.23 on MNIST; 10.31, 10.35, 10.53, 10.61 on CIFAR-10"),
+        kind=Trend,
+        arms=tuple((f"{BINARY}, {name}", float(name)) for name in MOMENTA),
+        metric="test_accuracy",
+        direction=-1,
+        unit="points for each unit of momentum",
     ),
     claim(
         "batch-norm-second-stage",
-        "section 5",
-        "A faster average helps in the second of two stages.",
-        f"{STAGES}, 0.85",
-        f"{STAGES}, 0.99",
-        NO_NUMBER,
+        source="section 5",
+        text="A faster average helps in the second of two stages.",
+        arm=f"{STAGES}, 0.85",
+        control=f"{STAGES}, 0.99",
+        value=NO_NUMBER,
         margin=0.0,
     ),
     exact(
         "batch-norm-evaluation-only",
-        "ours",
-        "audit of Table 4",
-        "The momentum touches evaluation only: trained with 0.8 and with 0.99 the weights are equal.",
-        "trained twice",
+        paper="ours",
+        source="audit of Table 4",
+        text=(
+            "The momentum touches evaluation only: trained with 0.8 and with 0.99 the weights are "
+            "equal."
+        ),
+        arm="trained twice",
         unit=STEPS_APART,
     ),
     ours(
         "batch-norm-test-time",
-        "audit of Table 4",
-        "Statistics measured again before the test do as well as the average at 0.85.",
-        f"{BINARY}, anew",
-        f"{BINARY}, 0.85",
-        kind="equivalence",
+        source="audit of Table 4",
+        text="Statistics measured again before the test do as well as the average at 0.85.",
+        arm=f"{BINARY}, anew",
+        control=f"{BINARY}, 0.85",
+        kind=Equivalence,
     ),
     ours(
         "batch-norm-early",
-        "audit of Table 4",
-        "It is early in training that the slow average misleads: after the first epoch 0.99 is behind.",
-        f"{BINARY}, 0.85",
-        f"{BINARY}, 0.99",
+        source="audit of Table 4",
+        text=(
+            "It is early in training that the slow average misleads: after the first epoch 0.99 is "
+            "behind."
+        ),
+        arm=f"{BINARY}, 0.85",
+        control=f"{BINARY}, 0.99",
         metric=_FIRST,
         margin=1.0,
     ),
     ours(
         "batch-norm-flips",
-        "audit of Table 4",
-        "Weights that flip make the average late: freed of its start, the slow one still costs the "
-        "binary network more after the first epoch than the float twin.",
-        (f"{BINARY}, 0.85", f"{BINARY}, 0.99 without start"),
-        (f"{FLOAT}, 0.85", f"{FLOAT}, 0.99 without start"),
+        source="audit of Table 4",
+        text=(
+            "Weights that flip make the average late: freed of its start, the slow one still costs the "
+            "binary network more after the first epoch than the float twin."
+        ),
+        arm=(f"{BINARY}, 0.85", f"{BINARY}, 0.99 without start"),
+        control=(f"{FLOAT}, 0.85", f"{FLOAT}, 0.99 without start"),
         metric=_FIRST,
         margin=1.0,
     ),
     ours(
         "batch-norm-start",
-        "audit of Table 4",
-        "What the slow average loses early is due to its start, 0 and 1, which it forgets slowly: "
-        "without it the first epoch is at most a point behind 0.85.",
-        f"{BINARY}, 0.99 without start",
-        f"{BINARY}, 0.85",
+        source="audit of Table 4",
+        text=(
+            "What the slow average loses early is due to its start, 0 and 1, which it forgets slowly: "
+            "without it the first epoch is at most a point behind 0.85."
+        ),
+        arm=f"{BINARY}, 0.99 without start",
+        control=f"{BINARY}, 0.85",
         metric=_FIRST,
         margin=-1.0,
     ),

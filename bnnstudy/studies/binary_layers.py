@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from bnnstudy.config.run import RunConfig
-from bnnstudy.evidence.claims import Claim, Contrast
+from bnnstudy.evidence.claims import Claim, Difference, Equivalence, Exact
 from bnnstudy.experiments.study import Arm, Study, named
 
 CLAIMS = (
@@ -12,22 +12,21 @@ CLAIMS = (
         paper="ours",
         source="chapter 1",
         text="After training, every weight that a binary layer multiplies with is 1 or -1.",
-        contrast=Contrast(
-            kind="exact",
+        contrast=Exact(
             metric="weights.effective",
             arm="clip",
             unit="weights that are not ±1",
-            scale=1.0,
         ),
     ),
     Claim(
         id="layers-mask",
         paper="ours",
         source="chapter 1",
-        text="With sign activations, a surrogate that masks (clip) ends at a better test accuracy than "
-        "one that passes every gradient (identity).",
-        contrast=Contrast(
-            kind="difference",
+        text=(
+            "With sign activations, a surrogate that masks (clip) ends at a better test accuracy than "
+            "one that passes every gradient (identity)."
+        ),
+        contrast=Difference(
             metric="test_accuracy",
             arm="clip",
             control="identity",
@@ -39,8 +38,7 @@ CLAIMS = (
         paper="ours",
         source="chapter 1",
         text="ApproxSign and the plain clip, as surrogates of the activations, end alike.",
-        contrast=Contrast(
-            kind="equivalence",
+        contrast=Equivalence(
             metric="test_accuracy",
             arm="approx",
             control="clip",

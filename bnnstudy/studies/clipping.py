@@ -6,7 +6,7 @@ from typing import Any
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.tricks import binary_activations, float_twin
-from bnnstudy.evidence.claims import exact
+from bnnstudy.evidence.claims import Equivalence, exact
 from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_a import STEPS_APART, TRAINING_LOSS, arms, claim, is_small_cnn, ours, tuned
 
@@ -31,147 +31,167 @@ _BOUND: dict[str, Any] = {"metric": "saturation", "margin": 1.0, "unit": "points
 CLAIMS = (
     claim(
         "clipping-gradients",
-        "Table 3",
-        "Clipping gradients ends better than the vanilla straight-through estimator.",
-        "gradients",
-        "none",
-        "test error 1.17 and 1.28 on MNIST; 10.53 and 10.79 on CIFAR-10",
+        source="Table 3",
+        text="Clipping gradients ends better than the vanilla straight-through estimator.",
+        arm="gradients",
+        control="none",
+        value="test error 1.17 and 1.28 on MNIST; 10.53 and 10.79 on CIFAR-10",
         margin=0.05,
     ),
     claim(
         "clipping-both",
-        "section 3.2, Table 3",
-        "Clipping both ends better than clipping nothing.",
-        "both",
-        "none",
-        "test error 1.18 and 1.28 on MNIST; 10.38 and 10.79 on CIFAR-10 (the text says gains of 0.07 "
-        "and 0.54)",
+        source="section 3.2, Table 3",
+        text="Clipping both ends better than clipping nothing.",
+        arm="both",
+        control="none",
+        value=(
+            "test error 1.18 and 1.28 on MNIST; 10.38 and 10.79 on CIFAR-10 (the text says gains of "
+            "0.07 and 0.54)"
+        ),
         margin=0.05,
     ),
     claim(
         "clipping-weights-alone",
-        "section 3.2, Table 3",
-        "Clipping weights helps more beside gradient clipping than alone.",
-        ("both", "gradients"),
-        ("weights", "none"),
-        "gains of -0.01 (beside gradient clipping) and 0.06 (alone) on MNIST; 0.15 and 0.06 on "
-        "CIFAR-10",
+        source="section 3.2, Table 3",
+        text="Clipping weights helps more beside gradient clipping than alone.",
+        arm=("both", "gradients"),
+        control=("weights", "none"),
+        value=(
+            "gains of -0.01 (beside gradient clipping) and 0.06 (alone) on MNIST; 0.15 and 0.06 on "
+            "CIFAR-10"
+        ),
         margin=0.0,
     ),
     claim(
         "clipping-sgd-speed",
-        "section 3.2",
-        "Clipping has next to no effect on the speed of plain SGD: after the first epoch it is level.",
-        "sgd, both",
-        "sgd, none",
-        kind="equivalence",
+        source="section 3.2",
+        text=(
+            "Clipping has next to no effect on the speed of plain SGD: after the first epoch it is "
+            "level."
+        ),
+        arm="sgd, both",
+        control="sgd, none",
+        kind=Equivalence,
         metric="curves.validation_accuracy.0",
         margin=0.5,
     ),
     claim(
         "clipping-momentum-speed",
-        "section 3.2",
-        "Clipping has next to no effect on the speed of momentum either.",
-        "momentum, both",
-        "momentum, none",
-        kind="equivalence",
+        source="section 3.2",
+        text="Clipping has next to no effect on the speed of momentum either.",
+        arm="momentum, both",
+        control="momentum, none",
+        kind=Equivalence,
         metric="curves.validation_accuracy.0",
         margin=0.5,
     ),
     claim(
         "clipping-adam",
-        "section 3.2",
-        "Adam is the one that is sensitive to clipping: it gains more from it than momentum does.",
-        ("both", "none"),
-        ("momentum, both", "momentum, none"),
+        source="section 3.2",
+        text="Adam is the one that is sensitive to clipping: it gains more from it than momentum does.",
+        arm=("both", "none"),
+        control=("momentum, both", "momentum, none"),
         margin=0.05,
     ),
     exact(
         "clipping-same",
-        "ours",
-        "audit of Table 3",
-        "With <= at the boundary, clipping weights and clipping both are one algorithm.",
-        "weights against both",
+        paper="ours",
+        source="audit of Table 3",
+        text="With <= at the boundary, clipping weights and clipping both are one algorithm.",
+        arm="weights against both",
         unit=STEPS_APART,
     ),
     ours(
         "clipping-strict",
-        "audit of Table 3",
-        "With < in the mask a clamped weight never moves again: more of them end at ±1 than with <=.",
-        "both, strict, high rate",
-        "both, high rate",
+        source="audit of Table 3",
+        text=(
+            "With < in the mask a clamped weight never moves again: more of them end at ±1 than with "
+            "<=."
+        ),
+        arm="both, strict, high rate",
+        control="both, high rate",
         **_BOUND,
     ),
     ours(
         "clipping-strict-accuracy",
-        "audit of Table 3",
-        "The strict mask costs accuracy: with it clipping both ends lower.",
-        "both, strict, high rate",
-        "both, high rate",
+        source="audit of Table 3",
+        text="The strict mask costs accuracy: with it clipping both ends lower.",
+        arm="both, strict, high rate",
+        control="both, high rate",
         direction=-1,
     ),
     claim(
         "speed-vanilla",
-        "section 4",
-        "Without clipping a binary network trains about as fast as its float twin: after the first "
-        "epoch it is level.",
-        "none",
-        "float",
-        kind="equivalence",
+        source="section 4",
+        text=(
+            "Without clipping a binary network trains about as fast as its float twin: after the first "
+            "epoch it is level."
+        ),
+        arm="none",
+        control="float",
+        kind=Equivalence,
         metric="curves.validation_accuracy.0",
         margin=1.0,
     ),
     claim(
         "speed-clipping",
-        "section 4",
-        "Clipping slows training: at a high rate, before its first drop, clipping both is behind none.",
-        "both, high rate",
-        "none, high rate",
-        "at epoch 49 of Figure 5: about 4 (fastest curve) and 77 (two others)",
+        source="section 4",
+        text=(
+            "Clipping slows training: at a high rate, before its first drop, clipping both is behind "
+            "none."
+        ),
+        arm="both, high rate",
+        control="none, high rate",
+        value="at epoch 49 of Figure 5: about 4 (fastest curve) and 77 (two others)",
         **_EARLY,
     ),
     claim(
         "speed-legend",
-        "Figure 5, legend",
-        "As the legend has it, the opposite: without clipping training is stuck, with both it is not.",
-        "none, high rate",
-        "both, high rate",
-        "end: about 60 (legend: no clipping) and .04 (legend: both), read off the plot",
+        source="Figure 5, legend",
+        text=(
+            "As the legend has it, the opposite: without clipping training is stuck, with both it is "
+            "not."
+        ),
+        arm="none, high rate",
+        control="both, high rate",
+        value="end: about 60 (legend: no clipping) and .04 (legend: both), read off the plot",
         **_STUCK,
     ),
     claim(
         "speed-halt",
-        "section 4, Figure 5",
-        "At a large rate, clipping gradients without clipping weights halts training.",
-        "gradients, high rate",
-        "weights, high rate",
-        "stuck at about 60 to 65, read off the plot; the legend calls this curve 'no clipping'",
+        source="section 4, Figure 5",
+        text="At a large rate, clipping gradients without clipping weights halts training.",
+        arm="gradients, high rate",
+        control="weights, high rate",
+        value="stuck at about 60 to 65, read off the plot; the legend calls this curve 'no clipping'",
         **_STUCK,
     ),
     ours(
         "clipping-one-rate",
-        "audit of Table 3",
-        "At one high rate for all, clipping gradients ends better than the vanilla estimator.",
-        "gradients, high rate",
-        "none, high rate",
+        source="audit of Table 3",
+        text="At one high rate for all, clipping gradients ends better than the vanilla estimator.",
+        arm="gradients, high rate",
+        control="none, high rate",
         margin=0.05,
     ),
     claim(
         "speed-cost",
-        "section 4",
-        "At a high rate the vanilla estimator ends at a slightly lower accuracy than clipping both.",
-        "none, high rate",
-        "both, high rate",
-        "'small'; none given at this rate",
+        source="section 4",
+        text=(
+            "At a high rate the vanilla estimator ends at a slightly lower accuracy than clipping both."
+        ),
+        arm="none, high rate",
+        control="both, high rate",
+        value="'small'; none given at this rate",
         direction=-1,
         margin=0.05,
     ),
     ours(
         "clipping-binary-activations",
-        "audit of Table 3",
-        "With binary activations too, clipping both ends better than clipping nothing.",
-        "1W/1A both",
-        "1W/1A none",
+        source="audit of Table 3",
+        text="With binary activations too, clipping both ends better than clipping nothing.",
+        arm="1W/1A both",
+        control="1W/1A none",
         margin=0.05,
     ),
 )

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from bnnstudy.config.run import RunConfig
-from bnnstudy.evidence.claims import exact
+from bnnstudy.evidence.claims import Equivalence, exact
 from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_b import claim, latent, networks, ours
 
@@ -17,22 +17,22 @@ LATE = -6
 CLAIMS = (
     claim(
         "views-training",
-        "Figure 7",
-        "Trained side by side with matching numbers, the two views reach the same accuracy.",
-        "float32, other",
-        "float32",
-        "curves overlap",
-        kind="equivalence",
+        source="Figure 7",
+        text="Trained side by side with matching numbers, the two views reach the same accuracy.",
+        arm="float32, other",
+        control="float32",
+        value="curves overlap",
+        kind=Equivalence,
     ),
     # Written down when the numbers at desk were known.
     claim(
         "views-flips",
-        "Figure 7",
-        "So trained, the two views have the same flip ratio, at a step half way through the run.",
-        "float32, other",
-        "float32",
-        "curves overlap",
-        kind="equivalence",
+        source="Figure 7",
+        text="So trained, the two views have the same flip ratio, at a step half way through the run.",
+        arm="float32, other",
+        control="float32",
+        value="curves overlap",
+        kind=Equivalence,
         metric=f"flip_ratio.all.{LATE}",
         log=True,
         scale=1.0,
@@ -41,44 +41,46 @@ CLAIMS = (
     ),
     exact(
         "views-closed-loop",
-        "ours",
-        "audit of Figure 7",
-        "In 64 bits they are one training: no sign differs at any step, each network on its own.",
-        "float64",
+        paper="ours",
+        source="audit of Figure 7",
+        text="In 64 bits they are one training: no sign differs at any step, each network on its own.",
+        arm="float64",
     ),
     ours(
         "views-drift",
-        "audit of Figure 7",
-        "In 32 bits they drift apart, in accuracy as far as two trainings from different seeds.",
-        "float32",
-        "two seeds",
-        kind="equivalence",
+        source="audit of Figure 7",
+        text="In 32 bits they drift apart, in accuracy as far as two trainings from different seeds.",
+        arm="float32",
+        control="two seeds",
+        kind=Equivalence,
         metric="apart.test_accuracy",
     ),
     # Written down when the numbers at desk were known.
     ours(
         "views-part",
-        "audit of Figure 7",
-        "In 32 bits they do part: at the end more than 1 % of the signs differ.",
-        "float32",
-        "float64",
+        source="audit of Figure 7",
+        text="In 32 bits they do part: at the end more than 1 % of the signs differ.",
+        arm="float32",
+        control="float64",
         metric="apart.signs",
         margin=1.0,
     ),
     exact(
         "views-rate",
-        "B",
-        "Eq 8",
-        "The rate drops out of the sign: from a zero start, with lr x weight decay kept, 1024 times "
-        "the rate is the same training.",
-        "rate x 1024",
+        paper="B",
+        source="Eq 8",
+        text=(
+            "The rate drops out of the sign: from a zero start, with lr x weight decay kept, 1024 "
+            "times the rate is the same training."
+        ),
+        arm="rate x 1024",
     ),
     exact(
         "views-rate-ten",
-        "ours",
-        "audit of Eq 8",
-        "With lr x weight decay kept, 10 times the rate is the same training, in 64 bits.",
-        "rate x 10, float64",
+        paper="ours",
+        source="audit of Eq 8",
+        text="With lr x weight decay kept, 10 times the rate is the same training, in 64 bits.",
+        arm="rate x 10, float64",
     ),
 )
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from bnnstudy.config.run import RunConfig
-from bnnstudy.evidence.claims import exact
+from bnnstudy.evidence.claims import Equivalence, exact
 from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_b import claim, networks, ours
 from bnnstudy.theory import filters, flip_rates
@@ -15,11 +15,13 @@ ALPHAS = {"1e-1": 1e-1, "1e-2": 1e-2, "1e-3": 1e-3}
 CLAIMS = (
     claim(
         "order-smoother",
-        "Figure 2",
-        "At equal alpha the second-order filter gives a smoother output than the first-order one: "
-        "fewer sign changes.",
-        "1e-1, second order",
-        "1e-1, first order",
+        source="Figure 2",
+        text=(
+            "At equal alpha the second-order filter gives a smoother output than the first-order one: "
+            "fewer sign changes."
+        ),
+        arm="1e-1, second order",
+        control="1e-1, first order",
         metric="flips",
         direction=-1,
         log=True,
@@ -29,20 +31,22 @@ CLAIMS = (
     ),
     exact(
         "order-never-more",
-        "ours",
-        "audit of Figure 2",
-        "No weight changes sign more often with the second average than without it, whatever its "
-        "gradients.",
-        "1e-1",
-        "never_more",
-        "weights with more sign changes",
+        paper="ours",
+        source="audit of Figure 2",
+        text=(
+            "No weight changes sign more often with the second average than without it, whatever its "
+            "gradients."
+        ),
+        arm="1e-1",
+        metric="never_more",
+        unit="weights with more sign changes",
     ),
     claim(
         "order-response",
-        "Figure 2",
-        "As smooth a first-order filter needs a smaller alpha, and so responds more slowly.",
-        "1e-1, as few flips",
-        "1e-1, second order",
+        source="Figure 2",
+        text="As smooth a first-order filter needs a smaller alpha, and so responds more slowly.",
+        arm="1e-1, as few flips",
+        control="1e-1, second order",
         metric="settling_time",
         margin=0.0,
         unit="steps to settle",
@@ -50,11 +54,13 @@ CLAIMS = (
     ),
     ours(
         "order-noise",
-        "audit of Figure 2",
-        "Flips are not noise: of a first-order and a second-order filter that let the same noise "
-        "through, the second flips less.",
-        "1e-1, second order",
-        "1e-1, as little noise",
+        source="audit of Figure 2",
+        text=(
+            "Flips are not noise: of a first-order and a second-order filter that let the same noise "
+            "through, the second flips less."
+        ),
+        arm="1e-1, second order",
+        control="1e-1, as little noise",
         metric="flips",
         direction=-1,
         log=True,
@@ -64,34 +70,37 @@ CLAIMS = (
     ),
     ours(
         "order-training",
-        "audit of Figure 2",
-        "Trained at equal alpha, constant, the second-order filter ends better.",
-        "1e-1",
-        "first order",
+        source="audit of Figure 2",
+        text="Trained at equal alpha, constant, the second-order filter ends better.",
+        arm="1e-1",
+        control="first order",
     ),
     ours(
         "order-training-flips",
-        "audit of Figure 2",
-        "A first-order filter that flips white noise as seldom ends as well; it also remembers longer.",
-        "first order, as few flips",
-        "1e-1",
+        source="audit of Figure 2",
+        text=(
+            "A first-order filter that flips white noise as seldom ends as well; it also remembers "
+            "longer."
+        ),
+        arm="first order, as few flips",
+        control="1e-1",
         margin=-0.5,
     ),
     ours(
         "order-training-small",
-        "audit of Figure 2",
-        "At paper B's own alpha, 1e-3, the second average adds nothing.",
-        "1e-3",
-        "first order, 1e-3",
-        kind="equivalence",
+        source="audit of Figure 2",
+        text="At paper B's own alpha, 1e-3, the second average adds nothing.",
+        arm="1e-3",
+        control="first order, 1e-3",
+        kind=Equivalence,
         margin=1.0,
     ),
     ours(
         "order-training-gap",
-        "audit of Figure 2",
-        "What the second average adds shrinks with alpha.",
-        ("1e-1", "first order"),
-        ("1e-3", "first order, 1e-3"),
+        source="audit of Figure 2",
+        text="What the second average adds shrinks with alpha.",
+        arm=("1e-1", "first order"),
+        control=("1e-3", "first order, 1e-3"),
         margin=1.0,
     ),
 )

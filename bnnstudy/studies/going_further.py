@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence.claims import Equivalence
 from bnnstudy.experiments.study import Arm, Study, Tuned
 from bnnstudy.studies._paper_b import BIREALNET20, ours
 
@@ -43,64 +44,66 @@ SOURCE = "after Table 2"
 CLAIMS = (
     ours(
         "further-first-order",
-        SOURCE,
-        "The inner average is not needed: a first-order filter ends no worse.",
-        "first order",
-        BASELINE,
+        source=SOURCE,
+        text="The inner average is not needed: a first-order filter ends no worse.",
+        arm="first order",
+        control=BASELINE,
         margin=-0.5,
     ),
     ours(
         "further-clip",
-        SOURCE,
-        "The clipped surrogate for activations ends no worse than the polynomial.",
-        "clip",
-        BASELINE,
+        source=SOURCE,
+        text="The clipped surrogate for activations ends no worse than the polynomial.",
+        arm="clip",
+        control=BASELINE,
         margin=-0.5,
     ),
     ours(
         "further-average-shortcut",
-        SOURCE,
-        "A shortcut that averages 2 x 2 pixels, where every second one was taken, gains.",
-        "average shortcut",
-        BASELINE,
+        source=SOURCE,
+        text="A shortcut that averages 2 x 2 pixels, where every second one was taken, gains.",
+        arm="average shortcut",
+        control=BASELINE,
     ),
     ours(
         "further-shifts",
-        SOURCE,
-        "Learned shifts around sign and PReLU, as in ReActNet, gain.",
-        "shifts",
-        BASELINE,
+        source=SOURCE,
+        text="Learned shifts around sign and PReLU, as in ReActNet, gain.",
+        arm="shifts",
+        control=BASELINE,
     ),
     ours(
         "further-adam",
-        SOURCE,
-        "Adam at our usual rate for the real parameters, in place of the paper's SGD, gains.",
-        "adam",
-        BASELINE,
+        source=SOURCE,
+        text="Adam at our usual rate for the real parameters, in place of the paper's SGD, gains.",
+        arm="adam",
+        control=BASELINE,
     ),
     ours(
         "further-sgd-rate",
-        SOURCE,
-        "It is the rate: SGD at 0.03, in place of 0.1, ends no worse than Adam.",
-        LOWER_RATE,
-        "adam",
+        source=SOURCE,
+        text="It is the rate: SGD at 0.03, in place of 0.1, ends no worse than Adam.",
+        arm=LOWER_RATE,
+        control="adam",
         margin=-0.5,
     ),
     ours(
         "further-together",
-        SOURCE,
-        "What gained on validation images at desk gains on test images, all together, in new runs.",
-        "together",
-        BASELINE,
+        source=SOURCE,
+        text=(
+            "What gained on validation images at desk gains on test images, all together, in new runs."
+        ),
+        arm="together",
+        control=BASELINE,
         spent=("desk", CHOOSING),
     ),
     ours(
         "further-bfloat16",
-        SOURCE,
-        "Forward and backward pass in bfloat16 cost no accuracy.",
-        "bfloat16",
-        BASELINE,
-        kind="equivalence",
+        source=SOURCE,
+        text="Forward and backward pass in bfloat16 cost no accuracy.",
+        arm="bfloat16",
+        control=BASELINE,
+        kind=Equivalence,
     ),
 )
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.tricks import batch_norm_at_own_rate, rate_scaled_by_layer
+from bnnstudy.evidence.claims import Equivalence
 from bnnstudy.experiments.study import Arm, Study
 from bnnstudy.studies._paper_a import arms, claim, is_small_cnn, ours, tuned
 
@@ -19,53 +20,60 @@ APART = ", BN at its own rate"
 CLAIMS = (
     claim(
         "scaling-sgd",
-        SOURCE,
-        "Scaling the rate of each layer by the inverse Glorot factor helps SGD.",
-        "sgd, scaled gradient",
-        "sgd",
+        source=SOURCE,
+        text="Scaling the rate of each layer by the inverse Glorot factor helps SGD.",
+        arm="sgd, scaled gradient",
+        control="sgd",
     ),
     claim(
         "scaling-adam",
-        SOURCE,
-        "Scaling by layer makes no difference with Adam.",
-        "adam, scaled gradient",
-        "adam",
-        kind="equivalence",
+        source=SOURCE,
+        text="Scaling by layer makes no difference with Adam.",
+        arm="adam, scaled gradient",
+        control="adam",
+        kind=Equivalence,
     ),
     claim(
         "scaling-momentum",
-        SOURCE,
-        "Scaling by layer makes no difference with momentum.",
-        "momentum, scaled gradient",
-        "momentum",
-        kind="equivalence",
+        source=SOURCE,
+        text="Scaling by layer makes no difference with momentum.",
+        arm="momentum, scaled gradient",
+        control="momentum",
+        kind=Equivalence,
     ),
     ours(
         "scaling-update-accuracy",
-        AUDIT,
-        "Scaling the update, as BinaryConnect does, is not divided away; with its rate tuned it still "
-        "ends where Adam without it does.",
-        "adam, scaled update",
-        "adam",
-        kind="equivalence",
+        source=AUDIT,
+        text=(
+            "Scaling the update, as BinaryConnect does, is not divided away; with its rate tuned it "
+            "still ends where Adam without it does."
+        ),
+        arm="adam, scaled update",
+        control="adam",
+        kind=Equivalence,
         margin=0.3,
     ),
     ours(
         "scaling-rates-apart",
-        AUDIT,
-        "What helps SGD is that batch norm keeps a lower rate: with batch norm at a rate of its own, "
-        "scaling by layer adds nothing.",
-        f"sgd, scaled gradient{APART}",
-        f"sgd{APART}",
-        kind="equivalence",
+        source=AUDIT,
+        text=(
+            "What helps SGD is that batch norm keeps a lower rate: with batch norm at a rate of its "
+            "own, scaling by layer adds nothing."
+        ),
+        arm=f"sgd, scaled gradient{APART}",
+        control=f"sgd{APART}",
+        kind=Equivalence,
         margin=0.3,
     ),
     ours(
         "scaling-own-rate",
-        AUDIT,
-        "A rate of its own for batch norm, without scaling, does at least what scaling does for SGD.",
-        f"sgd{APART}",
-        "sgd, scaled gradient",
+        source=AUDIT,
+        text=(
+            "A rate of its own for batch norm, without scaling, does at least what scaling does for "
+            "SGD."
+        ),
+        arm=f"sgd{APART}",
+        control="sgd, scaled gradient",
         margin=-0.2,
     ),
 )

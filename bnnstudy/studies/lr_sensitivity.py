@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence.claims import Equivalence
 from bnnstudy.experiments.study import Arm, Study
 from bnnstudy.studies._paper_b import claim, latent, networks, ours
 
@@ -34,105 +35,114 @@ AUDIT: dict[str, dict[str, Any]] = {
 CLAIMS = (
     claim(
         "rate-standard-low",
-        "Figure 4",
-        "With clipping and scaling, too small a rate costs accuracy: the start dominates.",
-        "standard, 1e-4",
-        "standard, 1",
-        "curve with one optimum",
+        source="Figure 4",
+        text="With clipping and scaling, too small a rate costs accuracy: the start dominates.",
+        arm="standard, 1e-4",
+        control="standard, 1",
+        value="curve with one optimum",
         direction=-1,
         margin=1.0,
     ),
     claim(
         "rate-standard-high",
-        "Figure 4",
-        "With clipping and scaling, too large a rate costs accuracy: weights stop in the clipped "
-        "region.",
-        "standard, 1e4",
-        "standard, 1",
-        "curve with one optimum",
+        source="Figure 4",
+        text=(
+            "With clipping and scaling, too large a rate costs accuracy: weights stop in the clipped "
+            "region."
+        ),
+        arm="standard, 1e4",
+        control="standard, 1",
+        value="curve with one optimum",
         direction=-1,
         margin=1.0,
     ),
     claim(
         "rate-normal-start",
-        "Figure 4",
-        "Without clipping and scaling but with a normal start, a small rate costs even more.",
-        "independent, 1e-2",
-        "standard, 1e-2",
-        "collapses at small rates",
+        source="Figure 4",
+        text="Without clipping and scaling but with a normal start, a small rate costs even more.",
+        arm="independent, 1e-2",
+        control="standard, 1e-2",
+        value="collapses at small rates",
         direction=-1,
         margin=1.0,
     ),
     claim(
         "rate-normal-high",
-        "Figure 4",
-        "Without clipping and scaling, large rates cost nothing.",
-        "independent, 1e4",
-        "independent, 100",
-        "flat at large rates",
-        kind="equivalence",
+        source="Figure 4",
+        text="Without clipping and scaling, large rates cost nothing.",
+        arm="independent, 1e4",
+        control="independent, 100",
+        value="flat at large rates",
+        kind=Equivalence,
     ),
     claim(
         "rate-zero-start",
-        "Figure 4",
-        "From a zero start accuracy does not depend on the rate at all.",
-        "zero start, 1e4",
-        "zero start, 1e-4",
-        "flat",
-        kind="equivalence",
+        source="Figure 4",
+        text="From a zero start accuracy does not depend on the rate at all.",
+        arm="zero start, 1e4",
+        control="zero start, 1e-4",
+        value="flat",
+        kind=Equivalence,
     ),
     ours(
         "rate-clip-falls",
-        "audit of Figure 4",
-        "The gradient's clip alone brings about a fall at large rates.",
-        "gradient clip alone, 1e4",
-        "gradient clip alone, 1",
+        source="audit of Figure 4",
+        text="The gradient's clip alone brings about a fall at large rates.",
+        arm="gradient clip alone, 1e4",
+        control="gradient clip alone, 1",
         direction=-1,
         margin=1.0,
     ),
     ours(
         "rate-scaling-flat",
-        "audit of Figure 4",
-        "Scaling alone costs nothing at large rates.",
-        "scaling alone, 1e4",
-        "scaling alone, 1",
-        kind="equivalence",
+        source="audit of Figure 4",
+        text="Scaling alone costs nothing at large rates.",
+        arm="scaling alone, 1e4",
+        control="scaling alone, 1",
+        kind=Equivalence,
         margin=1.0,
     ),
     ours(
         "rate-scaling-helps",
-        "audit of Figure 4",
-        "Scaling alone is what keeps small rates alive: gradients are larger with it.",
-        "scaling alone, 1e-2",
-        "independent, 1e-2",
+        source="audit of Figure 4",
+        text="Scaling alone is what keeps small rates alive: gradients are larger with it.",
+        arm="scaling alone, 1e-2",
+        control="independent, 1e-2",
         margin=1.0,
     ),
     ours(
         "rate-scaling-cancels",
-        "audit of Figure 4",
-        "Only because the released code leaves the scale out of the gradient: with it there, batch "
-        "norm cancels it, and accuracy is as without scaling.",
-        "scaling, gradient too, 1e-2",
-        "independent, 1e-2",
-        kind="equivalence",
+        source="audit of Figure 4",
+        text=(
+            "Only because the released code leaves the scale out of the gradient: with it there, batch "
+            "norm cancels it, and accuracy is as without scaling."
+        ),
+        arm="scaling, gradient too, 1e-2",
+        control="independent, 1e-2",
+        kind=Equivalence,
         margin=1.0,
     ),
     # Suggested by the run of the last one.
     ours(
         "rate-scaling-eps",
-        "audit of Figure 4",
-        "What is left of a difference is batch norm's epsilon: with next to none the scale cancels.",
-        "scaling, gradient too, tiny eps, 1e-2",
-        "independent, tiny eps, 1e-2",
-        kind="equivalence",
+        source="audit of Figure 4",
+        text=(
+            "What is left of a difference is batch norm's epsilon: with next to none the scale cancels."
+        ),
+        arm="scaling, gradient too, tiny eps, 1e-2",
+        control="independent, tiny eps, 1e-2",
+        kind=Equivalence,
         margin=1.0,
     ),
     ours(
         "rate-weight-clip",
-        "audit of Figure 4",
-        "Weights that are clamped to [-1, 1] keep their gradients: with the clamp the fall is smaller.",
-        "standard, weights clipped too, 1e4",
-        "standard, 1e4",
+        source="audit of Figure 4",
+        text=(
+            "Weights that are clamped to [-1, 1] keep their gradients: with the clamp the fall is "
+            "smaller."
+        ),
+        arm="standard, weights clipped too, 1e4",
+        control="standard, 1e4",
         margin=1.0,
     ),
 )

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.tricks import binary_activations
+from bnnstudy.evidence.claims import Equivalence
 from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_a import CNN, NO_NUMBER, arms, claim, ours, tuned
 
@@ -21,75 +22,77 @@ AFTER_POOLING = "positive_inputs.layers.1"
 CLAIMS = (
     claim(
         "pooling-order",
-        "section 3.4, Figure 3",
-        "Pooling values that are not binary ends better than pooling after the activation.",
-        POOL_FIRST,
-        POOL_LAST,
-        "'significant', no number given",
+        source="section 3.4, Figure 3",
+        text="Pooling values that are not binary ends better than pooling after the activation.",
+        arm=POOL_FIRST,
+        control=POOL_LAST,
+        value="'significant', no number given",
         margin=0.5,
     ),
     # Rewritten when runs at desk were known: it credited the order with its classifier's inputs.
     ours(
         "pooling-norm-first",
-        "audit of Figure 3",
-        "What norm, sign, conv, pool gains over pooling first is its classifier's: all but the real "
-        "values that it sees is the same network.",
-        NORM_FIRST,
-        POOL_FIRST,
+        source="audit of Figure 3",
+        text=(
+            "What norm, sign, conv, pool gains over pooling first is its classifier's: all but the "
+            "real values that it sees is the same network."
+        ),
+        arm=NORM_FIRST,
+        control=POOL_FIRST,
         margin=0.5,
     ),
     # Rewritten when runs at desk were known: 20 points more passed for almost only ones.
     claim(
         "pooling-ones",
-        "section 3.4",
-        "Max-pooling binary values gives almost only ones: nine in ten or more.",
-        POOL_LAST,
-        "",
-        NO_NUMBER,
+        source="section 3.4",
+        text="Max-pooling binary values gives almost only ones: nine in ten or more.",
+        arm=POOL_LAST,
+        control=None,
+        value=NO_NUMBER,
         metric=AFTER_POOLING,
         margin=90.0,
         unit="% of the inputs that are +1",
     ),
     ours(
         "pooling-more-ones",
-        "audit of section 3.4",
-        "Max-pooling binary values leaves 20 points more of +1 than pooling first, or more still.",
-        POOL_LAST,
-        POOL_FIRST,
+        source="audit of section 3.4",
+        text="Max-pooling binary values leaves 20 points more of +1 than pooling first, or more still.",
+        arm=POOL_LAST,
+        control=POOL_FIRST,
         metric=AFTER_POOLING,
         margin=20.0,
         unit="points of the inputs that are +1",
     ),
     ours(
         "pooling-relu",
-        "audit of Figure 3",
-        "With ReLU activations, as in the released code, pooling first gains less than with sign.",
-        (POOL_FIRST, POOL_LAST),
-        ("conv, pool, norm, relu", "conv, norm, relu, pool"),
+        source="audit of Figure 3",
+        text="With ReLU activations, as in the released code, pooling first gains less than with sign.",
+        arm=(POOL_FIRST, POOL_LAST),
+        control=("conv, pool, norm, relu", "conv, norm, relu, pool"),
     ),
     ours(
         "pooling-average",
-        "audit of Figure 3",
-        "It is the maximum: after the sign, average pooling ends better than max-pooling.",
-        f"{POOL_LAST} (average)",
-        POOL_LAST,
+        source="audit of Figure 3",
+        text="It is the maximum: after the sign, average pooling ends better than max-pooling.",
+        arm=f"{POOL_LAST} (average)",
+        control=POOL_LAST,
         margin=0.5,
     ),
     ours(
         "pooling-average-first",
-        "audit of Figure 3",
-        "Before the norm, average and max-pooling end alike.",
-        f"{POOL_FIRST} (average)",
-        POOL_FIRST,
-        kind="equivalence",
+        source="audit of Figure 3",
+        text="Before the norm, average and max-pooling end alike.",
+        arm=f"{POOL_FIRST} (average)",
+        control=POOL_FIRST,
+        kind=Equivalence,
         margin=1.0,
     ),
     ours(
         "pooling-stride",
-        "audit of Figure 3",
-        "Max-pooling after the sign is worse than no pooling at all (convolutions at stride 2).",
-        "conv at stride 2, norm, sign",
-        POOL_LAST,
+        source="audit of Figure 3",
+        text="Max-pooling after the sign is worse than no pooling at all (convolutions at stride 2).",
+        arm="conv at stride 2, norm, sign",
+        control=POOL_LAST,
         margin=0.5,
     ),
 )

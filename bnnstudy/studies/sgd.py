@@ -6,32 +6,26 @@ from typing import Any
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.tricks import float_twin
-from bnnstudy.evidence.claims import Claim, Contrast
+from bnnstudy.evidence.claims import Equivalence, Trend
 from bnnstudy.experiments.study import Arm, Study, named
-from bnnstudy.studies._paper_a import TRAINING_LOSS, arms, claim, is_small_cnn, ours, tuned
+from bnnstudy.studies._paper_a import NO_NUMBER, TRAINING_LOSS, arms, claim, is_small_cnn, ours, tuned
 
 BATCHES = (50, 100, 150, 200)
 MOMENTA = (0.7, 0.8, 0.9, 0.99)
 
-_BY_MOMENTUM = tuple((f"momentum {m}", m) for m in MOMENTA)
+_BY_MOMENTUM: dict[str, Any] = {"kind": Trend, "direction": -1,
+                                "arms": tuple((f"momentum {m}", m) for m in MOMENTA)}  # fmt: skip
 _SUM: dict[str, Any] = {"log": True, "scale": 1.0, "unit": "decades of the loss summed over an epoch"}
-
-
-def _trend(id: str, text: str, value: str, **contrast: object) -> Claim:
-    fields: dict[str, Any] = {"kind": "trend", "arms": _BY_MOMENTUM, "direction": -1, **contrast}
-    decided = Contrast(**fields)
-    source = "section 3.1, Figure 2b"
-    return Claim(id=id, paper="A", source=source, text=text, paper_value=value, contrast=decided)
 
 
 CLAIMS = (
     claim(
         "batch-size-early",
-        "section 3.1, Figure 2a",
-        "With plain SGD a larger batch lowers the training error of the first epoch, as plotted.",
-        "batch 200",
-        "batch 50",
-        "about 300 (batch 50) and 80 (batch 200), CNN, read off the plot",
+        source="section 3.1, Figure 2a",
+        text="With plain SGD a larger batch lowers the training error of the first epoch, as plotted.",
+        arm="batch 200",
+        control="batch 50",
+        value="about 300 (batch 50) and 80 (batch 200), CNN, read off the plot",
         metric="curves.train_loss_sum.0",
         direction=-1,
         margin=0.1,
@@ -39,93 +33,109 @@ CLAIMS = (
     ),
     claim(
         "batch-size-final",
-        "section 3.1",
-        "No batch size brings plain SGD to the best accuracy: Adam stays ahead of batch 50, which has "
-        "the most updates.",
-        "adam",
-        "batch 50",
-        "test error 17.98 (SGD) and 10.30 (Adam), CIFAR-10",
+        source="section 3.1",
+        text=(
+            "No batch size brings plain SGD to the best accuracy: Adam stays ahead of batch 50, "
+            "which has the most updates."
+        ),
+        arm="adam",
+        control="batch 50",
+        value="test error 17.98 (SGD) and 10.30 (Adam), CIFAR-10",
         margin=0.5,
     ),
     claim(
         "batch-size-float",
-        "Appendix A",
-        "At the end the larger batch has brought the plotted error down further for binary weights "
-        "than for real ones, for which it matters far less.",
-        ("batch 50", "batch 200"),
-        ("float, batch 50", "float, batch 200"),
-        "end of the float curves: about .07, .02, .005, .002 (CNN), read off the plot",
+        source="Appendix A",
+        text=(
+            "At the end the larger batch has brought the plotted error down further for binary weights "
+            "than for real ones, for which it matters far less."
+        ),
+        arm=("batch 50", "batch 200"),
+        control=("float, batch 50", "float, batch 200"),
+        value="end of the float curves: about .07, .02, .005, .002 (CNN), read off the plot",
         metric="curves.train_loss_sum.-1",
         margin=0.1,
         **_SUM,
     ),
     ours(
         "batch-size-mean-loss",
-        "audit of Figure 2a",
-        "The plotted error is a sum over batches; as a mean over images the first epoch of batch 200 "
-        "is no better than that of batch 50.",
-        "batch 200",
-        "batch 50",
+        source="audit of Figure 2a",
+        text=(
+            "The plotted error is a sum over batches; as a mean over images the first epoch of "
+            "batch 200 is no better than that of batch 50."
+        ),
+        arm="batch 200",
+        control="batch 50",
         metric="curves.train_loss.0",
         margin=0.0,
         **TRAINING_LOSS,
     ),
     ours(
         "batch-size-mean-end",
-        "audit of Figure 2a",
-        "As a mean over images, batch sizes 50 and 200 end at the same loss.",
-        "batch 200",
-        "batch 50",
-        kind="equivalence",
+        source="audit of Figure 2a",
+        text="As a mean over images, batch sizes 50 and 200 end at the same loss.",
+        arm="batch 200",
+        control="batch 50",
+        kind=Equivalence,
         metric="curves.train_loss.-1",
         margin=0.1,
         **TRAINING_LOSS,
     ),
-    _trend(
+    claim(
         "momentum-faster",
-        "The higher the momentum, the lower the training loss at the end.",
-        "CNN: about 1.2, .9, .5, .05 for .7, .8, .9, .99, read off the plot",
+        source="section 3.1, Figure 2b",
+        text="The higher the momentum, the lower the training loss at the end.",
+        value="CNN: about 1.2, .9, .5, .05 for .7, .8, .9, .99, read off the plot",
+        **_BY_MOMENTUM,
         metric="curves.train_loss.-1",
         log=True,
         scale=1.0,
         unit="decades of training loss for each unit of momentum",
     ),
-    _trend(
+    claim(
         "momentum-early",
-        "Higher momentum trains faster: the higher it is, the lower the loss of the first epoch.",
-        "no number given",
+        source="section 3.1, Figure 2b",
+        text="Higher momentum trains faster: the higher it is, the lower the loss of the first epoch.",
+        value=NO_NUMBER,
+        **_BY_MOMENTUM,
         metric="curves.train_loss.0",
         log=True,
         scale=1.0,
         unit="decades of training loss for each unit of momentum",
     ),
-    _trend(
+    claim(
         "momentum-accuracy",
-        "The higher the momentum, the worse the final accuracy.",
-        "no number given",
+        source="section 3.1, Figure 2b",
+        text="The higher the momentum, the worse the final accuracy.",
+        value=NO_NUMBER,
+        **_BY_MOMENTUM,
         metric="test_accuracy",
         unit="points for each unit of momentum",
     ),
     claim(
         "momentum-float",
-        "Appendix A",
-        "High momentum brings the training loss down further for binary weights than for real ones, "
-        "for which it matters far less.",
-        ("momentum 0.7", "momentum 0.99"),
-        ("float, momentum 0.7", "float, momentum 0.99"),
-        "end of the float curves: about .005 to .02",
+        source="Appendix A",
+        text=(
+            "High momentum brings the training loss down further for binary weights than for real "
+            "ones, for which it matters far less."
+        ),
+        arm=("momentum 0.7", "momentum 0.99"),
+        control=("float, momentum 0.7", "float, momentum 0.99"),
+        value="end of the float curves: about .005 to .02",
         metric="curves.train_loss.-1",
         margin=0.1,
         **TRAINING_LOSS,
     ),
     ours(
         "momentum-rate",
-        "audit of Figure 2b",
-        "It is the rate, lr / (1 - momentum), that counts: each at its own rate, momentum .7 and .99 "
-        "end at the same accuracy.",
-        "momentum 0.99",
-        "momentum 0.7",
-        kind="equivalence",
+        source="audit of Figure 2b",
+        text=(
+            "It is the rate, lr / (1 - momentum), that counts: each at its own rate, momentum .7 "
+            "and .99 end at the same accuracy."
+        ),
+        arm="momentum 0.99",
+        control="momentum 0.7",
+        kind=Equivalence,
         margin=0.3,
     ),
 )

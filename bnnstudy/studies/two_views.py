@@ -10,79 +10,91 @@ from bnnstudy.experiments.study import Arm, Study, named
 CLAIMS = (
     exact(
         "views-filter",
-        "B",
-        "Eq 1-13",
-        "Latent SGD with damped momentum and decoupled decay, from a zero start, moves every sign as "
-        "the cascade of two moving averages does, with alpha = lr x weight decay.",
-        "constant",
+        paper="B",
+        source="Eq 1-13",
+        text=(
+            "Latent SGD with damped momentum and decoupled decay, from a zero start, moves every "
+            "sign as the cascade of two moving averages does, with alpha = lr x weight decay."
+        ),
+        arm="constant",
         metric="shadows.filter",
     ),
     exact(
         "views-direct-form",
-        "B",
-        "Eq 16-17",
-        "The cascade is the second-order filter of Eq 17: same signs at a constant rate.",
-        "constant",
+        paper="B",
+        source="Eq 16-17",
+        text="The cascade is the second-order filter of Eq 17: same signs at a constant rate.",
+        arm="constant",
         metric="shadows.direct_form",
     ),
     exact(
         "views-swap",
-        "B",
-        "text with Eq 16-17",
-        "At a constant rate alpha and gamma can be swapped without changing a sign.",
-        "constant",
+        paper="B",
+        source="text with Eq 16-17",
+        text="At a constant rate alpha and gamma can be swapped without changing a sign.",
+        arm="constant",
         metric="shadows.swapped",
     ),
     exact(
         "views-schedule",
-        "ours",
-        "Eq 3 with a schedule",
-        "The two views also agree in every sign under a cosine schedule, alpha following the rate.",
-        "cosine",
+        paper="ours",
+        source="Eq 3 with a schedule",
+        text=(
+            "The two views also agree in every sign under a cosine schedule, alpha following the rate."
+        ),
+        arm="cosine",
         metric="shadows.filter",
     ),
     exact(
         "views-start",
-        "ours",
-        "Eq 7 with w0",
-        "They agree from Xavier's start if the filter's state starts at -weight decay x w0.",
-        "start",
+        paper="ours",
+        source="Eq 7 with w0",
+        text="They agree from Xavier's start if the filter's state starts at -weight decay x w0.",
+        arm="start",
         metric="shadows.filter",
     ),
     exact(
         "views-linear-filter",
-        "ours",
-        "Eq 14, 16",
-        "At a constant rate from a zero start, `LinearFilter` with the cascade's coefficients moves "
-        "every sign alike.",
-        "constant",
+        paper="ours",
+        source="Eq 14, 16",
+        text=(
+            "At a constant rate from a zero start, `LinearFilter` with the cascade's coefficients "
+            "moves every sign alike."
+        ),
+        arm="constant",
         metric="shadows.linear_filter",
     ),
     exact(
         "views-lfilter",
-        "ours",
-        "Eq 16",
-        "At a constant rate from a zero start `scipy.signal.lfilter`, which knows nothing of training, "
-        "moves every sign alike, too.",
-        "constant",
+        paper="ours",
+        source="Eq 16",
+        text=(
+            "At a constant rate from a zero start `scipy.signal.lfilter`, which knows nothing of "
+            "training, moves every sign alike, too."
+        ),
+        arm="constant",
         metric="shadows.lfilter",
     ),
     exact(
         "views-torch-sgd",
-        "ours",
-        "chapter 2",
-        "torch's own SGD (undamped momentum mu, coupled decay), at a constant rate from a zero start, "
-        "is the same cascade at alpha + gamma = 1 - mu + lr wd, alpha gamma = lr wd.",
-        "constant",
+        paper="ours",
+        source="chapter 2",
+        text=(
+            "torch's own SGD (undamped momentum mu, coupled decay), at a constant rate from a zero "
+            "start, is the same cascade at alpha + gamma = 1 - mu + lr wd, alpha gamma = lr wd."
+        ),
+        arm="constant",
         metric="shadows.torch_sgd",
     ),
     exact(
         "views-complex-poles",
-        "ours",
-        "chapter 2",
-        "Beyond lr wd = (1 - sqrt(mu))^2 torch's SGD is still a linear filter, with complex poles "
-        "(constant rate, zero start).",
-        "constant",
+        paper="ours",
+        source="chapter 2",
+        text=(
+            "Beyond lr wd = (1 - sqrt(mu))^2 torch's SGD is still a linear filter, with complex poles "
+            "(constant rate, zero start)."
+        ),
+        arm="constant",
         metric="shadows.complex_poles",
     ),
 )

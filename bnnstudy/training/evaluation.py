@@ -5,6 +5,7 @@ from torch import nn
 
 from bnnstudy import devices
 from bnnstudy.data import Dataset, Split
+from bnnstudy.evidence.results import Accuracies
 from bnnstudy.nn.parameters import evaluating
 from bnnstudy.training import metrics
 
@@ -21,7 +22,7 @@ def evaluate(model: nn.Module, dataset: Dataset, split: Split, batch: int | None
     return metrics.accuracy(torch.cat(outputs), split.labels).item()
 
 
-def accuracies(model: nn.Module, dataset: Dataset) -> dict[str, float]:
+def accuracies(model: nn.Module, dataset: Dataset) -> Accuracies:
     """Validation and test accuracy, by the names that results have for them."""
     return {
         "validation_accuracy": evaluate(model, dataset, dataset.validation),

@@ -6,8 +6,8 @@ many runs go side by side instead (`bnnstudy.experiments.sweep`).
 
 import math
 import os
-from collections.abc import Sequence
-from typing import Any, Literal, overload
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, cast, overload
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from bnnstudy import data, devices
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.serialise import significant
+from bnnstudy.evidence.results import Accuracies, Result, best_epoch
 from bnnstudy.nn.parameters import observed_weights
 from bnnstudy.training import metrics
 from bnnstudy.training.callbacks.base import Callback, Context, MakeCallback
@@ -37,7 +38,7 @@ def fit(
     progress: bool = False,
     checkpoint: Checkpoint | None = None,
     with_model: Literal[False] = False,
-) -> dict[str, Any]: ...
+) -> Result: ...
 
 
 @overload
@@ -51,7 +52,7 @@ def fit(
     progress: bool = False,
     checkpoint: Checkpoint | None = None,
     with_model: Literal[True],
-) -> tuple[dict[str, Any], nn.Module]: ...
+) -> tuple[Result, nn.Module]: ...
 
 
 def fit(
@@ -64,7 +65,7 @@ def fit(
     progress: bool = False,
     checkpoint: Checkpoint | None = None,
     with_model: bool = False,
-) -> dict[str, Any] | tuple[dict[str, Any], nn.Module]:
+) -> Result | tuple[Result, nn.Module]:
     """Train the network that `config` describes and measure it after each epoch.
 
     The last incomplete batch of an epoch is left out (batch norm). The epoch is chosen on validation
@@ -150,10 +151,12 @@ class Run:
         self.order = torch.Generator().manual_seed(config.seed)
         self.curves: dict[str, list] = {name: [] for name in _CURVES}
         self.stages: list[dict[str, Any]] = []
-        self.parts: dict[str, dict[str, Any]] = {}
+        self.parts: dict[str, Result] = {}
         self.diverged = False
         self._enter(0, None)
-        self.start = self._accuracies() if len(self.plan) > 1 else {}
+        self.start: Mapping[str, object] = {}
+        if len(self.plan) > 1:
+            self.start = self._accuracies()
 
     def _enter(self, stage: int, previous: nn.Module | None) -> None:
         config, dataset = self.plan[stage], self.dataset
@@ -209,7 +212,7 @@ class Run:
             self._enter(self.stage + 1, self.model)
             self.start = self._accuracies()
 
-    def _accuracies(self) -> dict[str, float]:
+    def _accuracies(self) -> Accuracies:
         # A steepness that moves would be compiled anew after each epoch.
         with devices.compiling(devices.is_compiling() and not self.step.steepens):
             return accuracies(self.model, self.dataset)
@@ -219,15 +222,15 @@ class Run:
         shares = {"saturation": metrics.saturation(weights), "beyond": metrics.beyond(weights)}
         return {name: significant(share) for name, share in shares.items()}
 
-    def result(self) -> dict[str, Any]:
+    def result(self) -> Result:
         """What `fit` returns."""
         curves, last = self.curves, dict(self.stages[-1])
-        best = max(self._own_epochs(), key=curves["validation_accuracy"].__getitem__)
+        best = best_epoch(curves["validation_accuracy"], self._own_epochs())
         for name in ("epochs", "start"):
             del last[name]
-        return {
-            **_at(curves, best, _ACCURACIES),
-            "best_epoch": best + 1,
+        found: dict[str, Any] = {
+            **_at(curves, best - 1, _ACCURACIES),
+            "best_epoch": best,
             "last": _at(curves, -1, _ACCURACIES),
             "curves": curves,
             "saturation": metrics.saturation(list(observed_weights(self.model).values())),
@@ -237,12 +240,13 @@ class Run:
             **({"phases": self._phases()} if self.plan[0].drops else {}),
             **({"parts": self.parts} if self.parts else {}),
         }
+        return cast(Result, found)
 
     def _own_epochs(self) -> list[int]:
-        """The epochs, from 0, in which the network has the bits that it ends with."""
+        """The epochs, from 1, in which the network has the bits that it ends with."""
         stages = [stage.bits for stage in self.plan for _ in range(stage.epochs)]
         done = len(self.curves["train_loss"])
-        return [k for k in range(done) if stages[k] == stages[done - 1]]
+        return [k for k in range(1, done + 1) if stages[k - 1] == stages[done - 1]]
 
     def _phases(self) -> list[dict[str, Any]]:
         config, done = self.plan[0], len(self.curves["train_loss"])
@@ -309,5 +313,5 @@ def batches_of(size: int, batch: int, order: torch.Generator, device: torch.devi
     return shuffled[: size - size % batch].view(-1, batch)
 
 
-def _at(curves: dict, epoch: int, names: Sequence[str]) -> dict:
+def _at(curves: Mapping[str, list], epoch: int, names: Sequence[str]) -> dict[str, Any]:
     return {name: curves[name][epoch] for name in names}

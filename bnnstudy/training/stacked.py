@@ -16,6 +16,7 @@ from torch.func import functional_call, stack_module_state
 
 from bnnstudy import data, devices
 from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence.results import Result
 from bnnstudy.training.handover import require_stages
 from bnnstudy.training.loop import Run, batches_of
 from bnnstudy.training.step import Loss, Step
@@ -40,7 +41,7 @@ def fit_stacked(
     dataset: data.Dataset,
     *,
     device: str | torch.device = "cpu",
-) -> list[dict]:
+) -> list[Result]:
     """Train `config` with each of `seeds` at once; returns `training.fit`'s results in their order.
 
     A member that diverges ends there; the others go on. There are no checkpoints, the callbacks are
@@ -61,7 +62,7 @@ def fit_stacked(
         runs = [Run(replace(config, seed=seed), dataset, place, ()) for seed in seeds]
         steps = config.epochs * (len(dataset.train) // config.batch_size)
         step = StackedStep(config, [run.model for run in runs], steps)
-        results: dict[int, dict] = {}
+        results: dict[int, Result] = {}
         while len(results) < len(runs):
             losses = _epoch(step, config, dataset, runs)
             for k, (run, loss) in enumerate(zip(runs, losses, strict=True)):

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from bnnstudy.evidence.results import Result
 from bnnstudy.nn.parameters import observed_weights
 from bnnstudy.training.batch_norm import estimation_batches, reestimate
 from bnnstudy.training.callbacks.base import Callback, Context
@@ -39,7 +40,7 @@ class AveragedWeights(Callback):
         if step > self._half:
             torch._foreach_add_(self._sums, list(observed_weights(self.context.model).values()))
 
-    def parts(self) -> dict[str, dict[str, Any]]:
+    def parts(self) -> dict[str, Result]:
         averaged = copy.deepcopy(self.context.model)
         with torch.no_grad():
             for w, total in zip(observed_weights(averaged).values(), self._sums, strict=True):
@@ -47,7 +48,7 @@ class AveragedWeights(Callback):
         own = copy.deepcopy(self.context.model)
         return {"averaged": self._scores(averaged), "anew": self._scores(own)}
 
-    def _scores(self, model: nn.Module) -> dict[str, Any]:
+    def _scores(self, model: nn.Module) -> Result:
         dataset, dtype = self.context.dataset, next(model.parameters()).dtype
         batch = self.context.config.batch_size
         reestimate(model, estimation_batches(dataset, self._images, batch, dtype))

@@ -9,6 +9,7 @@ from torch import nn
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.data import Dataset
+from bnnstudy.evidence.results import Result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +76,7 @@ class Callback:
         """Curves by epoch that stand among those of the result; stages follow one another."""
         return {}
 
-    def parts(self) -> dict[str, dict[str, Any]]:
+    def parts(self) -> dict[str, Result]:
         """What it measured in several ways, each as a result of its own; the last stage's count."""
         return {}
 

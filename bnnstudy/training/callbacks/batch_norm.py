@@ -1,12 +1,12 @@
 """Callbacks on batch norm's statistics: at several momenta in one training, and re-estimated."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from bnnstudy.evidence.results import of_curves
+from bnnstudy.evidence.results import Accuracies, Result, of_curves
 from bnnstudy.training.batch_norm import estimation_batches, norms_of, reestimated
 from bnnstudy.training.callbacks.base import Callback, Context
 from bnnstudy.training.evaluation import accuracies, evaluate
@@ -66,7 +66,7 @@ class Averages(Callback):
             self._evaluate("anew", epoch)
         self._set(kept)
 
-    def parts(self) -> dict[str, dict[str, Any]]:
+    def parts(self) -> dict[str, Result]:
         """On the test set an epoch has a value where its validation's is best so far, or the last."""
         return {name: of_curves(curves) for name, curves in self._curves.items()}
 
@@ -123,11 +123,11 @@ class ReestimatedStart(Callback):
         with reestimated(model, batches):
             self._found = accuracies(model, dataset)
 
-    def parts(self) -> dict[str, dict[str, Any]]:
-        return {"anew": self._found}
+    def parts(self) -> dict[str, Result]:
+        return {"anew": Result(**self._found)}
 
     def state_dict(self) -> dict[str, Any]:
-        return dict(self._found)
+        return {**self._found}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._found = dict(state)
+        self._found = cast(Accuracies, state)
