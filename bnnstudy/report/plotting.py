@@ -138,6 +138,33 @@ def dots(axis: Axes, x: float, values: Sequence[float], colour: str, **style: An
     axis.plot([x] * len(values), values, color=colour, **style)
 
 
+def line(
+    axis: Axes, points: Mapping[float, Sequence[float]], colour: str, label: str = "", **style: Any
+) -> None:
+    """A line through the means at each position, and a dot for each seed's value.
+
+    Args:
+        points: by position, the values of its seeds; positions without any are left out.
+    """
+    there = {x: found for x, found in points.items() if len(found)}
+    for x, found in there.items():
+        dots(axis, x, found, colour)
+    if there:
+        axis.plot(list(there), [np.mean(v) for v in there.values()], color=colour, label=label, **style)
+
+
+def interval(
+    axis: Axes, x: float, values: Sequence[float], colour: str, label: str = "", **style: Any
+) -> None:
+    """A mean over seeds at the position `x`, with its 95 % interval as a bar."""
+    if not len(values):
+        return
+    mean, low, high = paired_interval(list(values))
+    bar = [[mean - low], [high - mean]] if len(values) > 1 else None
+    look: dict[str, Any] = {"fmt": "o", "markersize": 4, "capsize": 2, **style}
+    axis.errorbar([x], [mean], bar, color=colour, label=label or None, **look)
+
+
 def surrogates(names: Sequence[str] = tuple(SURROGATES)) -> Figure:
     """Each surrogate's forward (the same sign for all) beside the gradient that it passes back."""
     x = torch.linspace(-2, 2, 801, dtype=torch.float64)
@@ -243,10 +270,7 @@ def against(
                         if (v := read(run["result"], metric)) is not None]
                     for arm, x in arms.items()
                 }  # fmt: skip
-                found = {x: values for x, values in found.items() if values}
-                for x, values in found.items():
-                    dots(axis, x, values, colour)
-                axis.plot(list(found), [np.mean(v) for v in found.values()], color=colour, label=name)
+                line(axis, found, colour, name)
             axis.set(title=title, xlabel=xlabel, ylabel=ylabel)
             axis.set_xscale("log" if "x" in log else "linear")
             axis.set_yscale("log" if "y" in log else "linear")
