@@ -21,14 +21,14 @@ devices
 theory: filters | conversion flip_rates | memory
 nn: binarize losses scaling | activations parameters | layers | models.summary models.blocks | \
     models.plain models.reactnet models.residual | models.registry | models
-optim: base _checks reference | latent_sgd bop filter linear_filter | registry | param_groups
+optim: base _checks reference | latent_sgd bop filter linear_filter | registry trace | param_groups
 data: augment images imagenet | audio | datasets
 evidence: files provenance results statistics | claims records | runs | verdicts
 training: progress metrics batch_norm callbacks.base | evaluation checkpoints step | handover \
     callbacks.activations callbacks.averaging callbacks.batch_norm callbacks.flips callbacks.gradients \
     callbacks.losses callbacks.weights callbacks.shadow_optimizers | loop | stacked callbacks
-experiments: options study | arms hpo paired procedures | executors | tuning | sweep
-studies: _paper_a _paper_b | * | __init__
+experiments: options study | tuning arms hpo paired procedures | lookup executors | sweep
+studies: _paper_a _paper_b | * | ledger
 report: plotting tables | explorer cost | chapter
 __main__
 """

@@ -22,7 +22,7 @@ from bnnstudy.config import tricks
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence import files, records, verdicts
 from bnnstudy.evidence.claims import Contrast
-from bnnstudy.experiments import sweep
+from bnnstudy.experiments import lookup, sweep
 from bnnstudy.experiments.study import Arm
 
 KILLS = int(os.environ.get("BNNSTUDY_KILLS", "20"))
@@ -180,7 +180,7 @@ def test_a_diverged_run_is_recorded_and_counted(tmp_path):
     assert [run["result"]["diverged"] for run in found] == [True] * 4 + [False] * 4
     contrast = Contrast(kind="difference", metric="test_accuracy", arm="calm", control="wild")
     claim = replace(STUDY.claims[0], contrast=contrast)
-    (verdict,) = verdicts.decide(claim, sweep.recorded(study, "quick", tmp_path))
+    (verdict,) = verdicts.decide(claim, lookup.recorded(study, "quick", tmp_path))
     assert verdict.n == 4
     means = [sum(r["result"]["test_accuracy"] for r in runs) / 4 for runs in (found[4:], found[:4])]
     assert verdict.effect == pytest.approx(100 * (means[0] - means[1]))

@@ -15,7 +15,7 @@ from scipy import stats
 
 from bnnstudy import studies
 from bnnstudy.evidence import provenance, records
-from bnnstudy.experiments import sweep
+from bnnstudy.experiments import lookup
 
 ROOT = Path(provenance.PACKAGE).parent
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -122,7 +122,7 @@ def raw(results: Path, study, preset: str, task: str) -> dict[str, dict[int, dic
     But for the names: two arms that came to the same configuration share a file, which bears one.
     """
     names: dict[str, list[str]] = {}
-    for run in sweep.recorded(study, preset, results):
+    for run in lookup.recorded(study, preset, results):
         names.setdefault(run["digest"], []).append(run["arm"])
     found: dict[str, dict[int, dict]] = {}
     for file in (results / study.name / preset).glob("*-s*.json"):

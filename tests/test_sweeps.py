@@ -13,7 +13,7 @@ from toy_study import SMALL, STUDY
 from bnnstudy import studies
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence import provenance, records, verdicts
-from bnnstudy.experiments import sweep
+from bnnstudy.experiments import lookup, sweep
 from bnnstudy.experiments.options import RunOptions
 from bnnstudy.experiments.study import Arm, Study, Tuned
 from bnnstudy.training import loop
@@ -94,7 +94,7 @@ def test_two_sweeps_side_by_side_give_the_same_records(undisturbed, tmp_path):
 def test_quick_records_of_other_code_are_replaced(undisturbed, tmp_path, monkeypatch):
     sweep.run(STUDY, "quick", place=place(tmp_path))
     monkeypatch.setattr(provenance, "source_fingerprint", lambda: "another source")
-    assert sweep.recorded(STUDY, "quick", tmp_path) == []
+    assert lookup.recorded(STUDY, "quick", tmp_path) == []
     found = sweep.run(STUDY, "quick", place=place(tmp_path))
     assert {r["provenance"]["source"] for r in found} == {"another source"}
 
@@ -109,7 +109,7 @@ def test_a_finished_run_survives_a_later_failure(tmp_path):
     study = Study(name="failing", title="", claims=(), arms={"quick": (arm,)}, seeds={"quick": 4})
     with pytest.raises(ValueError, match="labels out of range"):
         sweep.run(study, "quick", place=place(tmp_path))
-    assert len(sweep.recorded(study, "quick", tmp_path)) == 2
+    assert len(lookup.recorded(study, "quick", tmp_path)) == 2
 
 
 def test_a_record_counts_the_seconds_of_all_sittings(tmp_path):
@@ -158,8 +158,8 @@ def test_records_of_other_configurations_are_not_looked_at(tmp_path):
     sweep.run(STUDY, "quick", 2, place(tmp_path))
     arms = tuple(replace(arm, config=replace(arm.config, width=17)) for arm in STUDY.arms["quick"])
     changed = replace(STUDY, arms={"quick": arms})
-    assert len(sweep.recorded(STUDY, "quick", tmp_path)) == 4
-    assert sweep.recorded(changed, "quick", tmp_path) == []
+    assert len(lookup.recorded(STUDY, "quick", tmp_path)) == 4
+    assert lookup.recorded(changed, "quick", tmp_path) == []
 
 
 def test_a_renamed_arm_keeps_its_records(tmp_path):
@@ -167,7 +167,7 @@ def test_a_renamed_arm_keeps_its_records(tmp_path):
     arms = tuple(replace(arm, name=f"new {arm.name}") for arm in STUDY.arms["quick"])
     renamed = replace(STUDY, arms={"quick": arms})
     expected = ["new adam", "new adam", "new sgd", "new sgd"]
-    assert [r["arm"] for r in sweep.recorded(renamed, "quick", tmp_path)] == expected
+    assert [r["arm"] for r in lookup.recorded(renamed, "quick", tmp_path)] == expected
     assert [r["arm"] for r in sweep.run(renamed, "quick", 2, place(tmp_path))] == expected
 
 
@@ -208,5 +208,5 @@ def test_arms_must_be_told_apart():
 
 
 def test_the_toys_claim_is_decided_from_its_records(undisturbed):
-    (verdict,) = verdicts.decide(STUDY.claims[0], sweep.recorded(STUDY, "quick", undisturbed))
+    (verdict,) = verdicts.decide(STUDY.claims[0], lookup.recorded(STUDY, "quick", undisturbed))
     assert verdict.n == 4

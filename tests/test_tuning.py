@@ -6,7 +6,7 @@ import pytest
 from test_sweeps import place
 
 from bnnstudy.config.run import RunConfig
-from bnnstudy.experiments import sweep, tuning
+from bnnstudy.experiments import lookup, sweep, tuning
 from bnnstudy.experiments.study import Arm, Study, Tuned
 
 
@@ -116,7 +116,7 @@ def test_an_arm_that_follows_takes_its_leaders_value_and_is_not_searched(tmp_pat
     found = sweep.run(study, "desk", place=place(tmp_path))
     assert [(run["arm"], run["config"]["lr"]) for run in found] == [(n, 2.0) for n in "aabb"]
     assert len(tuning.choices(study, "desk", tmp_path)) == 1
-    assert sweep.recorded(study, "desk", tmp_path) == found
+    assert lookup.recorded(study, "desk", tmp_path) == found
 
 
 @pytest.mark.parametrize(("follows", "model"), [("c", "mlp"), ("b", "mlp"), ("a", "cnn")])

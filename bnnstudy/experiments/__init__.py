@@ -7,9 +7,10 @@ from bnnstudy._lazy import lazy
 if TYPE_CHECKING:
     from bnnstudy.experiments.arms import run_arm
     from bnnstudy.experiments.executors import WorkerLost
+    from bnnstudy.experiments.lookup import recorded
     from bnnstudy.experiments.options import RunOptions
     from bnnstudy.experiments.study import Arm, Named, Study, Tuned, named
-    from bnnstudy.experiments.sweep import recorded, run
+    from bnnstudy.experiments.sweep import run
     from bnnstudy.experiments.tuning import choices
 
 _FILES = {
@@ -20,7 +21,7 @@ _FILES = {
     "named": "study",
     "RunOptions": "options",
     "run": "sweep",
-    "recorded": "sweep",
+    "recorded": "lookup",
     "choices": "tuning",
     "run_arm": "arms",
     "WorkerLost": "executors",

@@ -5,17 +5,15 @@ progress did since their last checkpoint, and nothing else. Two sweeps may work 
 side: at worst they do a run twice, with the same result.
 """
 
-import os
 from dataclasses import replace
-from pathlib import Path
 
 from bnnstudy.config import checks
 from bnnstudy.evidence import records
-from bnnstudy.evidence.records import Record
+from bnnstudy.evidence.records import Choice, Record
 from bnnstudy.experiments.executors import Job, run_all
 from bnnstudy.experiments.options import RunOptions
-from bnnstudy.experiments.study import Study
-from bnnstudy.experiments.tuning import TUNING_SEED, recorded_choice, settle, tune
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.experiments.tuning import TUNING_SEED, Search, choice_file, recorded_choice, settle
 
 _SEEDS = checks.Rule(
     int, f"a whole number from 1 to {TUNING_SEED}", lambda value: 1 <= value <= TUNING_SEED
@@ -49,25 +47,28 @@ def run(
     return run_all(jobs, place, f"{study.name} {preset}")
 
 
-def recorded(
-    study: Study, preset: str, results: str | os.PathLike = records.DEFAULT_RESULTS
-) -> list[Record]:
-    """The usable records of a study's present arms at a preset, by arm and seed; runs nothing.
+def tune(study: Study, arms: tuple[Arm, ...], place: RunOptions) -> tuple[Arm, ...]:
+    """The arms with their tuned fields settled; each choice is recorded beside the runs.
 
-    What other configurations left in the folder is not looked at.
-
-    Raises:
-        RecordError: naming a record that cannot be used.
+    All arms are searched at once, round by round: first their grids, then what extends them.
     """
-    place = RunOptions(results=Path(results))
-    found: list[Record] = []
-    for arm in study.arms.get(preset, ()):
-        leader = study.leader(arm)
-        if leader.tuned:
-            choice = recorded_choice(study, leader, place)
-            if not choice:
-                continue
-            arm = settle(arm, choice)
-        runs = records.load_seeds(place.results, study.name, arm.config, arm.options)
-        found += [{**run, "arm": arm.name} for run in runs]
-    return found
+    # By place in `arms`: networks of one study may share the names of their arms.
+    settled: dict[int, Choice] = {}
+    searches: dict[int, Search] = {}
+    for k, arm in enumerate(arms):
+        if not arm.tuned:
+            continue
+        if choice := recorded_choice(study, arm, place.results):
+            settled[k] = choice
+        else:
+            searches[k] = Search(study.name, arm, arm.tuned)
+    while pending := [(k, config) for k, search in searches.items() for config in search.pending()]:
+        jobs = [Job(study.name, arms[k], config, True) for k, config in pending]
+        found = run_all(jobs, place, f"{study.name} tuning")
+        for (k, _), record in zip(pending, found, strict=True):
+            searches[k].tell(record)
+    for k, search in searches.items():
+        settled[k] = search.choice()
+        records.save_choice(settled[k], choice_file(study, search.arm, place.results))
+    choices_by_arm = {id(arms[k]): choice for k, choice in settled.items()}
+    return tuple(settle(arm, choices_by_arm.get(id(study.leader(arm)))) for arm in arms)

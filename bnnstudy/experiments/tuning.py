@@ -1,4 +1,4 @@
-"""The search for one arm's tuned value. It says which runs it waits for and runs none itself."""
+"""The search for one arm's tuned value, and what was chosen. Nothing is run here."""
 
 import os
 from dataclasses import replace
@@ -7,12 +7,11 @@ from typing import Any
 
 from bnnstudy.config import serialise
 from bnnstudy.config.run import RunConfig
+from bnnstudy.config.serialise import significant
 from bnnstudy.evidence import records
 from bnnstudy.evidence.provenance import Provenance
 from bnnstudy.evidence.records import Choice, Record
 from bnnstudy.evidence.runs import task_of
-from bnnstudy.experiments.executors import Job, run_all
-from bnnstudy.experiments.options import RunOptions
 from bnnstudy.experiments.study import Arm, Study, Tuned
 
 TUNING_SEED = 1000
@@ -59,7 +58,8 @@ class Search:
         best, factor = self.best(), self.tuned.factor
         if best not in (self.grid[0], self.grid[-1]):
             return
-        further = _rounded(best * factor if best == self.grid[-1] else best / factor)
+        # Six digits, so that a grid in steps of sqrt(10) meets its own powers of ten again.
+        further = significant(best * factor if best == self.grid[-1] else best / factor, 6)
         try:
             self._trial(further, TUNING_SEED)
         except ValueError:
@@ -91,46 +91,13 @@ class Search:
         }
 
 
-def _rounded(value: float) -> float:
-    # Six digits, so that a grid in steps of sqrt(10) meets its own powers of ten again.
-    return float(f"{value:.6g}")
-
-
-def tune(study: Study, arms: tuple[Arm, ...], place: RunOptions) -> tuple[Arm, ...]:
-    """The arms with their tuned fields settled; each choice is recorded beside the runs.
-
-    All arms are searched at once, round by round: first their grids, then what extends them.
-    """
-    # By place in `arms`: networks of one study may share the names of their arms.
-    settled: dict[int, Choice] = {}
-    searches: dict[int, Search] = {}
-    for k, arm in enumerate(arms):
-        if not arm.tuned:
-            continue
-        if choice := recorded_choice(study, arm, place):
-            settled[k] = choice
-        else:
-            searches[k] = Search(study.name, arm, arm.tuned)
-    while pending := [(k, config) for k, search in searches.items() for config in search.pending()]:
-        jobs = [Job(study.name, arms[k], config, True) for k, config in pending]
-        found = run_all(jobs, place, f"{study.name} tuning")
-        for (k, _), record in zip(pending, found, strict=True):
-            searches[k].tell(record)
-    for k, search in searches.items():
-        settled[k] = search.choice()
-        records.save_choice(settled[k], _choice_file(study, search.arm, place))
-    choices_by_arm = {id(arms[k]): choice for k, choice in settled.items()}
-    return tuple(settle(arm, choices_by_arm.get(id(study.leader(arm)))) for arm in arms)
-
-
 def choices(
     study: Study, preset: str, results: str | os.PathLike = records.DEFAULT_RESULTS
 ) -> list[Choice]:
     """What the tunings of a study's present arms chose at a preset, with their task; runs nothing."""
-    place = RunOptions(results=Path(results))
     found: list[Choice] = []
     for arm in study.arms.get(preset, ()):
-        choice = recorded_choice(study, arm, place) if arm.tuned else None
+        choice = recorded_choice(study, arm, results) if arm.tuned else None
         if choice:
             found.append({**choice, "task": task_of(arm.config)})
     return found
@@ -143,21 +110,22 @@ def settle(arm: Arm, choice: Choice | None) -> Arm:
     return replace(arm, config=replace(arm.config, **{choice["field"]: choice["chosen"]}))
 
 
-def _choice_file(study: Study, arm: Arm, place: RunOptions) -> Path:
+def choice_file(study: Study, arm: Arm, results: str | os.PathLike) -> Path:
+    """Where the choice of an arm is recorded: named by its configuration and all of what is tuned."""
     question = {"config": arm.config.to_dict(), "tuned": serialise.to_jsonable(arm.tuned)}
     if arm.options:
         question["options"] = arm.options
     key = serialise.digest(question)[:12]
-    return records.folder(place.results, study.name, arm.config.preset) / f"{key}-tuned.json"
+    return records.folder(results, study.name, arm.config.preset) / f"{key}-tuned.json"
 
 
-def recorded_choice(study: Study, arm: Arm, place: RunOptions) -> Choice | None:
+def recorded_choice(study: Study, arm: Arm, results: str | os.PathLike) -> Choice | None:
     """What the tuning of an arm chose, if that is recorded and current.
 
     Raises:
         RecordError: if the file cannot be used or is the choice of another arm.
     """
-    file = _choice_file(study, arm, place)
+    file = choice_file(study, arm, results)
     choice = records.load_choice(file) if file.exists() else None
     asked = {
         "study": study.name,

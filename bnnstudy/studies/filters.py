@@ -1,6 +1,5 @@
 """What does the second average add? Paper B, Figure 2, and the same filters in training."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -8,7 +7,7 @@ from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Equivalence, exact
 from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_b import claim, networks, ours
-from bnnstudy.theory import filters, flip_rates
+from bnnstudy.theory.filters import cascade_noise_gain, cascade_step_correlation
 
 ALPHAS = {"1e-1": 1e-1, "1e-2": 1e-2, "1e-3": 1e-3}
 
@@ -115,15 +114,15 @@ def _arms(network: RunConfig) -> Iterable[Arm]:
             procedure=named("procedures.filtered_gradients"),
         )
     first = replace(base, gamma=1.0, alpha=ALPHAS["1e-1"])
-    second = filters.cascade(ALPHAS["1e-1"], base.gamma)
-    gain = filters.noise_gain(second)
+    second = ALPHAS["1e-1"], base.gamma
+    gain = cascade_noise_gain(*second)
     alphas = {
         "first order": ALPHAS["1e-1"],
         "first order, 1e-2": ALPHAS["1e-2"],
         "first order, 1e-3": ALPHAS["1e-3"],
         "first order, as little noise": 2 * gain / (1 + gain),
         # An average's output is correlated by 1 - alpha from step to step.
-        "first order, as few flips": 1 - math.cos(math.pi * flip_rates.flip_rate(second)),
+        "first order, as few flips": cascade_step_correlation(*second),
     }
     for name, alpha in alphas.items():
         config = replace(first, alpha=float(f"{alpha:.6g}"))

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, overload
 
 import numpy as np
+import scipy  # its own rooms are imported when first used: `scipy.signal` takes seconds
 from numpy.typing import ArrayLike
-from scipy import signal
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -152,22 +152,22 @@ def require_stable(filter: Filter) -> None:
 
 def response(filter: Filter, frequencies: ArrayLike) -> np.ndarray:
     """|H| at `frequencies` in cycles a step (0 to 0.5)."""
-    return np.abs(signal.freqz(filter.b, filter.a, worN=np.asarray(frequencies), fs=1.0)[1])
+    return np.abs(scipy.signal.freqz(filter.b, filter.a, worN=np.asarray(frequencies), fs=1.0)[1])
 
 
 def impulse_response(filter: Filter, steps: int) -> np.ndarray:
     """What a single gradient of 1 leaves in the state, at each of `steps` steps."""
-    return signal.lfilter(filter.b, filter.a, np.eye(1, steps)[0])
+    return scipy.signal.lfilter(filter.b, filter.a, np.eye(1, steps)[0])
 
 
 def step_response(filter: Filter, steps: int) -> np.ndarray:
     """How the state answers a gradient that turns from 0 to 1 and stays, at each of `steps` steps."""
-    return signal.lfilter(filter.b, filter.a, np.ones(steps))
+    return scipy.signal.lfilter(filter.b, filter.a, np.ones(steps))
 
 
 def group_delay(filter: Filter, frequencies: ArrayLike) -> np.ndarray:
     """Steps by which a slow wave at `frequencies` (cycles a step, 0 to 0.5) comes out late."""
-    return signal.group_delay((filter.b, filter.a), w=np.asarray(frequencies), fs=1.0)[1]
+    return scipy.signal.group_delay((filter.b, filter.a), w=np.asarray(frequencies), fs=1.0)[1]
 
 
 def settling_time(filter: Filter, share: float = 0.02) -> float:
@@ -202,6 +202,24 @@ def noise_gain(filter: Filter) -> float:
     return autocovariance(filter)[0]
 
 
+def cascade_noise_gain(alpha: float, gamma: float) -> float:
+    """`noise_gain(cascade(alpha, gamma))` in closed form, exact for the slowest averages too.
+
+    alpha gamma (1 + p q) / ((1 - p q) (1 + p) (1 + q)) with p = 1 - alpha and q = 1 - gamma.
+    """
+    p, q = 1 - alpha, 1 - gamma
+    rest = alpha + gamma - alpha * gamma  # 1 - p q without its cancellation
+    return alpha * gamma * (1 + p * q) / (rest * (1 + p) * (1 + q))
+
+
+def cascade_step_correlation(alpha: float, gamma: float) -> float:
+    """1 - rho of white noise behind the cascade: alpha gamma / (1 + p q), p = 1 - alpha, q = 1 - gamma.
+
+    rho is the correlation of its output with the one a step before, (p + q) / (1 + p q).
+    """
+    return alpha * gamma / (1 + (1 - alpha) * (1 - gamma))
+
+
 def autocovariance(filter: Filter) -> tuple[float, float]:
     """Of the output for white noise: its variance, and its covariance with the step before.
 
@@ -213,10 +231,8 @@ def autocovariance(filter: Filter) -> tuple[float, float]:
     b, a = (np.pad(c, (0, width - len(c))) for c in (filter.b, filter.a))
     if width == 1:
         return float((b[0] / a[0]) ** 2), 0.0
-    from scipy.linalg import solve_discrete_lyapunov
-
-    state, entry, exit, direct = signal.tf2ss(b, a)
-    spread = solve_discrete_lyapunov(state, entry @ entry.T)
+    state, entry, exit, direct = scipy.signal.tf2ss(b, a)
+    spread = scipy.linalg.solve_discrete_lyapunov(state, entry @ entry.T)
     variance = exit @ spread @ exit.T + direct**2
     covariance = exit @ (state @ spread @ exit.T + entry @ direct)
     return float(variance.item()), float(covariance.item())

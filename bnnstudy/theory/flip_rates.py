@@ -6,7 +6,7 @@ Two Gaussian numbers with correlation rho differ in sign with probability arccos
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import signal
+import scipy  # its own rooms are imported when first used: `scipy.signal` takes seconds
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.theory import filters
@@ -33,7 +33,7 @@ def measured(filter: Filter, gradients: np.ndarray) -> dict:
     `flips` a weight, and `expected_flips` if gradients were white and Gaussian; `roughness`, the mean
     over weights of sd(y_i - y_{i-1}) / sd(y_i); `time_constant` and `settling_time` in steps.
     """
-    outputs = signal.lfilter(filter.b, filter.a, gradients, axis=0)
+    outputs = scipy.signal.lfilter(filter.b, filter.a, gradients, axis=0)
     spread = outputs.std(0)
     steps = np.diff(outputs, axis=0).std(0)
     found = {
@@ -55,7 +55,7 @@ def flips(filter: Filter, gradients: np.ndarray) -> float:
 
 def sign_changes(filter: Filter, gradients: np.ndarray) -> np.ndarray:
     """Number of sign changes of the output for each weight; where it is 0 the sign stays."""
-    outputs = signal.lfilter(filter.b, filter.a, gradients, axis=0)
+    outputs = scipy.signal.lfilter(filter.b, filter.a, gradients, axis=0)
     changes = np.zeros(outputs.shape[1], dtype=int)
     signs = np.sign(outputs[0])
     for row in np.sign(outputs[1:]):

@@ -10,8 +10,8 @@ schedule acts in one place alone.
 """
 
 import numpy as np
+import scipy  # its own rooms are imported when first used: `scipy.signal` takes seconds
 from numpy.typing import ArrayLike
-from scipy import signal
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.schedules import weight_factor
@@ -50,7 +50,7 @@ def through_inner(v: ArrayLike, gamma: float, *, bias_correction: bool = False) 
     v = np.array(v, dtype=float)
     if bias_correction:
         v /= 1 - (1 - gamma) ** np.arange(1, len(v) + 1)
-    return signal.lfilter([gamma], [1, gamma - 1], v[::-1])[::-1]
+    return scipy.signal.lfilter([gamma], [1, gamma - 1], v[::-1])[::-1]
 
 
 def averaged_over(v: ArrayLike) -> float:

@@ -1,0 +1,97 @@
+"""All studies by name, the ledger of their claims, and the verdicts of each."""
+
+import os
+
+from bnnstudy.evidence import records
+from bnnstudy.evidence.claims import Claim
+from bnnstudy.evidence.records import Record
+from bnnstudy.evidence.verdicts import Verdict, decide
+from bnnstudy.experiments import lookup
+from bnnstudy.experiments.study import Study
+from bnnstudy.studies import (
+    adam_betas,
+    alpha,
+    alpha_decay,
+    batch_norm,
+    binary_layers,
+    cifar10,
+    clipping,
+    equivalence,
+    filters,
+    going_further,
+    imagenet,
+    lr_scaling,
+    lr_sensitivity,
+    lr_vs_init,
+    optimizers,
+    pooling_order,
+    pretraining,
+    recipe,
+    search,
+    sgd,
+    two_stage,
+    two_views,
+)
+
+STUDIES: dict[str, Study] = {
+    module.STUDY.name: module.STUDY
+    for module in (
+        binary_layers,
+        two_views,
+        optimizers,
+        sgd,
+        adam_betas,
+        clipping,
+        batch_norm,
+        pooling_order,
+        lr_scaling,
+        pretraining,
+        two_stage,
+        recipe,
+        filters,
+        lr_vs_init,
+        lr_sensitivity,
+        alpha,
+        alpha_decay,
+        equivalence,
+        cifar10,
+        search,
+        imagenet,
+        going_further,
+    )
+}
+"""All studies by name, in the order of the book."""
+
+
+def ledger() -> tuple[Claim, ...]:
+    """Every claim of every study."""
+    return tuple(claim for study in STUDIES.values() for claim in study.claims)
+
+
+def verdicts(results: str | os.PathLike | None = None) -> list[Verdict]:
+    """The verdicts of every claim in the ledger, from the records under `results` (None: the default).
+
+    One for each data set and network that the claim was run on; "not run" where there is none.
+
+    Raises:
+        RecordError: naming a record that cannot be used.
+    """
+    return [v for study in STUDIES.values() for v in verdicts_of(study, recorded(study, results))]
+
+
+def verdicts_of(study: Study, runs: list[Record]) -> list[Verdict]:
+    """The verdicts of each claim of one study, from its records."""
+    return [verdict for claim in study.claims for verdict in decide(claim, runs)]
+
+
+def recorded(study: Study, results: str | os.PathLike | None = None) -> list[Record]:
+    """The records of a study's present arms, at every preset.
+
+    Raises:
+        ValueError: if `results` is named and is no folder.
+        RecordError: naming a record that cannot be used.
+    """
+    if results is not None and not os.path.isdir(results):
+        raise ValueError(f"results must be a folder, got {results!r}")
+    place = records.DEFAULT_RESULTS if results is None else results
+    return [run for preset in study.arms for run in lookup.recorded(study, preset, place)]
