@@ -9,6 +9,8 @@ PYTHON ?= python3
 PRESET ?= quick
 DEVICE ?= auto
 SEEDS  ?=
+# Notebooks, and files of tests, side by side. Larger presets have their runs side by side instead.
+JOBS   ?= $(if $(filter quick,$(PRESET)),$(shell getconf _NPROCESSORS_ONLN),1)
 
 VENV := .venv
 PY   := $(VENV)/bin/python
@@ -25,20 +27,34 @@ RECORDS := $(wildcard book/results/*/desk book/results/*/short book/results/*/pa
 # One thread a process: runs go side by side instead. The kernel is the environment's own.
 export OMP_NUM_THREADS := 1
 export JUPYTER_PREFER_ENV_PATH := 1
+# Where notebooks go side by side, each has one worker: joblib counts the cores so.
+ONE_WORKER := $(if $(filter-out 1,$(JOBS)),LOKY_MAX_CPU_COUNT=1)
+SIDE_BY_SIDE := $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadfile)
+
+PROSE   := _config.yml _toc.yml book/check.py book/references.bib $(wildcard book/*.md) \
+	$(shell find book/_static -type f)
 
 PARAMETERS := -p preset $(PRESET) -p device $(DEVICE) $(if $(SEEDS),-p seeds $(SEEDS))
 
-.PHONY: book test lint bench soak clean FORCE
+.PHONY: book test lint bench soak clean executed FORCE
 .DELETE_ON_ERROR:
 
-book: $(REPORTS_DONE)
+book: $(VENV)/.ok
+	@$(MAKE) --no-print-directory -j$(JOBS) executed
+	@$(MAKE) --no-print-directory _build/.built
+
+executed: $(REPORTS_DONE)
+
+_build/.built: $(REPORTS_DONE) $(PROSE)
 	$(VENV)/bin/jupyter-book build . -W -n --keep-going -q
 	@$(PY) book/check.py
 	@$(PY) -m bnnstudy report
+	@touch $@
 
 test: $(VENV)/.ok
-	$(PY) -m pytest --nbval-lax --nbval-current-env --nbval-cell-timeout 600 notebooks
-	$(PY) -m pytest tests
+	$(ONE_WORKER) $(PY) -m pytest $(SIDE_BY_SIDE) \
+		--nbval-lax --nbval-current-env --nbval-cell-timeout 600 notebooks
+	$(PY) -m pytest $(SIDE_BY_SIDE) tests
 
 lint: $(VENV)/.ok
 	$(VENV)/bin/ruff check .
@@ -68,7 +84,7 @@ book/executed/.parameters: FORCE
 # A study's notebook. It is moved into place only when all its cells ran.
 define EXECUTE
 	@echo "executing $<"
-	@$(PY) -m papermill --log-level WARNING --no-progress-bar -k python3 $(1) $< $(@:.ipynb=.part.ipynb) \
+	@$(ONE_WORKER) $(PY) -m papermill --log-level WARNING --no-progress-bar -k python3 $(1) $< $(@:.ipynb=.part.ipynb) \
 		|| { echo "stopped; see $(@:.ipynb=.part.ipynb)" >&2; exit 1; }
 	@mv $(@:.ipynb=.part.ipynb) $@
 endef
