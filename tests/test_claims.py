@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -7,7 +8,17 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from bnnstudy.evidence import verdicts
-from bnnstudy.evidence.claims import Claim, Contrast
+from bnnstudy.evidence.claims import (
+    Claim,
+    Contrast,
+    Difference,
+    Equivalence,
+    Exact,
+    Shorthand,
+    Speed,
+    Trend,
+    exact,
+)
 from bnnstudy.evidence.statistics import paired_interval
 from bnnstudy.evidence.verdicts import Verdict, decide_each, holm
 
@@ -26,9 +37,20 @@ def runs(preset="desk", **arms):
     return [record(a, seed, v, preset) for a, values in arms.items() for seed, v in enumerate(values)]
 
 
-def claim(paper="A", id="toy", **contrast):
-    contrast = {"kind": "difference", "metric": "test_accuracy", "arm": "a", "control": "b"} | contrast
-    return Claim(id=id, paper=paper, source="Table 0", text="a beats b", contrast=Contrast(**contrast))
+SIDES = {"arm": "a", "control": "b"}
+USUAL = {
+    Difference: {"metric": "test_accuracy", **SIDES},
+    Equivalence: {"metric": "test_accuracy", **SIDES},
+    Trend: {"metric": "test_accuracy", "arms": (("a", 0.0), ("b", 1.0), ("c", 3.0))},
+    Speed: SIDES,
+    Exact: {"arm": "a"},
+}
+"""What of each kind of contrast has no default."""
+
+
+def claim(paper="A", id="toy", kind=Difference, **contrast):
+    contrast = kind(**USUAL[kind] | contrast)
+    return Claim(id=id, paper=paper, source="Table 0", text="a beats b", contrast=contrast)
 
 
 values = st.lists(st.floats(-10, 10), min_size=3, max_size=12)
@@ -62,7 +84,7 @@ def test_a_difference_is_decided_by_its_interval_and_its_margin(differences, mar
 @given(differences=values, margin=st.floats(0, 5))
 def test_an_equivalence_needs_the_whole_interval_inside(differences, margin):
     arm = [0.5 + d / 100 for d in differences]
-    verdict = decide(claim(kind="equivalence", margin=margin), runs(a=arm, b=[0.5] * len(arm)))
+    verdict = decide(claim(kind=Equivalence, margin=margin), runs(a=arm, b=[0.5] * len(arm)))
     if max(abs(verdict.low), abs(verdict.high)) <= margin:
         assert verdict.verdict == "reproduced"
     elif verdict.low > margin or verdict.high < -margin:
@@ -138,14 +160,7 @@ def test_a_trend_is_a_least_squares_slope(slope, noise):
         arm: [slope * x + noise * random.standard_normal() for _ in range(4)]
         for arm, x in positions.items()
     }
-    contrast = {
-        "kind": "trend",
-        "arm": "",
-        "control": "",
-        "arms": tuple(positions.items()),
-        "scale": 1.0,
-    }
-    verdict = decide(claim(**contrast), runs(**table))
+    verdict = decide(claim(kind=Trend, arms=tuple(positions.items()), scale=1.0), runs(**table))
     fits = [
         np.polyfit(list(positions.values()), [table[a][s] for a in positions], 1)[0] for s in range(4)
     ]
@@ -159,7 +174,7 @@ def test_an_exact_claim_counts_counterexamples():
             for seed, d in enumerate(differing)
         ]
 
-    exact = claim(kind="exact", metric="signs")
+    exact = claim(kind=Exact, metric="signs")
     good, bad = decide(exact, counted(0, 0)), decide(exact, counted(0, 3))
     assert (good.verdict, good.effect, good.n, good.low) == ("reproduced", 0, 200, None)
     assert (bad.verdict, bad.effect) == ("not reproduced", 3)
@@ -206,7 +221,7 @@ def test_a_negative_margin_says_no_worse():
 
 def test_what_is_inconclusive_or_without_spread_counts_among_those_judged():
     unclear = decide(claim(), runs(a=[0.9, 0.5, 0.7], b=[0.8, 0.6, 0.65]))
-    flat = decide(claim(kind="equivalence", margin=1.0), runs(a=[0.5] * 3, b=[0.5] * 3))
+    flat = decide(claim(kind=Equivalence, margin=1.0), runs(a=[0.5] * 3, b=[0.5] * 3))
     assert (unclear.verdict, unclear.p) == ("inconclusive", 1.0)
     assert (flat.verdict, flat.p) == ("reproduced", 1.0)
     near = Verdict(claim=claim(id="near"), verdict="reproduced", p=0.03)
@@ -227,24 +242,143 @@ def test_a_report_line_and_its_object_say_the_same():
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("kind", "change", "message"),
     [
-        ({"kind": "guess"}, "kind must be one of difference"),
-        ({"direction": 0}, "direction must be 1 or -1, got 0"),
-        ({"kind": "equivalence", "margin": -1.0}, "margin must be finite"),
-        ({"margin": float("nan")}, "margin must be finite"),
-        ({"kind": "equivalence", "control": ""}, "needs an arm and a control"),
-        ({"arm": ""}, "needs an arm"),
-        ({"control": ("a", "b"), "control_metric": "other"}, "control_metric must be empty"),
-        ({"level": "upper"}, "level must be 'control', 'lower' or 'own', got 'upper'"),
-        ({"kind": "trend"}, "needs three arms"),
-        ({"kind": "exact", "arm": ""}, "needs an arm"),
-        ({"kind": "speed", "arm": ("a", "b")}, "no pairs"),
-        ({"kind": "speed", "below": -0.1}, "below must be 0 or more"),
-        ({"margin": float("inf")}, "margin must be finite"),
-        ({"scale": 0.0}, "scale must be finite and not 0"),
+        (Difference, {"direction": 0}, "direction must be 1 or -1, got 0"),
+        (Difference, {"direction": True}, "direction must be 1 or -1, got True"),
+        (Equivalence, {"margin": -1.0}, "margin must be 0 or more and finite, got -1.0"),
+        (Trend, {"margin": -1.0}, "margin must be 0 or more and finite, got -1.0"),
+        (Difference, {"margin": math.nan}, "margin must be a finite number, got nan"),
+        (Speed, {"margin": math.inf}, "margin must be a finite number, got inf"),
+        (Difference, {"scale": 0.0}, "scale must be finite and not 0"),
+        (Difference, {"log": 1}, "log must be True or False, got 1"),
+        (Difference, {"metric": ""}, "metric must be a text that is not empty"),
+        (Difference, {"arm": ""}, "arm must be the name of an arm"),
+        (Difference, {"arm": None}, "arm must be the name of an arm"),
+        (Difference, {"arm": ["x", "y"]}, "arm must be the name of an arm"),
+        (Difference, {"control": ("x", "x")}, "control must be the name of an arm, .* or None"),
+        (Difference, {"arm": "b"}, "control must be another than the arm, got 'b'"),
+        (Equivalence, {"control": None}, "control must be the name of an arm"),
+        (Difference, {"control": None, "control_metric": "x"}, "control_metric must be empty"),
+        (Equivalence, {"control": ("x", "y"), "control_metric": "x"}, "control_metric must be empty"),
+        (Exact, {"arm": ("x", "y")}, "arm must be a text"),
+        (Speed, {"arm": ("x", "y")}, "arm must be a text"),
+        (Speed, {"below": -0.1}, "below must be 0 or more"),
+        (Speed, {"level": "upper"}, "level must be 'control', 'lower' or 'own', got 'upper'"),
+        (Trend, {"arms": ()}, "arms must be pairs"),
+        (Trend, {"arms": (("x", 1.0), ("y", 2.0), ("z", 2.0))}, "arms must be three or more"),
+        (Trend, {"arms": (("x", 1.0), ("x", 2.0), ("y", 3.0))}, "arms must have different names"),
+        (Trend, {"arms": (("x", 1e200), ("y", 2.0), ("z", 3.0))}, "whose squares are finite"),
+        (Trend, {"arms": (("x", 0.0), ("y", 1e-200), ("z", 2e-200))}, "whose squares are finite"),
+        (Difference, {"spent": ("nowhere", 5)}, "spent must be"),
+        (Difference, {"spent": ("desk", -1)}, "spent must be"),
     ],
 )
-def test_a_contrast_that_decides_nothing_is_refused(change, message):
+def test_a_contrast_that_decides_nothing_is_refused(kind, change, message):
     with pytest.raises(ValueError, match=message):
-        claim(**change)
+        claim(kind=kind, **change)
+
+
+class Hostile:
+    """Equal to nothing, not even comparable."""
+
+    def __eq__(self, other):
+        raise TypeError("no comparison")
+
+    __hash__ = None
+
+
+anything = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.sampled_from([10**400, np.float32(1), np.zeros(2), Hostile(), object(), (), [], {}, b"x"]),
+    st.text(max_size=3),
+    st.sampled_from(["desk", "control", "own", "a", "b"]),
+    st.tuples(st.sampled_from(["a", "b", "", 0]), st.sampled_from(["a", "desk", 3, -1])),
+    st.lists(st.tuples(st.sampled_from("abcd"), st.floats()), max_size=4).map(tuple),
+    st.tuples(st.sampled_from(["desk", "quick", 1]), st.integers()),
+)
+
+
+@given(data=st.data(), kind=st.sampled_from(list(USUAL)))
+def test_a_contrast_takes_any_argument_or_names_it(data, kind):
+    names = [field.name for field in dataclasses.fields(kind)]
+    changed = data.draw(st.lists(st.sampled_from(names), min_size=1, max_size=2, unique=True))
+    found = {name: data.draw(anything, label=name) for name in changed}
+    try:
+        contrast = kind(**{**USUAL[kind], **found})
+    except ValueError as error:
+        words = str(error)
+        assert "must" in words
+        assert any(name in words for name in names) or "arm of a trend" in words
+        return
+    assert contrast.named()
+    assert contrast.declared()
+    assert dataclasses.replace(contrast) == contrast
+    assert decide(claim(kind=kind, **found), []).verdict == "not run"
+
+
+def concrete(cls) -> set[type]:
+    return set().union(*map(concrete, cls.__subclasses__())) or {cls}
+
+
+def test_every_kind_of_contrast_can_be_decided():
+    assert concrete(Contrast) == set(USUAL)
+    assert len({kind.kind for kind in USUAL}) == len(USUAL)
+    counts = {"differing": 0, "compared": 10}
+    for kind in USUAL:
+        found = []
+        for arm, value in (("a", 0.5), ("b", 0.7), ("c", 0.6)):
+            for seed in (0, 1, 2):
+                result = {
+                    "test_accuracy": value + 0.01 * seed,
+                    "pair": counts,
+                    "curves": {"validation_accuracy": [value] * (seed + 1)},
+                }
+                found.append(record(arm, seed, value) | {"result": result})
+        verdict = decide(claim(kind=kind), found)
+        assert verdict.verdict != "not run"
+        assert verdict.n == (30 if kind is Exact else 3)
+        assert verdict.measured()
+
+
+@given(low=st.floats(-9, 9), high=st.floats(-9, 9), margin=st.floats(0, 5))
+def test_a_claim_and_its_opposite_never_both_hold(low, high, margin):
+    low, high = sorted((low, high))
+    above, below = (claim(margin=margin, direction=d).contrast for d in (1, -1))
+    assert above.holds(low, high) == below.holds(-high, -low)
+    assert not (above.holds(low, high) and below.holds(low, high))
+    within = claim(kind=Equivalence, margin=margin).contrast
+    assert within.holds(low, high) == within.holds(-high, -low)
+    assert not (within.holds(low, high) and above.holds(low, high))
+
+
+def test_what_a_claim_lacks_is_refused():
+    for change, message in (
+        ({"paper": "C"}, "paper must be one of A, B, ours, got 'C'"),
+        ({"id": ""}, "id must be a text"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            claim(**change)
+    with pytest.raises(ValueError, match="contrast must be a Contrast, got 'difference'"):
+        dataclasses.replace(claim(), contrast="difference")
+
+
+def test_shorthand_says_which_arm_is_the_control_and_fills_in_accuracies_alone():
+    short = Shorthand(paper="B", value="curves", accuracy={"metric": "last", "margin": 0.5})
+    said = {"source": "Figure 1", "text": "It does."}
+    plain = short.claim("x", **said, **SIDES)
+    assert (plain.paper, plain.paper_value, plain.id) == ("B", "curves", "x")
+    assert plain.contrast == Difference(metric="last", margin=0.5, **SIDES)
+    mine = short.ours("x", **said, **SIDES, kind=Equivalence, margin=1.0)
+    assert (mine.paper, mine.paper_value) == ("ours", None)
+    assert mine.contrast == Equivalence(metric="last", margin=1.0, **SIDES)
+    assert short.claim("x", **said, kind=Speed, **SIDES, value="9").contrast == Speed(**SIDES)
+    assert exact("x", paper="A", **said, arm="a").contrast == Exact(arm="a")
+    for write in (short.claim, short.ours, exact):
+        with pytest.raises(TypeError, match="positional"):
+            write("x", "Figure 1", "It does.", "a", "b")
+    with pytest.raises(TypeError, match="control"):
+        short.claim("x", **said, arm="a")

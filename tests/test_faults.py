@@ -21,7 +21,7 @@ from toy_study import SMALL, STUDY
 from bnnstudy.config import tricks
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence import files, records, verdicts
-from bnnstudy.evidence.claims import Contrast
+from bnnstudy.evidence.claims import Difference
 from bnnstudy.experiments import lookup, sweep
 from bnnstudy.experiments.study import Arm
 
@@ -178,7 +178,7 @@ def test_a_diverged_run_is_recorded_and_counted(tmp_path):
     study = replace(STUDY, arms={"quick": arms})
     found = sweep.run(study, "quick", place=place(tmp_path))
     assert [run["result"]["diverged"] for run in found] == [True] * 4 + [False] * 4
-    contrast = Contrast(kind="difference", metric="test_accuracy", arm="calm", control="wild")
+    contrast = Difference(metric="test_accuracy", arm="calm", control="wild")
     claim = replace(STUDY.claims[0], contrast=contrast)
     (verdict,) = verdicts.decide(claim, lookup.recorded(study, "quick", tmp_path))
     assert verdict.n == 4

@@ -140,7 +140,7 @@ def raw(results: Path, study, preset: str, task: str) -> dict[str, dict[int, dic
 def at(result, contrast, metric: str = "") -> float:
     for part in (metric or contrast.metric).split("."):
         result = result[int(part)] if isinstance(result, list) else result[part]
-    return math.log10(max(result, 1e-6)) if contrast.log else result
+    return math.log10(max(result, 1e-6)) if getattr(contrast, "log", False) else result
 
 
 def difference(runs, side, seed, contrast, metric: str = "") -> float:

@@ -6,17 +6,12 @@ import pytest
 from bnnstudy import studies
 from bnnstudy.config.fields import PRESETS
 from bnnstudy.evidence import records
+from bnnstudy.evidence.claims import Exact
 from bnnstudy.evidence.runs import by_task, task_of
 from bnnstudy.evidence.verdicts import decide
 from bnnstudy.studies import going_further
 
 BUILT = [study for study in studies.STUDIES.values() if study.arms]
-
-
-def arms_named(contrast) -> set[str]:
-    sides = [contrast.arm, contrast.control, *(name for name, _ in contrast.arms)]
-    names = [name for side in sides for name in ((side,) if isinstance(side, str) else side)]
-    return {name for name in names if name}
 
 
 def test_ids_are_unique_and_every_claim_has_its_words():
@@ -25,7 +20,7 @@ def test_ids_are_unique_and_every_claim_has_its_words():
     for claim in ledger:
         assert claim.text.endswith("."), claim.id
         assert claim.source, claim.id
-        assert claim.paper == "ours" or claim.paper_value or claim.contrast.kind == "exact", claim.id
+        assert claim.paper == "ours" or claim.paper_value or isinstance(claim.contrast, Exact), claim.id
 
 
 def test_the_ledger_holds_the_claims_of_both_papers():
@@ -58,7 +53,7 @@ def named(study, claim, preset: str) -> bool:
     """Whether a preset has all arms of a claim, or what they are parts of."""
     there = {arm.name for arm in study.arms[preset]}
     known = {arm.name for arms in study.arms.values() for arm in arms}
-    wanted = {n if n in known else n.rpartition(", ")[0] for n in arms_named(claim.contrast)}
+    wanted = {n if n in known else n.rpartition(", ")[0] for n in claim.contrast.named()}
     return wanted <= there
 
 

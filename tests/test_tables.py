@@ -6,8 +6,8 @@ import pytest
 
 from bnnstudy import studies
 from bnnstudy.config.run import RunConfig
-from bnnstudy.evidence.claims import Claim, Contrast
-from bnnstudy.evidence.verdicts import Verdict
+from bnnstudy.evidence.claims import Claim, Difference, Equivalence, Exact, Speed, Trend
+from bnnstudy.evidence.verdicts import MARKS, Verdict
 from bnnstudy.report import tables
 
 CLAIM = Claim(
@@ -16,7 +16,7 @@ CLAIM = Claim(
     source="Table 0",
     text="a beats b.",
     paper_value="1 | 2",
-    contrast=Contrast(kind="difference", metric="m", arm="a", control="b"),
+    contrast=Difference(metric="m", arm="a", control="b"),
 )
 DONE = Verdict(
     claim=CLAIM, verdict="reproduced", preset="desk", n=5, effect=1.234, low=0.5, high=2.0, p=0.001
@@ -57,32 +57,45 @@ def test_tallies_add_up():
     assert "none yet" in tables.tally_sentence([OPEN])
 
 
+def test_a_tally_has_a_column_for_every_word_that_a_verdict_may_have():
+    each = [replace(DONE, verdict=word) for word in MARKS]
+    head, row, *_ = cells(tables.tally(each))
+    assert row[1:] == ["1"] * len(MARKS) + [str(len(MARKS))]
+    assert head[1:-1] == list(MARKS)
+
+
 def test_findings_leave_out_what_was_not_run():
     assert tables.findings([OPEN]) == ""
     assert tables.findings([DONE]).startswith("- **Reproduced**: a beats b. +1.23")
     assert tables.findings([DONE], {(DONE.claim.id, DONE.task)}).endswith(r"\*.")
 
 
+PLAIN = Difference(metric="x", arm="a", control="b", margin=0.1)
+
+
 @pytest.mark.parametrize(
     ("contrast", "words"),
     [
-        ({}, "`a` − `b`: above 0.1"),
-        ({"direction": -1}, "`a` − `b`: below -0.1"),
-        ({"margin": -0.5}, "`a` − `b`: above -0.5"),
-        ({"direction": -1, "margin": 0.0}, "`a` − `b`: below 0"),
-        ({"kind": "equivalence"}, "`a` − `b`: within ±0.1"),
-        ({"kind": "exact"}, "`a`: none"),
-        ({"control": ""}, "`a`: above 0.1"),
-        ({"arm": ("a", "c"), "control": ("b", "c")}, "(`a` − `c`) − (`b` − `c`): above 0.1"),
+        (PLAIN, "`a` − `b`: above 0.1"),
+        (replace(PLAIN, direction=-1), "`a` − `b`: below -0.1"),
+        (replace(PLAIN, margin=-0.5), "`a` − `b`: above -0.5"),
+        (replace(PLAIN, direction=-1, margin=0.0), "`a` − `b`: below 0"),
+        (Equivalence(metric="x", arm="a", control="b", margin=0.1), "`a` − `b`: within ±0.1"),
+        (Exact(arm="a"), "`a`: none"),
+        (replace(PLAIN, control=None), "`a`: above 0.1"),
         (
-            {"kind": "trend", "arms": (("a", 1), ("b", 2), ("c", 3))},
+            replace(PLAIN, arm=("a", "c"), control=("b", "c")),
+            "(`a` − `c`) − (`b` − `c`): above 0.1",
+        ),
+        (
+            Trend(metric="x", arms=(("a", 1), ("b", 2), ("c", 3)), margin=0.1),
             "slope over `a`, `b`, `c`: above 0.1",
         ),
+        (Speed(arm="a", control="b", direction=-1, margin=0.5), "`a` − `b`: below -0.5"),
     ],
 )
 def test_the_tables_say_what_a_contrast_compares_and_where_it_has_to_lie(contrast, words):
-    fields = {"kind": "difference", "metric": "x", "arm": "a", "control": "b", "margin": 0.1}
-    claim = replace(CLAIM, contrast=Contrast(**{**fields, **contrast}))
+    claim = replace(CLAIM, contrast=contrast)
     assert claim.contrast.declared() == words
     row = cells(tables.scoreboard([replace(OPEN, claim=claim)], claim.paper))[1]
     assert row[0].endswith(f"<br>{words}")

@@ -8,6 +8,7 @@ from test_claims import claim, decide, record, runs
 
 from bnnstudy.evidence import runs as views
 from bnnstudy.evidence import verdicts
+from bnnstudy.evidence.claims import Equivalence, Speed
 
 
 def test_data_sets_and_networks_are_judged_apart():
@@ -47,7 +48,7 @@ def test_logarithms_are_decimal_and_stop_at_the_floor():
 def test_a_speed_counts_epochs_to_the_level_of_the_controls_end(arm, below, expected):
     curves = {"a": arm, "b": [0.2, 0.66, 0.8]}
     found = [record(name, s, c, metric="curve") for name, c in curves.items() for s in (0, 1)]
-    verdict = decide(claim(kind="speed", metric="curve", below=below, scale=1.0), found)
+    verdict = decide(claim(kind=Speed, metric="curve", below=below), found)
     assert verdict.effect == expected
 
 
@@ -58,23 +59,23 @@ def test_a_speed_counts_epochs_to_the_level_of_the_controls_end(arm, below, expe
 def test_a_speed_may_count_to_the_lower_of_both_ends(arm, below, expected):
     curves = {"a": arm, "b": [0.2, 0.66, 0.8]}
     found = [record(name, s, c, metric="curve") for name, c in curves.items() for s in (0, 1)]
-    contrast = {"metric": "curve", "below": below, "level": "lower", "scale": 1.0}
-    verdict = decide(claim(kind="speed", **contrast), found)
+    contrast = {"metric": "curve", "below": below, "level": "lower"}
+    verdict = decide(claim(kind=Speed, **contrast), found)
     assert verdict.effect == expected
 
 
 def test_a_speed_may_count_to_each_curves_own_end():
     curves = {"a": [0.5, 0.9, 0.91], "b": [0.2, 0.3, 0.31, 0.5]}
     found = [record(name, s, c, metric="curve") for name, c in curves.items() for s in (0, 1)]
-    contrast = {"metric": "curve", "below": 0.02, "level": "own", "scale": 1.0}
-    assert decide(claim(kind="speed", **contrast), found).effect == 2 - 4
+    contrast = {"metric": "curve", "below": 0.02, "level": "own"}
+    assert decide(claim(kind=Speed, **contrast), found).effect == 2 - 4
 
 
 def test_an_arm_may_be_held_against_nothing_but_the_margin():
     found = runs(a=[0.9, 0.91, 0.92], b=[0.1, 0.1, 0.1])
-    alone = decide(claim(control="", margin=80.0), found)
+    alone = decide(claim(control=None, margin=80.0), found)
     assert (alone.effect, alone.verdict) == (pytest.approx(91), "reproduced")
-    assert decide(claim(control="", margin=95.0), found).verdict == "not reproduced"
+    assert decide(claim(control=None, margin=95.0), found).verdict == "not reproduced"
 
 
 def test_a_controls_value_may_stand_elsewhere():
@@ -117,6 +118,17 @@ def test_arms_that_are_equal_in_every_seed_are_said_to_be():
     same = decide(claim(margin=0.1), runs(a=[0.9, 0.8], b=[0.9, 0.8]))
     assert "(equal in every seed), n = 2" in same.measured()
     assert same.verdict == "inconclusive"  # no test of a difference,
-    for kept in ({"kind": "equivalence", "margin": 0.1}, {"margin": -0.1}):
+    for kept in ({"kind": Equivalence, "margin": 0.1}, {"margin": -0.1}):
         assert decide(claim(**kept), runs(a=[0.9, 0.8], b=[0.9, 0.8])).verdict == "reproduced"
     assert "equal" not in decide(claim(), runs(a=[0.9, 0.8], b=[0.9, 0.81])).measured()
+
+
+def test_a_verdict_has_a_word_of_the_table():
+    assert {verdicts.word(claim(paper), holds) for paper in "AB" for holds in (True, False, None)} == {
+        "reproduced", "not reproduced", "inconclusive",
+    }  # fmt: skip
+    assert [verdicts.word(claim("ours"), holds) for holds in (True, False)] == ["supported", "refuted"]
+    for answer in verdicts.MARKS:
+        verdicts.Verdict(claim=claim(), verdict=answer)
+    with pytest.raises(ValueError, match=r"verdict must be one of reproduced, .*; got 'perhaps'"):
+        verdicts.Verdict(claim=claim(), verdict="perhaps")

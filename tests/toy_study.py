@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bnnstudy.config.run import RunConfig
-from bnnstudy.evidence.claims import Claim, Contrast
+from bnnstudy.evidence.claims import Claim, Difference
 from bnnstudy.experiments import sweep
 from bnnstudy.experiments.options import RunOptions
 from bnnstudy.experiments.study import Arm, Study, Tuned
@@ -29,7 +29,7 @@ STUDY = Study(
             paper="ours",
             source="tests",
             text="Adam beats SGD.",
-            contrast=Contrast(kind="difference", metric="test_accuracy", arm="adam", control="sgd"),
+            contrast=Difference(metric="test_accuracy", arm="adam", control="sgd"),
         ),
     ),
     arms={

@@ -14,7 +14,6 @@ ALPHAS = ("1e-6", "1e-5", "1e-4", "1e-3", "1e-2", "1e-1")
 SHORTER = {"quick": 4, "desk": 5, "paper": 4}
 """How much shorter the short runs are; what alpha can do depends on alpha times the steps."""
 
-
 _FLIPS: dict[str, Any] = {"kind": Trend, "metric": "flips.late", "log": True, "scale": 1.0,
                           "unit": "decades of flip ratio a decade of alpha"}  # fmt: skip
 
