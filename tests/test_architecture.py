@@ -19,7 +19,7 @@ devices
 theory: filters | conversion | flip_rates
 nn: binarize losses scaling | activations parameters | layers | models.summary models.blocks | \
     models.plain models.reactnet models.residual | models
-optim: base _checks reference | latent_sgd bop filter linear_filter | registry | param_groups
+optim: base _checks reference trace | latent_sgd bop filter linear_filter | registry | param_groups
 data: augment images imagenet | audio | __init__
 evidence: files provenance results statistics claims | records | runs | verdicts
 training: progress metrics batch_norm callbacks.base | evaluation checkpoints step | handover \
@@ -30,8 +30,8 @@ studies: _paper_a _paper_b | * | __init__
 report: plotting tables | explorer cost
 __main__
 """
-"""Every file, from the ground up: a line for each room, and in it bars between files. A file imports only
-from earlier lines, and in its own line from what stands left of its own bar. `*` is all others."""
+"""Every file, from the ground up: a line for each room, and in it bars between files. A file imports
+only from earlier lines, and in its own line from what stands left of its own bar. `*` is all others."""
 
 
 def places() -> dict[str, tuple[int, int]]:

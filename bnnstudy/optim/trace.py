@@ -1,0 +1,115 @@
+"""An optimizer over given gradients: the path of its weights, without a network or a training."""
+
+from collections.abc import Callable, Iterable
+from itertools import zip_longest
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from bnnstudy.nn import binarize
+
+Made = TypeVar("Made", bound=Optimizer)
+
+GradientAt = Callable[[Tensor], Tensor]
+"""From the weights where they stand to their gradient there."""
+
+
+def trace(
+    make: Callable[[list[nn.Parameter]], Made],
+    start: Tensor,
+    gradients: Iterable[Tensor | GradientAt],
+    factors: Iterable[float] | None = None,
+    *,
+    clamp: bool = False,
+    keep: Callable[[Made, nn.Parameter], Tensor] | None = None,
+) -> Tensor:
+    """The weights before and after each step of an optimizer that is given these gradients.
+
+        >>> random = torch.Generator().manual_seed(0)
+        >>> path = trace(
+        ...     lambda weights: FilterOptimizer(weights, alpha=0.01, gamma=0.1),
+        ...     torch.ones(200),
+        ...     torch.randn(50, 200, generator=random),
+        ...     factors=(schedule_factor("cosine", step, 50) for step in range(50)),
+        ... )
+        >>> path.shape  # path[0] is the start, path[-1] the end
+        torch.Size([51, 200])
+        >>> flip_ratios(path).shape
+        torch.Size([50])
+
+    Args:
+        make: from a list with one parameter to its optimizer, such as
+            `partial(torch.optim.Adam, lr=0.1)`.
+        start: the weights at the start, which are copied; signed zeros stay.
+        gradients: one a step, each of the start's shape and dtype: a tensor whose first axis is the
+            steps, a list, or a generator. A function is called with the weights and returns the
+            gradient there.
+        factors: by step, what multiplies the rate `lr` that the optimizer was made with, as a
+            scheduler does (`config.schedule_factor`); None is a constant rate.
+        clamp: weights are clamped to [-1, 1] after each step, as `RunConfig.clamp` has it.
+        keep: what is kept in place of the weights, from the optimizer and the parameter, such as the
+            state `FilterOptimizer.filtered`.
+
+    Returns:
+        What was kept, stacked: of shape (steps + 1, *start.shape) where it is the weights.
+
+    Raises:
+        ValueError: if `start` is not of real numbers, a gradient has not its shape and dtype, or
+            `factors` are not as many as the gradients.
+    """
+    if not start.is_floating_point():
+        raise ValueError(f"start must be of a floating-point dtype, got {start.dtype}")
+    weight = nn.Parameter(start.detach().clone())
+    optimizer = make([weight])
+    rates = [group["lr"] for group in optimizer.param_groups]
+
+    def kept() -> Tensor:
+        return (keep(optimizer, weight) if keep else weight).detach().clone()
+
+    path = [kept()]
+    for step, (gradient, factor) in enumerate(_paired(gradients, factors)):
+        weight.grad = _checked(gradient, weight, step)
+        if factor is not None:
+            for group, rate in zip(optimizer.param_groups, rates, strict=True):
+                group["lr"] = rate * float(factor)
+        optimizer.step()
+        if clamp:
+            with torch.no_grad():
+                weight.clamp_(-1, 1)
+        path.append(kept())
+    return torch.stack(path)
+
+
+def _paired(gradients: Iterable[Any], factors: Iterable[float] | None) -> Iterable[tuple[Any, Any]]:
+    if factors is None:
+        yield from ((gradient, None) for gradient in gradients)
+        return
+    missing = object()
+    for gradient, factor in zip_longest(gradients, factors, fillvalue=missing):
+        if gradient is missing or factor is missing:
+            few = "gradients" if gradient is missing else "factors"
+            raise ValueError(f"factors must be one for each of the gradients, got fewer {few}")
+        yield gradient, factor
+
+
+def _checked(gradient: Tensor | GradientAt, weight: nn.Parameter, step: int) -> Tensor:
+    """A gradient of the weights, copied, so that no optimizer can alter the caller's."""
+    found = gradient if isinstance(gradient, Tensor) else gradient(weight)
+    if found.shape != weight.shape or found.dtype != weight.dtype:
+        raise ValueError(
+            f"gradients must have the start's shape {tuple(weight.shape)} and {weight.dtype}, "
+            f"got {tuple(found.shape)} and {found.dtype} at step {step}"
+        )
+    return found.detach().clone()
+
+
+def flip_ratios(path: Tensor) -> Tensor:
+    """The share of weights whose sign a step changed, for each step of a path, in float64.
+
+    Args:
+        path: weights before and after each step, as `trace` gives them: (steps + 1, …).
+    """
+    signs = binarize.sign(path).reshape(len(path), path[0].numel())
+    return (signs[1:] != signs[:-1]).double().mean(1)
