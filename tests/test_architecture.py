@@ -21,7 +21,7 @@ devices
 theory: filters | conversion flip_rates | memory
 nn: binarize losses scaling | activations parameters | layers | models.summary models.blocks | \
     models.plain models.reactnet models.residual | models.registry | models
-optim: base _checks reference | latent_sgd bop filter linear_filter | registry trace | param_groups
+optim: base _checks reference trace | latent_sgd bop filter linear_filter | registry | param_groups
 data: augment images imagenet | audio | datasets
 evidence: files provenance results statistics | claims records | runs | verdicts
 training: progress metrics batch_norm callbacks.base | evaluation checkpoints step | handover \

@@ -3,7 +3,11 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from bnnstudy.config import tricks
+from bnnstudy.config.fields import BINARY_OPTIMIZERS, READERS, READS
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.stage import Stage
 
@@ -56,6 +60,13 @@ def test_a_new_field_with_a_default_changes_no_key():
 
 def test_the_seed_is_in_no_key_and_every_other_field_is():
     base = RunConfig(real_optimizer="adam", activation_surrogate="ede")
+    readers = {"momentum": "momentum", "gamma": "latent_sgd", "alpha": "filter", "threshold": "bop"}
+    bases = {
+        name: dataclasses.replace(
+            base, optimizer=optimizer, view="filter" if optimizer in BINARY_OPTIMIZERS else "latent"
+        )
+        for name, optimizer in readers.items()
+    }
     assert dataclasses.replace(base, seed=7).key() == base.key()
     others = {
         "dataset": "mnist", "train_size": 5, "augmentation": "crop_flip", "model": "cnn",
@@ -71,9 +82,12 @@ def test_the_seed_is_in_no_key_and_every_other_field_is():
         "real_weight_decay": 0.5, "weight_schedule": "cosine", "parts": ("shifts",),
     }  # fmt: skip
     assert set(others) == {f.name for f in dataclasses.fields(RunConfig)} - {"seed", "view"}
-    keys = {dataclasses.replace(base, **{name: value}).key() for name, value in others.items()}
-    keys |= {dataclasses.replace(base, view="filter", optimizer="filter").key(), base.key()}
-    assert len(keys) == len(others) + 2
+    keys = {
+        dataclasses.replace(bases.get(name, base), **{name: value}).key()
+        for name, value in others.items()
+    }
+    keys |= {each.key() for each in (base, *bases.values())}  # the filter's view is among them
+    assert len(keys) == len(others) + 1 + len(bases)
 
 
 def test_tuples_survive_in_a_stage_and_drops_are_no_stages_business():
@@ -100,8 +114,10 @@ def test_stages_become_configurations_that_add_up():
     config = RunConfig(epochs=5, stages=(Stage(epochs=2, changes=(("lr", 0.5),)), Stage(epochs=3)))
     first, second = config.plan()
     assert (first.epochs, first.lr, second.epochs, second.lr) == (2, 0.5, 3, 1e-3)
-    _, slower = RunConfig(epochs=3, stages=(Stage(epochs=1), Stage(epochs=2, rate=0.1))).plan()
-    assert (slower.lr, slower.real_lr) == (pytest.approx(1e-4), pytest.approx(1e-4))
+    stages = (Stage(epochs=1), Stage(epochs=2, rate=0.1))
+    for real_optimizer, real_lr in (("adam", 1e-4), ("", 1e-3)):  # without one nothing reads the rate
+        _, slower = RunConfig(epochs=3, stages=stages, real_optimizer=real_optimizer).plan()
+        assert (slower.lr, slower.real_lr) == (pytest.approx(1e-4), pytest.approx(real_lr))
     assert RunConfig().plan() == (RunConfig(),)
 
 
@@ -146,6 +162,9 @@ def test_stages_become_configurations_that_add_up():
         ("stages", Stage(epochs=10)),
         ("real_optimizer", None),
         ("real_optimizer", "bop"),
+        ("real_optimizer", "lion"),
+        ("optimizer", "lion"),
+        ("optimizer", ["adam"]),
         ("lr", "1e-3"),
         ("lr", True),
         ("augmentation", "mixup"),
@@ -198,6 +217,136 @@ def test_the_filter_view_has_no_magnitude_to_touch(changes, message):
 def test_a_stage_changes_only_what_a_stage_can(arguments, message):
     with pytest.raises(ValueError, match=message):
         Stage(**arguments)
+
+
+OTHER = {
+    "lr": 0.5, "momentum": 0.5, "betas": (0.5, 0.5), "gamma": 0.5, "alpha": 0.5, "threshold": 0.5,
+    "weight_decay": 0.5, "real_lr": 0.5, "real_weight_decay": 0.5, "init_scale": 0.5,
+}  # fmt: skip
+"""Another value than the default for each number that not every run reads."""
+
+
+def _refusal(name: str, **chosen) -> str:
+    """What a configuration says of another value of a number; empty if it takes it."""
+    try:
+        RunConfig(**chosen, **{name: OTHER[name]})
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.parametrize("optimizer", READS)
+@pytest.mark.parametrize("real_optimizer", ["", "sgd", "momentum", "adam", "latent_sgd"])
+def test_a_number_that_nothing_reads_is_refused(optimizer, real_optimizer):
+    binary = optimizer in BINARY_OPTIMIZERS
+    chosen = {"optimizer": optimizer, "real_optimizer": real_optimizer}
+    expected = {*READS[optimizer]} | ({"init_scale"} if not binary else set())
+    if real_optimizer:
+        rest = {*READS[real_optimizer]} - {"lr", "weight_decay"}
+        expected |= {"real_lr", "weight_decay", "real_weight_decay"} | rest
+    assert set(OTHER) == set(READERS)
+    for name, value in OTHER.items():
+        refusal = _refusal(name, view="filter" if binary else "latent", **chosen)
+        assert (refusal == "") == (name in expected), name
+        if refusal:
+            assert refusal.startswith(f"{name} must be ")
+            assert f"got {value!r}" in refusal
+            assert refusal.endswith(f"what reads it: {READERS[name]}")
+
+
+def test_a_decay_of_the_real_weights_leaves_the_other_one_unread():
+    filtered = {"view": "filter", "optimizer": "filter", "real_optimizer": "sgd"}
+    assert RunConfig(**filtered, weight_decay=0.5).weight_decay == 0.5
+    with pytest.raises(ValueError, match=r"weight_decay must be 0\.0, its default, .* got 0\.5"):
+        RunConfig(**filtered, real_weight_decay=0.1, weight_decay=0.5)
+
+
+def test_a_float_twin_has_no_start_to_scale():
+    with pytest.raises(ValueError, match=r"init_scale must be 1\.0"):
+        RunConfig(binary_weights=False, init_scale=0.5)
+    assert tricks.float_twin(tricks.zero_start(RunConfig())).init_scale == 1.0
+
+
+def test_a_stage_drops_what_it_does_not_read_and_is_refused_what_it_names():
+    handover = (("view", "filter"), ("optimizer", "filter"))
+    stages = (Stage(epochs=1, rate=0.5), Stage(epochs=1, changes=handover))
+    both = RunConfig(
+        epochs=2, optimizer="latent_sgd", lr=0.5, weight_decay=0.1, alpha=0.2, gamma=0.3,
+        surrogate="clip", real_optimizer="adam", real_lr=0.1, real_weight_decay=0.0, stages=stages,
+    )  # fmt: skip
+    latent, binary = both.plan()
+    assert (latent.lr, latent.weight_decay, latent.gamma, latent.alpha) == (0.25, 0.1, 0.3, 1e-3)
+    assert (binary.lr, binary.weight_decay, binary.gamma, binary.alpha) == (1e-3, 0.0, 0.3, 0.2)
+    assert (latent.real_lr, binary.real_lr) == (0.05, 0.1)
+    with pytest.raises(ValueError, match=r"threshold must be 1e-08, .* got 0\.5"):
+        dataclasses.replace(both, threshold=0.5)
+    named = Stage(epochs=1, changes=(*handover, ("lr", 0.5)))
+    with pytest.raises(ValueError, match=r"lr must be 0\.001, .* got 0\.5"):
+        dataclasses.replace(both, stages=(stages[0], named))
+    with pytest.raises(ValueError, match="optimizer must be one of sgd"):
+        dataclasses.replace(both, stages=(Stage(epochs=2, changes=(("optimizer", ([],)),)),))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+STAGES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "epochs": st.just(10) | JSON,
+            "changes": st.lists(
+                st.tuples(st.sampled_from(sorted(OTHER)) | JSON, JSON).map(list) | JSON, max_size=2
+            )
+            | JSON,
+            "rate": st.just(1.0) | JSON,
+        }
+    )
+    | JSON,
+    max_size=2,
+)
+NAMES = [field.name for field in dataclasses.fields(RunConfig)]
+FIELDS = st.dictionaries(st.sampled_from(NAMES), JSON, max_size=3) | st.builds(
+    lambda fields, stages: {**fields, "stages": stages},
+    st.dictionaries(st.sampled_from(NAMES), JSON, max_size=1),
+    STAGES,
+)
+
+
+@given(FIELDS | JSON)
+@settings(max_examples=1000)
+def test_whatever_json_holds_is_a_configuration_or_refused(fields):
+    try:
+        config = RunConfig.from_dict(fields)
+    except ValueError:
+        return
+    assert isinstance(fields, dict)
+    assert RunConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ("", "fields must be a dictionary of RunConfig's fields, got ''"),
+        ([], r"fields must be a dictionary of RunConfig's fields, got \[\]"),
+        (None, "fields must be a dictionary of RunConfig's fields, got None"),
+        ({"stages": 3}, "stages must be a tuple of Stage objects, got 3"),
+        ({"stages": [3]}, "a stage must be a dictionary of epochs, changes and rate, got 3"),
+        ({"stages": [{}]}, "a stage must be a dictionary of epochs, changes and rate, got {}"),
+        (
+            {"stages": [{"epochs": 10, "changes": 3, "rate": 1.0}]},
+            r"changes of a stage must be pairs \(field, value\), got 3",
+        ),
+        (
+            {"stages": [{"epochs": 10, "changes": [["lr"]], "rate": 1.0}]},
+            r"changes of a stage must be pairs \(field, value\), got \[\['lr'\]\]",
+        ),
+    ],
+)
+def test_what_is_no_configuration_is_refused_in_words(fields, message):
+    with pytest.raises(ValueError, match=f"^{message}"):
+        RunConfig.from_dict(fields)
 
 
 def test_an_unknown_field_is_refused_by_name():

@@ -19,8 +19,8 @@ SMALL = RunConfig(width=12, depth=2, epochs=2, lr=1e-2, activation="sign", preci
 # A real first layer: the gradient of a pixel that never changes is rounding alone, and from a zero
 # start a filter would make that the sign of its weight.
 FILTER = replace(
-    SMALL, view="filter", optimizer="filter", alpha=1e-2, real_optimizer="momentum", real_lr=0.05,
-    schedule="cosine", weight_schedule="linear", real_first=True,
+    SMALL, view="filter", optimizer="filter", lr=1e-3, alpha=1e-2, real_optimizer="momentum",
+    real_lr=0.05, schedule="cosine", weight_schedule="linear", real_first=True,
 )  # fmt: skip
 CONFIGS = {
     "adam, clamped": replace(SMALL, clamp=True, weight_decay=1e-4),

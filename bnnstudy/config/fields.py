@@ -1,4 +1,7 @@
-"""What the fields of a `RunConfig` may be, each by itself."""
+"""What the fields of a `RunConfig` may be, each by itself, and which optimizer reads which number."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from bnnstudy.config import checks
 from bnnstudy.config.schedules import SCHEDULES
@@ -6,11 +9,69 @@ from bnnstudy.config.schedules import SCHEDULES
 PRESETS = ("quick", "desk", "short", "paper")
 """Names of the presets, from the cheapest to the papers' own settings."""
 
+READS: dict[str, tuple[str, ...]] = {
+    "sgd": ("lr", "weight_decay"),
+    "momentum": ("lr", "momentum", "weight_decay"),
+    "nesterov": ("lr", "momentum", "weight_decay"),
+    "adagrad": ("lr", "weight_decay"),
+    "adadelta": ("lr", "weight_decay"),
+    "rmsprop": ("lr", "weight_decay"),
+    "adam": ("lr", "betas", "weight_decay"),
+    "latent_sgd": ("lr", "gamma", "weight_decay"),
+    "filter": ("alpha", "gamma"),
+    "filter_pole": ("alpha", "gamma"),
+    "filter_increment": ("alpha", "gamma"),
+    "filter_corrected": ("alpha", "gamma"),
+    "bop": ("threshold", "gamma"),
+}
+"""All optimizers by name, each with the numbers that it reads.
+
+A `real_optimizer` reads `real_lr` where an `optimizer` reads `lr`, and `real_weight_decay`, if given,
+where it reads `weight_decay`."""
+
 BINARY_OPTIMIZERS = ("filter", "filter_pole", "filter_increment", "filter_corrected", "bop")
 """Optimizers of the filter view: they move weights that are ±1."""
 
+REAL_OPTIMIZERS = tuple(name for name in READS if name not in BINARY_OPTIMIZERS)
+"""Optimizers that move real weights."""
+
+READERS = {
+    **{
+        number: ", ".join(name for name, reads in READS.items() if number in reads)
+        for number in ("lr", "momentum", "betas", "gamma", "alpha", "threshold", "weight_decay")
+    },
+    "real_lr": "a real_optimizer",
+    "real_weight_decay": "a real_optimizer",
+    "init_scale": "binary weights in the latent view",
+}
+"""The numbers that not every run reads, each with what reads it."""
+
+
+def numbers_read(config: Mapping[str, Any]) -> frozenset[str]:
+    """The numbers of `READERS` that a run with these fields reads, its stages aside.
+
+    An optimizer whose name is unknown is taken to read all: the name is what has to be refused.
+    """
+    optimizer, real_optimizer = config["optimizer"], config["real_optimizer"]
+    numbers = {*_reads(optimizer)}
+    if real_optimizer != "":
+        decay = "weight_decay" if config["real_weight_decay"] is None else "real_weight_decay"
+        own = {"lr": "real_lr", "weight_decay": decay}
+        numbers |= {own.get(number, number) for number in _reads(real_optimizer)}
+    if config["view"] == "latent" and config["binary_weights"]:
+        numbers.add("init_scale")
+    return frozenset(numbers)
+
+
+def _reads(optimizer: object) -> tuple[str, ...]:
+    # Compared and not looked up: what is no name may have no hash.
+    return next((reads for name, reads in READS.items() if name == optimizer), tuple(READERS))
+
+
 ALLOWED = {
     "view": ("latent", "filter"),
+    "optimizer": tuple(READS),
+    "real_optimizer": ("", *REAL_OPTIMIZERS),
     "schedule": tuple(SCHEDULES),
     "weight_schedule": ("", *SCHEDULES),
     "loss": ("squared_hinge", "cross_entropy"),
@@ -28,7 +89,6 @@ RULES = {
     **dict.fromkeys(
         ("dataset", "model", "activation", "surrogate", "activation_surrogate"), checks.NAME
     ),
-    **dict.fromkeys(("optimizer", "real_optimizer"), checks.NAME),
     **dict.fromkeys(("binary_weights", "real_first", "real_last", "clamp"), checks.FLAG),
     **dict.fromkeys(("width", "depth", "epochs"), checks.COUNT),
     "batch_size": checks.Rule(

@@ -5,13 +5,13 @@ that lists of runs can be made, hashed and compared at once.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bnnstudy.config import checks
-from bnnstudy.config.fields import ALLOWED, BINARY_OPTIMIZERS, RULES
-from bnnstudy.config.serialise import digest, to_jsonable, tupled
+from bnnstudy.config.fields import ALLOWED, BINARY_OPTIMIZERS, READERS, RULES, numbers_read
+from bnnstudy.config.serialise import digest, to_jsonable
 from bnnstudy.config.stage import Stage
 
 SCHEMA = 1
@@ -50,6 +50,9 @@ class RunConfig:
     multiplies each binary layer's `"gradient"` or its `"update"` by `steps.glorot_factor`.
 
     `batch_norm_momentum` follows torch: the weight of the new batch (papers often give 1 minus it).
+
+    A number that neither optimizer reads (`fields.READS`), nor the view, has to be its default. A stage
+    drops what its own optimizers do not read, unless its `changes` name it.
 
     `precision` is that of parameters, optimizer states and arithmetic; with `"bfloat16"` they are
     float32 but for training's forward and backward pass (autocast), where ±1 is exact. On a GPU torch's
@@ -108,7 +111,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         for name, allowed in ALLOWED.items():
             if getattr(self, name) not in allowed:
-                choices = ", ".join(map(str, allowed))
+                choices = ", ".join(str(choice) or "''" for choice in allowed)
                 raise ValueError(f"{name} must be one of {choices}; got {getattr(self, name)!r}")
         for name, rule in RULES.items():
             object.__setattr__(self, name, rule.checked(name, getattr(self, name)))
@@ -131,6 +134,7 @@ class RunConfig:
                 f"with {self.surrogate!r} and {self.activation_surrogate!r}"
             )
         self._check_stages()
+        self._check_numbers()
 
     def _check_schedules(self) -> None:
         drops = self.drops if isinstance(self.drops, tuple) else (None,)
@@ -152,13 +156,24 @@ class RunConfig:
             raise ValueError(
                 f"stages must be as long as epochs={self.epochs} together, got {self.stages!r}"
             )
-        self.plan()
+
+    def _check_numbers(self) -> None:
+        # `plan` also checks each stage as the configuration that it makes.
+        read = frozenset().union(*(numbers_read(vars(stage)) for stage in self.plan()))
+        for name, value in self._defaults(READERS).items():
+            if getattr(self, name) != value and name not in read:
+                optimizers = f"optimizer {self.optimizer!r} and real_optimizer {self.real_optimizer!r}"
+                raise ValueError(
+                    f"{name} must be {value!r}, its default, where nothing reads it, got "
+                    f"{getattr(self, name)!r} with view {self.view!r}, {optimizers}; "
+                    f"what reads it: {READERS[name]}"
+                )
+
+    def _defaults(self, names: Iterable[str]) -> dict[str, Any]:
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        return {name: defaults[name] for name in names}
 
     def _check_view(self) -> None:
-        if self.real_optimizer in BINARY_OPTIMIZERS:
-            raise ValueError(
-                f"real_optimizer must be one that moves real parameters, got {self.real_optimizer!r}"
-            )
         if (self.view == "filter") != (self.optimizer in BINARY_OPTIMIZERS):
             raise ValueError(
                 f"view 'filter' must be used with an optimizer of {', '.join(BINARY_OPTIMIZERS)}, and "
@@ -192,14 +207,16 @@ class RunConfig:
         return tuple(self._during(stage) for stage in self.stages)
 
     def _during(self, stage: Stage) -> "RunConfig":
-        fields: dict[str, Any] = {
+        own = {
             "lr": self.lr * stage.rate,
             "real_lr": self.real_lr * stage.rate,
             **dict(stage.changes),
             "stages": (),
             "epochs": stage.epochs,
         }
-        return dataclasses.replace(self, **fields)
+        # What the stage's own optimizers do not read is the run's: other stages may read it.
+        unread = READERS.keys() - numbers_read({**vars(self), **own}) - dict(stage.changes).keys()
+        return dataclasses.replace(self, **{**own, **self._defaults(unread)})
 
     def differences(self, other: "RunConfig | None" = None) -> dict[str, object]:
         """Fields in which this configuration differs from `other` (default: from the defaults)."""
@@ -223,27 +240,21 @@ class RunConfig:
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> "RunConfig":
-        """The configuration that `to_dict` wrote.
+        """The configuration that `to_dict` wrote. Lists become tuples again.
 
         Raises:
-            ValueError: naming a field that does not exist.
+            ValueError: if `fields` is no dictionary, or names a field that does not exist; and as the
+                class says.
         """
+        if not isinstance(fields, Mapping):
+            raise ValueError(f"fields must be a dictionary of RunConfig's fields, got {fields!r}")
         known = {field.name for field in dataclasses.fields(cls)}
         for name in fields:
             if name not in known:
                 raise ValueError(f"{name!r} is no field of RunConfig; allowed: {sorted(known)}")
-        values = dict(fields)
-        values |= {
-            name: tupled(values[name])
-            for name in {"betas", "drops", "parts", "steepness"} & values.keys()
+        values: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
         }
-        if "stages" in values:
-            values["stages"] = tuple(
-                Stage(
-                    epochs=stage["epochs"],
-                    changes=tuple((n, tupled(value)) for n, value in stage["changes"]),
-                    rate=stage["rate"],
-                )
-                for stage in values["stages"]
-            )
+        if isinstance(values.get("stages"), tuple):
+            values["stages"] = tuple(map(Stage.from_dict, values["stages"]))
         return cls(**values)

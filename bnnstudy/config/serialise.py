@@ -7,11 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def tupled(value: Any) -> Any:
-    """A list as the tuple that it was before it became JSON; all else as it is."""
-    return tuple(value) if isinstance(value, list) else value
-
-
 def digest(value: object) -> str:
     """sha256, in hex, of a value as JSON with sorted keys and no spaces."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)

@@ -1,6 +1,8 @@
 """`Stage`: a part of a run in which some of its configuration is another."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from bnnstudy.config import checks, fields
 
@@ -38,3 +40,22 @@ class Stage:
                 raise ValueError(f"{name} of a stage must be a plain value, got {value!r}")
             if name in ("lr", "real_lr") and rate != 1:
                 raise ValueError(f"rate of a stage must be 1 where it changes {name}, got {rate!r}")
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> "Stage":
+        """The stage that a configuration's `to_dict` wrote: `epochs`, `changes` and `rate`.
+
+        Raises:
+            ValueError: if `fields` is no dictionary of these three; and as the class says.
+        """
+        if not isinstance(fields, Mapping) or fields.keys() != {"epochs", "changes", "rate"}:
+            raise ValueError(
+                f"a stage must be a dictionary of epochs, changes and rate, got {fields!r}"
+            )
+        changes = fields["changes"]
+        if not isinstance(changes, list) or not all(
+            isinstance(change, list) and len(change) == 2 for change in changes
+        ):
+            raise ValueError(f"changes of a stage must be pairs (field, value), got {changes!r}")
+        pairs = ((n, tuple(value) if isinstance(value, list) else value) for n, value in changes)
+        return cls(epochs=fields["epochs"], changes=tuple(pairs), rate=fields["rate"])

@@ -11,12 +11,12 @@ from bnnstudy.config.stage import Stage
 
 
 def float_twin(config: RunConfig) -> RunConfig:
-    """The same network with real weights; sign activations become hard tanh.
+    """The same network with real weights, from the whole draw; sign activations become hard tanh.
 
     Paper A, Appendix A (the comparison with networks that are not binary).
     """
     activation = "hardtanh" if config.activation == "sign" else config.activation
-    return replace(config, binary_weights=False, activation=activation, clamp=False)
+    return replace(config, binary_weights=False, activation=activation, clamp=False, init_scale=1.0)
 
 
 def gradient_clipping(config: RunConfig) -> RunConfig:

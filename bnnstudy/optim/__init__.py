@@ -1,12 +1,26 @@
 """Optimizers: the two views of paper B, any linear filter, Bop, and torch's own by name.
 
-All are `torch.optim.Optimizer`s and know parameters only, never layers or models.
+All are `torch.optim.Optimizer`s and know parameters only, never layers or models. `build` makes one by
+its name, `build_optimizers` those of a run, and `trace` drives one over given gradients.
 """
 
 from bnnstudy.optim.bop import Bop
 from bnnstudy.optim.filter import FilterOptimizer
 from bnnstudy.optim.latent_sgd import LatentSGD
 from bnnstudy.optim.linear_filter import LinearFilter
+from bnnstudy.optim.param_groups import build_optimizers
 from bnnstudy.optim.registry import NAMES, TORCH, build
+from bnnstudy.optim.trace import flip_ratios, trace
 
-__all__ = ["NAMES", "TORCH", "Bop", "FilterOptimizer", "LatentSGD", "LinearFilter", "build"]
+__all__ = [  # noqa: RUF022
+    "FilterOptimizer",
+    "LatentSGD",
+    "LinearFilter",
+    "Bop",
+    "build",
+    "NAMES",
+    "TORCH",
+    "build_optimizers",
+    "trace",
+    "flip_ratios",
+]

@@ -1,11 +1,40 @@
-"""What our optimizers share: the walk over parameter groups, so that each one is only its update."""
+"""Parameter groups: what may be given as parameters, and the walk over groups that optimizers share."""
 
-from collections.abc import Callable
-from typing import overload
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, overload
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.optimizer import ParamsT
+
+
+def listed(params: ParamsT) -> ParamsT:
+    """The same parameters with generators as lists, so that they can be gone through more than once.
+
+    What torch refuses (a lone tensor, or a set in a group, as its order is not fixed) stays as it is.
+    """
+    if isinstance(params, Tensor):
+        return params
+    items: list[Any] = [
+        {**item, "params": _as_list(item["params"])} if isinstance(item, dict) else item
+        for item in params
+    ]
+    return items
+
+
+def _as_list(params: Any) -> Any:
+    return params if isinstance(params, Tensor | Sequence | set) else list(params)
+
+
+def tensors_of(params: ParamsT) -> Iterator[Tensor]:
+    """All tensors of `listed` parameters, without their names."""
+    for item in params:
+        inner: Any = item["params"] if isinstance(item, dict) else [item]
+        for each in [inner] if isinstance(inner, Tensor) else inner:
+            tensor = each[-1] if isinstance(each, tuple) else each
+            if isinstance(tensor, Tensor):
+                yield tensor
 
 
 class GroupedOptimizer(Optimizer):

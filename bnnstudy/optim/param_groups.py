@@ -1,8 +1,8 @@
 """The optimizers of a run: which parameters each of them moves, at which rate and decay."""
 
-import dataclasses
 import math
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +19,8 @@ def build_optimizers(config: RunConfig, model: nn.Module) -> list[torch.optim.Op
     all others, real layers included. Weight decay acts on weights, never on batch norm.
 
     Raises:
-        ValueError: if there is no optimizer of a name, nothing binary (nor what stands for it) in the
-            network, or no `real_optimizer` where the view is the filter's.
+        ValueError: if there is nothing binary (nor what stands for it) in the network, or no
+            `real_optimizer` where the view is the filter's.
     """
     weights = list(observed_weights(model).values())
     chosen = {id(w) for w in weights}
@@ -32,16 +32,9 @@ def build_optimizers(config: RunConfig, model: nn.Module) -> list[torch.optim.Op
         )
     own = _rates(weights, config)
     if config.real_optimizer:
-        if config.real_optimizer not in registry.NAMES:
-            raise ValueError(
-                f"real_optimizer must be one of {', '.join(registry.NAMES)}; "
-                f"got {config.real_optimizer!r}"
-            )
-        decay = config.weight_decay if config.real_weight_decay is None else config.real_weight_decay
-        rates = dataclasses.replace(config, lr=config.real_lr, weight_decay=decay)
         return [
             registry.build(config.optimizer, own, config),
-            registry.build(config.real_optimizer, _groups(others), rates),
+            registry.build(config.real_optimizer, _groups(others), _real_numbers(config)),
         ]
     if config.view == "filter":
         raise ValueError(
@@ -50,6 +43,16 @@ def build_optimizers(config: RunConfig, model: nn.Module) -> list[torch.optim.Op
     if config.lr_scaling == "update":
         return [registry.build(config.optimizer, [*own, *_groups(others)], config)]
     return [registry.build(config.optimizer, _groups([*weights, *others]), config)]
+
+
+def _real_numbers(config: RunConfig) -> registry.Numbers:
+    """The numbers of `real_optimizer`: the configuration's, with the real parameters' rate and decay.
+
+    Not a `RunConfig`, which refuses a rate that its own `optimizer` does not read.
+    """
+    decay = config.weight_decay if config.real_weight_decay is None else config.real_weight_decay
+    numbers = {**vars(config), "lr": config.real_lr, "weight_decay": decay}
+    return cast(registry.Numbers, SimpleNamespace(**numbers))
 
 
 def _rates(weights: list[nn.Parameter], config: RunConfig) -> list[Any]:

@@ -1,12 +1,14 @@
-"""One table of optimizers by name: paper A's seven are torch's own; none is written again."""
+"""The optimizers by name: paper A's seven are torch's own, the others are those of this room."""
 
-from collections.abc import Callable, Iterable
-from typing import Any, Protocol, cast
+from collections.abc import Callable
+from typing import Any, Protocol
 
 import torch
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
+from bnnstudy.config.fields import READS
+from bnnstudy.optim.base import listed, tensors_of
 from bnnstudy.optim.bop import Bop
 from bnnstudy.optim.filter import FilterOptimizer
 from bnnstudy.optim.latent_sgd import LatentSGD
@@ -39,9 +41,7 @@ class Numbers(Protocol):
 
 def _fused(params: ParamsT) -> bool | None:
     """Whether torch's fused kernels serve: one pass over memory in place of many, on a GPU."""
-    groups: list[Iterable[Any]]
-    groups = [item["params"] if isinstance(item, dict) else [item] for item in params]
-    return all(p.is_cuda for group in groups for p in group) or None
+    return all(p.is_cuda for p in tensors_of(params)) or None
 
 
 def _sgd(params: ParamsT, c: Numbers, **momentum: Any) -> Optimizer:
@@ -61,25 +61,27 @@ TORCH: dict[str, Callable[[ParamsT, Numbers], Optimizer]] = {
 }
 """The seven optimizers of paper A, Table 2, as (parameters, configuration) -> optimizer."""
 
+FILTERS: dict[str, dict[str, Any]] = {
+    "filter": {},
+    "filter_pole": {"scheduled": "pole"},
+    "filter_increment": {"scheduled": "increment"},
+    "filter_corrected": {"bias_correction": True},
+}
+"""The names that a configuration has for the filter, each with the arguments of `FilterOptimizer`."""
+
+
+def _filter(arguments: dict[str, Any]) -> Callable[[ParamsT, Numbers], Optimizer]:
+    return lambda params, c: FilterOptimizer(params, c.alpha, c.gamma, **arguments)
+
+
 OURS: dict[str, Callable[[ParamsT, Numbers], Optimizer]] = {
     "latent_sgd": lambda params, c: LatentSGD(params, c.lr, c.gamma, c.weight_decay),
-    "filter": lambda params, c: FilterOptimizer(params, c.alpha, c.gamma),
-    "filter_pole": lambda params, c: FilterOptimizer(params, c.alpha, c.gamma, scheduled="pole"),
-    "filter_increment": lambda params, c: FilterOptimizer(
-        params, c.alpha, c.gamma, scheduled="increment"
-    ),
-    "filter_corrected": lambda params, c: FilterOptimizer(
-        params, c.alpha, c.gamma, bias_correction=True
-    ),
+    **{name: _filter(arguments) for name, arguments in FILTERS.items()},
     "bop": lambda params, c: Bop(params, c.threshold, c.gamma),
 }
-"""The two views of paper B, and Bop. `filter…` and `bop` need weights that are ±1.
+"""The two views of paper B, and Bop. `filter…` and `bop` need weights that are ±1."""
 
-`filter_pole` and `filter_increment` have the schedule act there alone, `filter_corrected` has its inner
-average corrected for its start."""
-
-
-NAMES = (*TORCH, *OURS)
+NAMES = tuple(READS)
 """All optimizers by name."""
 
 
@@ -87,14 +89,14 @@ def build(name: str, params: ParamsT, config: Numbers) -> Optimizer:
     """The optimizer called `name` over `params`, with the numbers of `config`.
 
     Args:
-        config: anything with `lr`, `momentum`, `betas`, `weight_decay`, `gamma`, `alpha` and
-            `threshold`.
+        params: as for any torch optimizer: tensors, (name, tensor) pairs or groups of them, in lists or
+            generators.
+        config: anything with the numbers that the optimizer reads (`config.READS`), such as a
+            `RunConfig`.
 
     Raises:
-        ValueError: if there is no optimizer of that name.
+        ValueError: if there is no optimizer of that name; and as the optimizer says.
     """
-    table = {**TORCH, **OURS}
-    if name not in table:
+    if name not in NAMES:
         raise ValueError(f"optimizer must be one of {', '.join(NAMES)}; got {name!r}")
-    # mypy takes the list for one of all three kinds of items; it is of one kind, as `params` is.
-    return table[name](cast(ParamsT, list(params)), config)
+    return {**TORCH, **OURS}[name](listed(params), config)
