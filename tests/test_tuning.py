@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from test_sweeps import place
+from test_sweep import place
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.experiments import sweep, tuning
