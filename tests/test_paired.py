@@ -1,16 +1,18 @@
-"""Two trainings side by side, and the flips of one, counted the slow way."""
+"""Two trainings side by side, their weights and signs compared the slow way."""
 
 from dataclasses import replace
 
 import pytest
 import torch
 
+from bnnstudy.config import tricks
 from bnnstudy.config.run import RunConfig
-from bnnstudy.experiments import paired, procedures
-from bnnstudy.experiments.paired import sign_by_sign
+from bnnstudy.experiments import paired
 from bnnstudy.nn.parameters import observed_weights
 from bnnstudy.training import loop
+from bnnstudy.training.callbacks import Callback
 
+SMALL = RunConfig(width=16, depth=1, epochs=3, lr=1e-2, schedule="cosine")
 LATENT = RunConfig(
     width=16, depth=1, epochs=2, optimizer="latent_sgd", lr=1.0, weight_decay=1e-2, init_scale=0.0,
     surrogate="identity", activation="sign", real_optimizer="adam", loss="cross_entropy",
@@ -21,37 +23,54 @@ AS_FILTER = {
 }  # fmt: skip
 
 
-class Kept:
+class Kept(Callback):
     """Every sign after every step, as it is."""
 
     name = "kept"
 
-    def __init__(self, config, model, steps):
-        self.weights, self.signs = list(observed_weights(model).values()), []
+    def __init__(self, context):
+        self.weights, self.signs = list(observed_weights(context.model).values()), []
 
-    def before(self, step):
-        pass
-
-    def after(self, step):
+    def after_step(self, step):
         self.signs.append(torch.cat([torch.signbit(w.detach()).flatten() for w in self.weights]))
 
-    def report(self):
-        return torch.stack(self.signs)
-
-    def state_dict(self):
-        return {}
+    def result(self):
+        return {"signs": torch.stack(self.signs)}
 
 
-def side_by_side(digits, config, **options):
-    return sign_by_sign(config, digits, device="cpu", checkpoint=None, **options)
+def signs_of(config, digits):
+    return loop.fit(config, digits, callbacks=[Kept])["kept"]["signs"]
+
+
+def test_two_trainings_are_told_apart_and_one_is_itself(digits):
+    same = paired.weight_by_weight(SMALL, digits, changes={"batch_norm_momentum": 0.5})
+    assert same["pair"] == {"differing": 0, "compared": 3 * 11}
+    other = paired.weight_by_weight(SMALL, digits, changes={"lr": 2e-2})
+    assert other["pair"]["differing"] == 33
+    assert "weight_digests" not in other
+
+
+def test_clamped_weights_make_the_mask_a_no_op_but_the_strict_one_not(digits):
+    high = replace(SMALL, lr=0.3, clamp=True, schedule="constant")
+    unmasked = replace(high, surrogate="identity")
+    mask = paired.weight_by_weight(unmasked, digits, changes={"surrogate": "clip"})
+    assert mask["pair"]["differing"] == 0
+    assert mask["saturation"] > 0.05  # it bites
+    strict = paired.weight_by_weight(high, digits, changes={"surrogate": "clip_strict"})
+    assert strict["pair"]["differing"] > 0
+
+
+def test_steps_that_a_diverged_training_does_not_have_differ(digits):
+    wild = tricks.float_twin(replace(SMALL, optimizer="sgd", lr=1e20, epochs=4, schedule="constant"))
+    pair = paired.weight_by_weight(wild, digits, changes={"lr": 1e-3})["pair"]
+    assert pair["differing"] == pair["compared"] == 4 * 11
 
 
 def test_signs_that_differ_are_counted_one_by_one(digits):
     other = {"lr": 3.0, "weight_decay": 0.02}
-    found = side_by_side(digits, LATENT, changes=other, seeds_apart=3)
+    found = paired.sign_by_sign(LATENT, digits, changes=other, seeds_apart=3)
     first, second = (
-        loop.fit(config, digits, observers=[Kept])["kept"]
-        for config in (LATENT, replace(LATENT, **other, seed=3))
+        signs_of(config, digits) for config in (LATENT, replace(LATENT, **other, seed=3))
     )
     by_step = (first != second).sum(1)
     assert found["pair"]["differing"] == by_step.sum()
@@ -64,9 +83,24 @@ def test_signs_that_differ_are_counted_one_by_one(digits):
 
 def test_two_views_in_64_bits_are_one_training(digits):
     wide = replace(LATENT, precision="float64")
-    found = side_by_side(digits, wide, changes=AS_FILTER)
+    found = paired.sign_by_sign(wide, digits, changes=AS_FILTER)
     assert found["pair"]["differing"] == 0
     assert found["apart"] == {"test_accuracy": 0.0, "signs": 0.0}
+
+
+def test_callbacks_look_on_at_both_trainings(digits):
+    seen = []
+
+    class Look(Callback):
+        name = "look"
+
+        def result(self):
+            seen.append(self.context.config)
+
+    for compared in (paired.weight_by_weight, paired.sign_by_sign):
+        seen.clear()
+        compared(SMALL, digits, changes={"lr": 2e-2}, callbacks=[Look])
+        assert seen == [SMALL, replace(SMALL, lr=2e-2)]
 
 
 def test_the_comparison_leaves_cudnn_on(digits, monkeypatch):
@@ -75,33 +109,16 @@ def test_the_comparison_leaves_cudnn_on(digits, monkeypatch):
     monkeypatch.setattr(
         loop, "fit", lambda *a, **k: seen.append(torch.backends.cudnn.enabled) or fit(*a, **k)
     )
-    side_by_side(digits, replace(LATENT, epochs=1), changes={})
+    paired.sign_by_sign(replace(LATENT, epochs=1), digits, changes={})
     assert seen == [True, True]
 
 
 def test_another_alpha_is_another_training(digits):
     wide = replace(LATENT, precision="float64")
-    found = side_by_side(digits, wide, changes={**AS_FILTER, "alpha": 0.5})
+    found = paired.sign_by_sign(wide, digits, changes={**AS_FILTER, "alpha": 0.5})
     assert found["pair"]["differing"] > 0
 
 
 def test_where_one_training_ends_all_signs_differ():
     signs = [torch.zeros(2, dtype=torch.uint8)] * 3
     assert paired._differing(signs, signs[:1], 10) == [0, 10, 10]
-
-
-def test_flips_by_epoch_are_those_of_all_steps(digits):
-    config = replace(LATENT, epochs=3)
-    found = procedures.with_flips(config, digits, device="cpu", checkpoint=None)
-    signs = loop.fit(config, digits, observers=[Kept])["kept"]
-    ratios = (signs[1:] != signs[:-1]).double().mean(1)
-    per_epoch = len(signs) // 3
-    for epoch in (1, 2):
-        expected = ratios[epoch * per_epoch - 1 : (epoch + 1) * per_epoch - 1].mean().item()
-        assert found["curves"]["flips"][epoch] == pytest.approx(expected, rel=1e-3)
-    # The first step turns about half of all weights, which no difference above holds.
-    assert found["curves"]["flips"][0] * per_epoch > 0.4
-    curve = found["curves"]["flips"]
-    assert found["flips"]["last"] == pytest.approx(curve[-1], rel=1e-3)
-    assert found["flips"]["mean"] == pytest.approx(sum(curve) / 3, rel=1e-3)
-    assert found["flips"]["late"] == pytest.approx(sum(curve[1:]) / 2, rel=1e-3)

@@ -11,6 +11,7 @@ from bnnstudy.config import tricks
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.stage import Stage
 from bnnstudy.training import evaluation, loop, stacked
+from bnnstudy.training.callbacks import Callback
 
 SMALL = RunConfig(width=16, depth=1, batch_size=100, epochs=2, lr=1e-2)
 
@@ -49,7 +50,7 @@ def test_the_epoch_is_chosen_on_validation_alone(digits):
 def test_a_better_test_epoch_does_not_change_the_choice(digits, monkeypatch):
     # Validation and test accuracies by epoch, made to disagree.
     accuracies = iter([0.5, 0.9, 0.8, 0.1, 0.7, 0.2])
-    monkeypatch.setattr(loop, "evaluate", lambda *arguments: next(accuracies))
+    monkeypatch.setattr(evaluation, "evaluate", lambda *arguments: next(accuracies))
     result = loop.fit(replace(SMALL, epochs=3), digits)
     assert (result["best_epoch"], result["validation_accuracy"], result["test_accuracy"]) == (
         2,
@@ -112,25 +113,21 @@ def test_flips_are_looked_at_from_the_first_step_to_the_last(digits):
 def test_stages_carry_the_weights_on(digits):
     starts = []
 
-    class Start:
-        name = "start"
+    class Ends(Callback):
+        name = "ends"
 
-        def __init__(self, config, model, steps):
-            starts.append({k: v.clone() for k, v in model.state_dict().items()})
-            self.model = model
+        def __init__(self, context):
+            super().__init__(context)
+            self.keep()
 
-        def before(self, step):
-            pass
+        def keep(self):
+            starts.append({k: v.clone() for k, v in self.context.model.state_dict().items()})
 
-        def after(self, step):
-            pass
-
-        def report(self):
-            starts.append({k: v.clone() for k, v in self.model.state_dict().items()})
-            return {}
+        def result(self):
+            self.keep()
 
     config = tricks.pretraining(replace(SMALL, epochs=3), first=2)
-    result = loop.fit(config, digits, observers=[Start])
+    result = loop.fit(config, digits, callbacks=[Ends])
     _, end_of_first, start_of_second, _ = starts
     assert all(torch.equal(v, start_of_second[k]) for k, v in end_of_first.items())
     assert len(result["curves"]["train_loss"]) == 3
