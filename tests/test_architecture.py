@@ -30,8 +30,8 @@ studies: _paper_a _paper_b | * | __init__
 report: plotting tables | explorer cost
 __main__
 """
-"""Every file, from the ground up: a line for each room, and in it bars between files. A file imports only
-from earlier lines, and in its own line from what stands left of its own bar. `*` is all others."""
+"""Every file, from the ground up: a line for each room, and in it bars between files. A file imports
+only from earlier lines, and in its own line from what stands left of its own bar. `*` is all others."""
 
 
 def places() -> dict[str, tuple[int, int]]:
@@ -128,7 +128,13 @@ def test_there_is_no_room_for_odds_and_ends():
 
 @pytest.mark.parametrize(
     "module",
-    ["bnnstudy", "bnnstudy.config", "bnnstudy.theory", "bnnstudy.evidence", "bnnstudy.experiments.study"],
+    [
+        "bnnstudy",
+        "bnnstudy.config",
+        "bnnstudy.theory",
+        "bnnstudy.evidence",
+        "bnnstudy.experiments.study",
+    ],
 )
 def test_what_needs_no_torch_does_not_import_it(module):
     code = f"import sys, {module}; raise SystemExit('torch' in sys.modules)"

@@ -108,7 +108,9 @@ def test_momenta_and_modes_come_back_though_a_batch_cannot_be_had(digits, odd):
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_while_it_lasts_statistics_are_reestimated_and_then_the_old_ones_bit_for_bit(digits, odd, fails):
+def test_while_it_lasts_statistics_are_reestimated_and_then_the_old_ones_bit_for_bit(
+    digits, odd, fails
+):
     batches = estimation_batches(digits, 300, 100, torch.float32)
     twin = copy.deepcopy(odd)
     reestimate(twin, batches)

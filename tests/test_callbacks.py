@@ -20,9 +20,7 @@ from bnnstudy.training.callbacks import Callback, Context
 from bnnstudy.training.checkpoints import Checkpoint
 
 SMALL = RunConfig(width=16, depth=1, epochs=3, lr=1e-2, schedule="cosine")
-STAGED = replace(
-    SMALL, stages=(Stage(epochs=1), Stage(epochs=2, changes=(("clamp", True),), rate=0.1))
-)
+STAGED = replace(SMALL, stages=(Stage(epochs=1), Stage(epochs=2, changes=(("clamp", True),), rate=0.1)))
 WILD = tricks.float_twin(replace(SMALL, optimizer="sgd", lr=1e20, epochs=4, schedule="constant"))
 LATENT = RunConfig(
     width=16, depth=1, epochs=4, optimizer="latent_sgd", lr=1.0, weight_decay=0.1, init_scale=0.0,

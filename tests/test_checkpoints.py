@@ -121,9 +121,10 @@ def test_callbacks_that_count_go_on_counting(digits, tmp_path, monkeypatch):
             raise Cut
         return evaluate(*arguments)
 
-    with monkeypatch.context() as patch, pytest.raises(Cut):
+    with monkeypatch.context() as patch:
         patch.setattr(evaluation, "evaluate", fail_late)
-        loop.fit(config, digits, callbacks=[ShadowOptimizers], checkpoint=Checkpoint(file))
+        with pytest.raises(Cut):
+            loop.fit(config, digits, callbacks=[ShadowOptimizers], checkpoint=Checkpoint(file))
     assert file.exists()
     again = loop.fit(config, digits, callbacks=[ShadowOptimizers], checkpoint=Checkpoint(file))
     assert again == undisturbed

@@ -69,9 +69,7 @@ def test_steps_that_a_diverged_training_does_not_have_differ(digits):
 def test_signs_that_differ_are_counted_one_by_one(digits):
     other = {"lr": 3.0, "weight_decay": 0.02}
     found = paired.sign_by_sign(LATENT, digits, changes=other, seeds_apart=3)
-    first, second = (
-        signs_of(config, digits) for config in (LATENT, replace(LATENT, **other, seed=3))
-    )
+    first, second = (signs_of(config, digits) for config in (LATENT, replace(LATENT, **other, seed=3)))
     by_step = (first != second).sum(1)
     assert found["pair"]["differing"] == by_step.sum()
     assert found["pair"]["compared"] == first.numel()

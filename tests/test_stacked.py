@@ -122,8 +122,11 @@ def test_a_sweep_stacks_the_seeds_of_an_arm_and_nothing_else(tmp_path):
         Arm(name="filter", config=FILTER),
         Arm(name="in stages", config=tricks.two_stages(replace(SMALL, epochs=4), 2)),
         Arm(name="looked at", config=replace(SMALL, width=8), callbacks=(named("FlipsByEpoch"),)),
-        Arm(name="stopped", config=replace(SMALL, width=6),
-            procedure=named("procedures.stopped_early", patience=1)),
+        Arm(
+            name="stopped",
+            config=replace(SMALL, width=6),
+            procedure=named("procedures.stopped_early", patience=1),
+        ),
     )
     study = Study(name="toy", title="", claims=(), arms={"quick": arms}, seeds={"quick": 5})
     found = {}

@@ -198,17 +198,6 @@ def test_bad_requests_are_refused_by_name(tmp_path):
         studies.verdicts("/nowhere")
 
 
-def test_arms_must_be_told_apart():
-    arm = Arm(name="a", config=RunConfig())
-    for twin, message in (
-        (replace(arm, config=RunConfig(lr=1.0)), "distinct names"),
-        (replace(arm, name="b"), "distinct configurations"),
-        (replace(arm, name="b", config=RunConfig(preset="desk")), "bear their preset"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            Study(name="x", title="", claims=(), arms={"quick": (arm, twin)})
-
-
 def test_the_toys_claim_is_decided_from_its_records(undisturbed):
     (verdict,) = verdicts.decide(STUDY.claims[0], sweep.recorded(STUDY, "quick", undisturbed))
     assert verdict.n == 4

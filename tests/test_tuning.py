@@ -128,12 +128,3 @@ def test_an_arm_that_follows_takes_its_leaders_value_and_is_not_searched(runs, t
     assert [(run["arm"], run["config"]["lr"]) for run in found] == [(n, 2.0) for n in "aabb"]
     assert len(tuning.choices(study, "desk", tmp_path)) == 1
     assert sweep.recorded(study, "desk", tmp_path) == found
-
-
-@pytest.mark.parametrize(("follows", "model"), [("c", "mlp"), ("b", "mlp"), ("a", "cnn")])
-def test_whom_an_arm_follows_must_be_tuned_and_of_its_task(follows, model):
-    config = RunConfig(preset="desk")
-    leader = Arm(name="a", config=config, tuned=Tuned(field="lr", grid=(1.0,)))
-    other = Arm(name="b", config=replace(config, clamp=True, model=model), follows=follows)
-    with pytest.raises(ValueError, match="must follow a tuned arm of their task"):
-        Study(name="led", title="", claims=(), arms={"desk": (leader, other)}, seeds={"desk": 1})
