@@ -129,7 +129,14 @@ def test_there_is_no_room_for_odds_and_ends():
 
 
 @pytest.mark.parametrize(
-    "module", ["bnnstudy", "bnnstudy.config", "bnnstudy.theory", "bnnstudy.evidence"]
+    "module",
+    [
+        "bnnstudy",
+        "bnnstudy.config",
+        "bnnstudy.theory",
+        "bnnstudy.evidence",
+        "bnnstudy.experiments.study",
+    ],
 )
 def test_what_needs_no_torch_does_not_import_it(module):
     code = f"import sys, {module}; raise SystemExit('torch' in sys.modules)"

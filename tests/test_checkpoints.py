@@ -14,7 +14,8 @@ from bnnstudy.config.run import RunConfig
 from bnnstudy.config.stage import Stage
 from bnnstudy.evidence import provenance
 from bnnstudy.studies import two_views
-from bnnstudy.training import checkpoints, loop
+from bnnstudy.training import checkpoints, evaluation, loop
+from bnnstudy.training.callbacks import Callback, ShadowOptimizers
 from bnnstudy.training.checkpoints import Checkpoint
 
 SMALL = RunConfig(width=12, depth=1, epochs=6, lr=1e-2, activation="sign")
@@ -48,32 +49,17 @@ class Cut(Exception):
 
 
 def cut_at(step: int):
-    """An observer that ends the run at a step, counted over all stages."""
+    """A callback that ends the run at a step, counted over all stages."""
     seen = 0
 
-    class Cutter:
+    class Cutter(Callback):
         name = "cutter"
 
-        def __init__(self, config, model, steps):
-            pass
-
-        def before(self, at):
+        def before_step(self, at):
             nonlocal seen
             seen += 1
             if seen == step:
                 raise Cut
-
-        def after(self, at):
-            pass
-
-        def report(self):
-            return {}
-
-        def state_dict(self):
-            return {}
-
-        def load_state_dict(self, state):
-            pass
 
     return Cutter
 
@@ -87,7 +73,7 @@ def every_epoch(monkeypatch):
 def test_a_run_cut_anywhere_and_resumed_equals_an_undisturbed_one(digits, tmp_path, name):
     config, file = CONFIGS[name], tmp_path / "run.checkpoint"
     never = cut_at(-1)
-    undisturbed = loop.fit(config, digits, observers=[never])
+    undisturbed = loop.fit(config, digits, callbacks=[never])
     steps = len(undisturbed["curves"]["train_loss"]) * (len(digits.train) // config.batch_size)
     draw = random.Random(name)
     cuts = 0
@@ -95,38 +81,38 @@ def test_a_run_cut_anywhere_and_resumed_equals_an_undisturbed_one(digits, tmp_pa
     while cuts < 4:
         try:
             loop.fit(
-                config, digits, observers=[cut_at(draw.randint(1, steps))], checkpoint=Checkpoint(file)
+                config, digits, callbacks=[cut_at(draw.randint(1, steps))], checkpoint=Checkpoint(file)
             )
             break
         except Cut:
             cuts += 1
     assert cuts
-    assert loop.fit(config, digits, observers=[never], checkpoint=Checkpoint(file)) == undisturbed
+    assert loop.fit(config, digits, callbacks=[never], checkpoint=Checkpoint(file)) == undisturbed
 
 
 def test_a_run_goes_on_from_its_checkpoint_and_does_not_start_anew(digits, tmp_path):
     file, seen = tmp_path / "run.checkpoint", []
     epochs = len(digits.train) // 100
     with pytest.raises(Cut):
-        loop.fit(SMALL, digits, observers=[cut_at(4 * epochs + 3)], checkpoint=Checkpoint(file))
+        loop.fit(SMALL, digits, callbacks=[cut_at(4 * epochs + 3)], checkpoint=Checkpoint(file))
 
     class Counter(cut_at(-1)):
-        def after(self, at):
+        def after_step(self, at):
             seen.append(at)
 
-    loop.fit(SMALL, digits, observers=[Counter], checkpoint=Checkpoint(file))
+    loop.fit(SMALL, digits, callbacks=[Counter], checkpoint=Checkpoint(file))
     assert seen == list(range(4 * epochs + 1, 6 * epochs + 1))
     # And a finished one is only measured.
-    assert loop.fit(SMALL, digits, observers=[Counter], checkpoint=Checkpoint(file))["best_epoch"]
+    assert loop.fit(SMALL, digits, callbacks=[Counter], checkpoint=Checkpoint(file))["best_epoch"]
     assert len(seen) == 2 * epochs
 
 
-def test_observers_that_count_go_on_counting(digits, tmp_path):
+def test_callbacks_that_count_go_on_counting(digits, tmp_path, monkeypatch):
     (arm, *_) = two_views.STUDY.arms["quick"]
     config = replace(arm.config, width=8, depth=1, epochs=3, stages=())
-    undisturbed = two_views.fit_with_shadows(config, digits)
+    undisturbed = loop.fit(config, digits, callbacks=[ShadowOptimizers])
     file = tmp_path / "run.checkpoint"
-    evaluate, calls = loop.evaluate, 0
+    evaluate, calls = evaluation.evaluate, 0
 
     def fail_late(*arguments):
         nonlocal calls
@@ -135,19 +121,18 @@ def test_observers_that_count_go_on_counting(digits, tmp_path):
             raise Cut
         return evaluate(*arguments)
 
-    loop.evaluate = fail_late
-    try:
+    with monkeypatch.context() as patch:
+        patch.setattr(evaluation, "evaluate", fail_late)
         with pytest.raises(Cut):
-            two_views.fit_with_shadows(config, digits, checkpoint=Checkpoint(file))
-    finally:
-        loop.evaluate = evaluate
+            loop.fit(config, digits, callbacks=[ShadowOptimizers], checkpoint=Checkpoint(file))
     assert file.exists()
-    assert two_views.fit_with_shadows(config, digits, checkpoint=Checkpoint(file)) == undisturbed
+    again = loop.fit(config, digits, callbacks=[ShadowOptimizers], checkpoint=Checkpoint(file))
+    assert again == undisturbed
 
 
 def interrupted(digits, file, config=SMALL):
     with pytest.raises(Cut):
-        loop.fit(config, digits, observers=[cut_at(30)], checkpoint=Checkpoint(file))
+        loop.fit(config, digits, callbacks=[cut_at(30)], checkpoint=Checkpoint(file))
     return file
 
 
@@ -156,8 +141,8 @@ def test_a_damaged_checkpoint_is_not_used(digits, tmp_path, keep):
     file = interrupted(digits, tmp_path / "run.checkpoint")
     file.write_bytes(file.read_bytes()[:keep])
     with pytest.warns(UserWarning, match=r"run\.checkpoint is damaged: the run starts anew"):
-        result = loop.fit(SMALL, digits, observers=[cut_at(-1)], checkpoint=Checkpoint(file))
-    assert result == loop.fit(SMALL, digits, observers=[cut_at(-1)])
+        result = loop.fit(SMALL, digits, callbacks=[cut_at(-1)], checkpoint=Checkpoint(file))
+    assert result == loop.fit(SMALL, digits, callbacks=[cut_at(-1)])
 
 
 def test_one_flipped_bit_is_damage(digits, tmp_path):
@@ -166,7 +151,7 @@ def test_one_flipped_bit_is_damage(digits, tmp_path):
     content[len(content) // 2] ^= 1
     file.write_bytes(content)
     with pytest.warns(UserWarning, match="is damaged"):
-        loop.fit(SMALL, digits, observers=[cut_at(-1)], checkpoint=Checkpoint(file))
+        loop.fit(SMALL, digits, callbacks=[cut_at(-1)], checkpoint=Checkpoint(file))
 
 
 @pytest.mark.parametrize(
@@ -182,7 +167,7 @@ def test_a_checkpoint_of_another_run_code_or_torch_is_not_used(digits, tmp_path,
     file = interrupted(digits, tmp_path / "run.checkpoint")
     config = change(monkeypatch)
     with pytest.warns(UserWarning, match="is of another run, code or torch: the run starts anew"):
-        loop.fit(config, digits, observers=[cut_at(-1)], checkpoint=Checkpoint(file))
+        loop.fit(config, digits, callbacks=[cut_at(-1)], checkpoint=Checkpoint(file))
 
 
 def test_short_runs_write_none_and_a_folder_that_takes_none_stops_no_run(digits, tmp_path, monkeypatch):
@@ -198,7 +183,7 @@ def test_short_runs_write_none_and_a_folder_that_takes_none_stops_no_run(digits,
     assert not (tmp_path / "run.checkpoint").exists()
 
 
-def test_a_checkpoint_with_other_observers_is_not_used(digits, tmp_path):
+def test_a_checkpoint_with_other_callbacks_is_not_used(digits, tmp_path):
     file = interrupted(digits, tmp_path / "run.checkpoint")
     with pytest.warns(UserWarning, match="is of another run"):
         assert loop.fit(SMALL, digits, checkpoint=Checkpoint(file)) == loop.fit(SMALL, digits)
@@ -217,7 +202,7 @@ def test_the_seconds_of_earlier_sittings_count(digits, tmp_path, monkeypatch):
 
     def slow_until(step):
         class Slow(cut_at(step)):
-            def after(self, at):
+            def after_step(self, at):
                 clock[0] += 1.0
 
         return Slow
@@ -225,9 +210,9 @@ def test_the_seconds_of_earlier_sittings_count(digits, tmp_path, monkeypatch):
     file, epoch = tmp_path / "run.checkpoint", len(digits.train) // 100
     for cut in (epoch + 5, 2 * epoch + 5):  # of what is left: after one epoch, then after two more
         with pytest.raises(Cut):
-            loop.fit(SMALL, digits, observers=[slow_until(cut)], checkpoint=Checkpoint(file))
+            loop.fit(SMALL, digits, callbacks=[slow_until(cut)], checkpoint=Checkpoint(file))
     third = Checkpoint(file)
-    loop.fit(SMALL, digits, observers=[cut_at(-1)], checkpoint=third)
+    loop.fit(SMALL, digits, callbacks=[cut_at(-1)], checkpoint=third)
     assert third.earlier == 3 * epoch
 
 

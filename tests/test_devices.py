@@ -1,7 +1,6 @@
 """Where a run is computed and how: compiled or not, in bfloat16 or not, it is the same training."""
 
 from dataclasses import replace
-from functools import partial
 
 import pytest
 import torch
@@ -14,8 +13,7 @@ from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence import provenance
 from bnnstudy.experiments import sweep
 from bnnstudy.experiments.options import RunOptions
-from bnnstudy.experiments.paired import sign_by_sign
-from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.nn import models
 from bnnstudy.nn.binarize import sign
 from bnnstudy.optim import FilterOptimizer
@@ -138,8 +136,8 @@ def test_what_is_compiled_is_compiled_once_a_run(digits, monkeypatch):
 
 def test_what_must_be_reproducible_is_not_compiled(tmp_path):
     config = replace(FILTER, epochs=1)
-    measure = partial(sign_by_sign, changes={})
-    arms = {"quick": (Arm(name="one", config=config, measure=measure),)}
+    twice = named("paired.sign_by_sign", changes={})
+    arms = {"quick": (Arm(name="one", config=config, procedure=twice),)}
     study = Study(name="toy", title="", claims=(), arms=arms, seeds={"quick": 1})
     place = RunOptions(results=tmp_path, compile=True, progress=False)
     (record,) = sweep.run(study, "quick", place=place)

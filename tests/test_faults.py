@@ -15,7 +15,7 @@ from pathlib import Path
 
 import faults
 import pytest
-from test_sweeps import contents, place
+from test_sweep import contents, place
 from toy_study import SMALL, STUDY
 
 from bnnstudy.config import tricks

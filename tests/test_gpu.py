@@ -124,7 +124,7 @@ def test_a_step_never_waits_for_the_host(config, precision, compiled, there):
 @CASES
 def test_a_run_that_was_cut_goes_on_there(config, there, tmp_path, monkeypatch):
     """In 64 bits to 1e-6: kernels that add in any order are the only difference."""
-    monkeypatch.setattr("bnnstudy.checkpoints.EVERY", -1.0)
+    monkeypatch.setattr("bnnstudy.training.checkpoints.EVERY", -1.0)
     config = replace(config, precision="float64")
     whole = loop.fit(config, there, device="cuda")
     saves = []

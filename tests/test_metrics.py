@@ -2,7 +2,6 @@ import pytest
 import torch
 
 from bnnstudy.training import metrics
-from bnnstudy.training.callbacks import flips
 
 
 def test_flip_ratio_counts_changed_signs_over_all_layers():
@@ -41,23 +40,3 @@ def test_looks_are_log_spaced_from_the_first_step_to_the_last(steps):
     assert looks[0] == 1
     assert looks[-1] == steps
     assert len(looks) <= 50
-
-
-def test_the_flip_observer_agrees_with_the_ratio():
-    weights = {"a": torch.randn(10), "b": torch.randn(4, 5)}
-    observer = flips.FlipRatio(weights, steps=6)
-    expected, of_b = [], []
-    for step in range(1, 7):
-        before = {name: w.clone() for name, w in weights.items()}
-        observer.before(step)
-        for w in weights.values():
-            w.copy_(torch.randn_like(w))
-        observer.after(step)
-        expected.append(metrics.flip_ratio([*before.values()], [*weights.values()]))
-        of_b.append(metrics.flip_ratio([before["b"]], [weights["b"]]))
-    report = observer.report()
-    assert report["steps"] == [1, 2, 3, 4, 5, 6]
-    assert report["all"] == pytest.approx(expected, rel=1e-3)
-    assert report["layer_steps"] == [2, 6]
-    assert set(report["layers"]) == {"a", "b"}
-    assert report["layers"]["b"] == pytest.approx([of_b[1], of_b[5]], rel=1e-3)

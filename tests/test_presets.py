@@ -14,8 +14,8 @@ import torch
 from bnnstudy import data, studies
 from bnnstudy.config.run import RunConfig
 from bnnstudy.data import Dataset, Split
+from bnnstudy.experiments.arms import run_arm
 from bnnstudy.experiments.study import Arm, Study
-from bnnstudy.training import loop
 
 SHAPES = {"mnist": (1, 28, 28), "cifar10": (3, 32, 32), "audiomnist": (1, 32, 32)}
 BATCH, NARROW = 4, 16
@@ -54,8 +54,8 @@ def kind(arm: Arm) -> str:
     named["stages"] = [[name for name, _ in stage.changes] for stage in arm.config.stages]
     for name, default in (("betas", None), ("drops", ()), ("steepness", (1.0, 1.0))):
         named[name] = default is not None and getattr(arm.config, name) != default
-    measure = getattr(arm.measure, "func", arm.measure)
-    return f"{named} {getattr(measure, '__name__', '')}"
+    uses = (*arm.callbacks, *((arm.procedure,) if arm.procedure else ()))
+    return f"{named} {[use.name for use in uses]}"
 
 
 def tried(study: Study, preset: str) -> Iterator[Arm]:
@@ -84,8 +84,7 @@ def test_the_random_images_have_the_shape_of_the_data(name):
 @pytest.mark.parametrize(("study", "preset"), LARGE)
 def test_every_kind_of_arm_of_a_large_preset_takes_steps(study, preset):
     for arm in tried(study, preset):
-        measure = arm.measure or loop.fit
         config = shortened(arm.config)
-        result = measure(config, some(config.dataset), device="cpu", checkpoint=None)
+        result = run_arm(arm, config, some(config.dataset))
         measured = [*result["curves"].get("train_loss", []), *result["curves"]["validation_accuracy"]]
         assert all(value is not None and math.isfinite(value) for value in measured), arm.name

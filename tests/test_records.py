@@ -242,3 +242,14 @@ def test_options_name_a_run_and_those_without_keep_their_name(tmp_path):
     file.write_text(text.replace('"lr": 0.5', '"lr": 0.25', 1))
     with pytest.raises(records.RecordError, match="was changed after it was written"):
         records.load(file)
+
+
+def test_parts_become_records_of_their_own():
+    record = {
+        "arm": "a",
+        "preset": "quick",
+        "config": {"seed": 1},
+        "result": {"parts": {"x": {"y": 1}}},
+    }
+    assert records.parts(record) == [{**record, "arm": "a, x", "result": {"y": 1}}]
+    assert records.parts({**record, "result": {}}) == []

@@ -18,6 +18,7 @@ from bnnstudy.nn.activations import RSign, set_steepness
 from bnnstudy.nn.parameters import observed_weights
 from bnnstudy.nn.scaling import SCALINGS, libra
 from bnnstudy.training import loop
+from bnnstudy.training.callbacks import Callback
 from bnnstudy.training.step import Step
 
 SMALL = RunConfig(width=16, depth=2, epochs=2, lr=1e-2, activation="sign", surrogate="ede")
@@ -160,30 +161,27 @@ def test_libras_flips_are_those_of_the_signs_that_are_used(digits):
     # Adam moves an output's mean, and with it signs whose own weights stay.
     seen = {"used": [], "own": []}
 
-    class Count:
+    class Count(Callback):
         name = "count"
 
-        def __init__(self, config, model, steps):
-            self.layers = [m for m in model.modules() if isinstance(m, BinaryLinear)]
+        def __init__(self, context):
+            self.layers = [m for m in context.model.modules() if isinstance(m, BinaryLinear)]
 
         def signs(self):
             used = [layer.effective_weight().detach() for layer in self.layers]
             return {"used": used, "own": [layer.weight.detach() for layer in self.layers]}
 
-        def before(self, step):
+        def before_step(self, step):
             self.old = {k: [binarize.sign(w) for w in ws] for k, ws in self.signs().items()}
 
-        def after(self, step):
+        def after_step(self, step):
             for kind, weights in self.signs().items():
                 pairs = list(zip(self.old[kind], weights, strict=True))
                 turned = sum(int((old != binarize.sign(w)).sum()) for old, w in pairs)
                 seen[kind].append(turned / sum(w.numel() for w in weights))
 
-        def report(self):
-            return {}
-
     config = replace(SMALL, scaling="libra", surrogate="identity")
-    report = loop.fit(config, digits, observers=[Count])["flip_ratio"]
+    report = loop.fit(config, digits, callbacks=[Count])["flip_ratio"]
     assert len(report["layers"]) == 3
     used, own = ([seen[kind][step - 1] for step in report["steps"]] for kind in ("used", "own"))
     assert report["all"] == pytest.approx(used, rel=1e-3)

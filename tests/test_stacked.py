@@ -10,8 +10,7 @@ from bnnstudy.config import tricks
 from bnnstudy.config.run import RunConfig
 from bnnstudy.experiments import lookup, sweep
 from bnnstudy.experiments.options import RunOptions
-from bnnstudy.experiments.procedures import with_flips
-from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.nn import binarize, models
 from bnnstudy.training import loop, stacked
 
@@ -122,7 +121,12 @@ def test_a_sweep_stacks_the_seeds_of_an_arm_and_nothing_else(tmp_path):
         Arm(name="adam", config=SMALL),
         Arm(name="filter", config=FILTER),
         Arm(name="in stages", config=tricks.two_stages(replace(SMALL, epochs=4), 2)),
-        Arm(name="measured", config=replace(SMALL, width=8), measure=with_flips),
+        Arm(name="looked at", config=replace(SMALL, width=8), callbacks=(named("FlipsByEpoch"),)),
+        Arm(
+            name="stopped",
+            config=replace(SMALL, width=6),
+            procedure=named("procedures.stopped_early", patience=1),
+        ),
     )
     study = Study(name="toy", title="", claims=(), arms={"quick": arms}, seeds={"quick": 5})
     found = {}
@@ -130,7 +134,7 @@ def test_a_sweep_stacks_the_seeds_of_an_arm_and_nothing_else(tmp_path):
         place = RunOptions(results=tmp_path / str(stack), workers=1, stack=stack, progress=False)
         found[stack] = sweep.run(study, "quick", place=place)
         assert lookup.recorded(study, "quick", place.results) == found[stack]
-    assert [r["provenance"].get("stack", 1) for r in found[3]] == [*[3, 3, 3, 2, 2] * 2, *[1] * 10]
+    assert [r["provenance"].get("stack", 1) for r in found[3]] == [*[3, 3, 3, 2, 2] * 2, *[1] * 15]
     for alone, together in zip(found[1], found[3], strict=True):
         assert alone["config"] == together["config"]
         assert alone["arm"] == together["arm"]

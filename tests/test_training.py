@@ -10,7 +10,9 @@ from bnnstudy import devices
 from bnnstudy.config import tricks
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.stage import Stage
-from bnnstudy.training import evaluation, loop, stacked
+from bnnstudy.training import checkpoints, evaluation, loop, stacked
+from bnnstudy.training.callbacks import Callback
+from bnnstudy.training.checkpoints import Checkpoint
 
 SMALL = RunConfig(width=16, depth=1, batch_size=100, epochs=2, lr=1e-2)
 
@@ -49,7 +51,7 @@ def test_the_epoch_is_chosen_on_validation_alone(digits):
 def test_a_better_test_epoch_does_not_change_the_choice(digits, monkeypatch):
     # Validation and test accuracies by epoch, made to disagree.
     accuracies = iter([0.5, 0.9, 0.8, 0.1, 0.7, 0.2])
-    monkeypatch.setattr(loop, "evaluate", lambda *arguments: next(accuracies))
+    monkeypatch.setattr(evaluation, "evaluate", lambda *arguments: next(accuracies))
     result = loop.fit(replace(SMALL, epochs=3), digits)
     assert (result["best_epoch"], result["validation_accuracy"], result["test_accuracy"]) == (
         2,
@@ -112,25 +114,21 @@ def test_flips_are_looked_at_from_the_first_step_to_the_last(digits):
 def test_stages_carry_the_weights_on(digits):
     starts = []
 
-    class Start:
-        name = "start"
+    class Ends(Callback):
+        name = "ends"
 
-        def __init__(self, config, model, steps):
-            starts.append({k: v.clone() for k, v in model.state_dict().items()})
-            self.model = model
+        def __init__(self, context):
+            super().__init__(context)
+            self.keep()
 
-        def before(self, step):
-            pass
+        def keep(self):
+            starts.append({k: v.clone() for k, v in self.context.model.state_dict().items()})
 
-        def after(self, step):
-            pass
-
-        def report(self):
-            starts.append({k: v.clone() for k, v in self.model.state_dict().items()})
-            return {}
+        def result(self):
+            self.keep()
 
     config = tricks.pretraining(replace(SMALL, epochs=3), first=2)
-    result = loop.fit(config, digits, observers=[Start])
+    result = loop.fit(config, digits, callbacks=[Ends])
     _, end_of_first, start_of_second, _ = starts
     assert all(torch.equal(v, start_of_second[k]) for k, v in end_of_first.items())
     assert len(result["curves"]["train_loss"]) == 3
@@ -234,3 +232,35 @@ def test_a_pre_training_says_where_it_leaves_off_and_is_never_the_best_epoch(dig
     real, binary = result["stages"]
     assert (real["epochs"], binary["epochs"]) == (4, 1)
     assert binary["start"] != {name: result["curves"][name][3] for name in binary["start"]}
+
+
+@pytest.mark.parametrize(
+    "config",
+    [replace(SMALL, epochs=3), tricks.pretraining(replace(SMALL, epochs=3), 1)],
+    ids=["one stage", "two stages"],
+)
+def test_the_network_that_is_returned_is_the_one_measured_last(digits, config):
+    result, model = loop.fit(config, digits, with_model=True)
+    assert result == loop.fit(config, digits)
+    assert evaluation.accuracies(model, digits) == result["last"]
+    # It is not that of the best epoch, nor of an earlier stage.
+    curves = result["curves"]
+    assert curves["test_accuracy"][-1] not in curves["test_accuracy"][:-1]
+
+
+def test_the_network_of_a_run_that_was_finished_before_is_returned_too(digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "EVERY", 0.0)
+    file = tmp_path / "run.checkpoint"
+    pairs = [loop.fit(SMALL, digits, with_model=True, checkpoint=Checkpoint(file)) for _ in range(2)]
+    (result, first), (again, second) = pairs
+    assert again == result
+    state = second.state_dict()
+    assert all(torch.equal(value, state[name]) for name, value in first.state_dict().items())
+
+
+def test_accuracies_are_those_of_validation_and_test_by_name(digits):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 10))
+    assert evaluation.accuracies(network, digits) == {
+        "validation_accuracy": evaluation.evaluate(network, digits, digits.validation),
+        "test_accuracy": evaluation.evaluate(network, digits, digits.test),
+    }

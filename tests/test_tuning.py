@@ -3,27 +3,39 @@
 from dataclasses import replace
 
 import pytest
-from test_sweeps import place
+from test_sweep import place
 
 from bnnstudy.config.run import RunConfig
-from bnnstudy.experiments import lookup, sweep, tuning
+from bnnstudy.experiments import executors, lookup, sweep, tuning
 from bnnstudy.experiments.study import Arm, Study, Tuned
 
 
+@pytest.fixture
+def runs(monkeypatch):
+    """By an arm's name, or its model's: from a configuration to its validation accuracy.
+
+    The test accuracy is worst where the validation accuracy is best.
+    """
+    accuracies = {}
+
+    def run_arm(arm, config, dataset, *, device, checkpoint):
+        of = accuracies[config.model if config.model in accuracies else arm.name]
+        return {"validation_accuracy": of(config), "test_accuracy": -of(config)}
+
+    monkeypatch.setattr(executors, "run_arm", run_arm)
+    return accuracies
+
+
 def _peaked(peak: float):
-    def measure(config, dataset, *, device, checkpoint):
-        accuracy = 1 / (1 + abs(config.lr - peak))
-        return {"validation_accuracy": accuracy, "test_accuracy": -accuracy}
-
-    return measure
+    return lambda config: 1 / (1 + abs(config.lr - peak))
 
 
-def _tuned(tmp_path, peak, grid=(1.0, 2.0, 4.0), extensions=10):
+def _tuned(runs, tmp_path, peak, grid=(1.0, 2.0, 4.0), extensions=10):
+    runs["a"] = _peaked(peak)
     arm = Arm(
         name="a",
         config=RunConfig(preset="desk"),
         tuned=Tuned(field="lr", grid=grid, factor=2.0, max_extensions=extensions, seeds=3),
-        measure=_peaked(peak),
     )
     study = Study(name="peak", title="", claims=(), arms={"desk": (arm,)}, seeds={"desk": 1})
     found = sweep.run(study, "desk", place=place(tmp_path))
@@ -32,8 +44,8 @@ def _tuned(tmp_path, peak, grid=(1.0, 2.0, 4.0), extensions=10):
 
 
 @pytest.mark.parametrize("peak", [0.1, 1.0, 2.0, 3.9, 60.0])
-def test_a_search_goes_on_until_its_best_is_inside(tmp_path, peak):
-    found, choice = _tuned(tmp_path, peak)
+def test_a_search_goes_on_until_its_best_is_inside(runs, tmp_path, peak):
+    found, choice = _tuned(runs, tmp_path, peak)
     values = sorted({trial["value"] for trial in choice["trials"]})
     best = min(values, key=lambda v: abs(v - peak))
     assert choice["chosen"] == best == RunConfig.from_dict(found[0]["config"]).lr
@@ -41,21 +53,19 @@ def test_a_search_goes_on_until_its_best_is_inside(tmp_path, peak):
     assert not choice["at_edge"]
 
 
-def test_a_search_that_runs_out_of_extensions_says_so(tmp_path):
-    _, choice = _tuned(tmp_path, peak=1e6, extensions=2)
+def test_a_search_that_runs_out_of_extensions_says_so(runs, tmp_path):
+    _, choice = _tuned(runs, tmp_path, peak=1e6, extensions=2)
     assert choice["at_edge"]
     assert choice["chosen"] == 16.0
 
 
-def test_a_search_stops_where_the_field_does(tmp_path):
+def test_a_search_stops_where_the_field_does(runs, tmp_path):
+    runs["a"] = lambda config: config.gamma
     arm = Arm(
         name="a",
         config=RunConfig(preset="desk"),
         tuned=Tuned(field="gamma", grid=(0.25, 0.5, 1.0), factor=2.0),
-        measure=lambda config, dataset, *, device, checkpoint: {
-            "validation_accuracy": config.gamma, "test_accuracy": 0.0,
-        },
-    )  # fmt: skip
+    )
     study = Study(name="edge", title="", claims=(), arms={"desk": (arm,)}, seeds={"desk": 1})
     sweep.run(study, "desk", place=place(tmp_path))
     (choice,) = tuning.choices(study, "desk", tmp_path)
@@ -77,24 +87,24 @@ def test_what_cannot_be_tuned_is_refused(arguments, message):
         Tuned(**{"field": "lr", "grid": (0.1,), **arguments})
 
 
-def test_tuning_sees_validation_alone_and_seeds_that_final_runs_do_not_use(tmp_path):
-    found, choice = _tuned(tmp_path, peak=2.0)
-    # `_peaked` gives test accuracies that are worst where validation is best.
+def test_tuning_sees_validation_alone_and_seeds_that_final_runs_do_not_use(runs, tmp_path):
+    found, choice = _tuned(runs, tmp_path, peak=2.0)
+    # Test accuracies are worst where validation is best.
     assert choice["chosen"] == 2.0
     assert {trial["seed"] for trial in choice["trials"]} == {1000, 1001, 1002}
     assert [r["config"]["seed"] for r in found] == [0]
 
 
-def test_networks_that_share_the_names_of_their_arms_are_tuned_apart(tmp_path):
+def test_networks_that_share_the_names_of_their_arms_are_tuned_apart(runs, tmp_path):
     peaks = {"mlp": 0.5, "cnn": 8.0}
+    runs |= {model: _peaked(peak) for model, peak in peaks.items()}
     arms = tuple(
         Arm(
             name="a",
             config=RunConfig(preset="desk", model=model),
             tuned=Tuned(field="lr", grid=(1.0, 2.0, 4.0), factor=2.0),
-            measure=_peaked(peak),
         )
-        for model, peak in peaks.items()
+        for model in peaks
     )
     study = Study(name="two", title="", claims=(), arms={"desk": arms}, seeds={"desk": 2})
     for _ in range(2):  # the second time from what is recorded
@@ -107,22 +117,14 @@ def test_networks_that_share_the_names_of_their_arms_are_tuned_apart(tmp_path):
     }
 
 
-def test_an_arm_that_follows_takes_its_leaders_value_and_is_not_searched(tmp_path):
+def test_an_arm_that_follows_takes_its_leaders_value_and_is_not_searched(runs, tmp_path):
+    runs |= {"a": _peaked(2.1), "b": _peaked(9.0)}
     config = RunConfig(preset="desk")
     tuned = Tuned(field="lr", grid=(1.0, 2.0, 4.0), factor=2.0)
-    leader = Arm(name="a", config=config, tuned=tuned, measure=_peaked(2.1))
-    other = Arm(name="b", config=replace(config, clamp=True), follows="a", measure=_peaked(9.0))
+    leader = Arm(name="a", config=config, tuned=tuned)
+    other = Arm(name="b", config=replace(config, clamp=True), follows="a")
     study = Study(name="led", title="", claims=(), arms={"desk": (leader, other)}, seeds={"desk": 2})
     found = sweep.run(study, "desk", place=place(tmp_path))
     assert [(run["arm"], run["config"]["lr"]) for run in found] == [(n, 2.0) for n in "aabb"]
     assert len(tuning.choices(study, "desk", tmp_path)) == 1
     assert lookup.recorded(study, "desk", tmp_path) == found
-
-
-@pytest.mark.parametrize(("follows", "model"), [("c", "mlp"), ("b", "mlp"), ("a", "cnn")])
-def test_whom_an_arm_follows_must_be_tuned_and_of_its_task(follows, model):
-    config = RunConfig(preset="desk")
-    leader = Arm(name="a", config=config, tuned=Tuned(field="lr", grid=(1.0,)))
-    other = Arm(name="b", config=replace(config, clamp=True, model=model), follows=follows)
-    with pytest.raises(ValueError, match="must follow a tuned arm of their task"):
-        Study(name="led", title="", claims=(), arms={"desk": (leader, other)}, seeds={"desk": 1})

@@ -8,15 +8,13 @@ import functools
 import os
 import signal
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Claim, Difference
-from bnnstudy.experiments import sweep
+from bnnstudy.experiments import arms, executors, sweep
 from bnnstudy.experiments.options import RunOptions
 from bnnstudy.experiments.study import Arm, Study, Tuned
-from bnnstudy.training import loop
 
 SMALL = {"width": 16, "depth": 1, "epochs": 2, "batch_size": 100, "clamp": True}
 
@@ -46,18 +44,22 @@ STUDY = Study(
 )
 
 
-def fit_or_kill(results: Path, kill_after: int, config, dataset, *, device, checkpoint):
-    result = loop.fit(config, dataset, device=device, checkpoint=checkpoint)
+def run_or_kill(results: Path, kill_after: int, arm, config, dataset, *, device, checkpoint):
+    result = arms.run_arm(arm, config, dataset, device=device, checkpoint=checkpoint)
     if len(list(results.rglob("*-s*.json"))) >= kill_after:
         os.killpg(0, signal.SIGKILL)
     return result
 
 
+def work_or_kill(results: Path, kill_after: int, work, task, place, parent=None):
+    # Set in the process that works, which may be another one than the sweep's.
+    executors.run_arm = functools.partial(run_or_kill, results, kill_after)
+    return work(task, place, parent)
+
+
 if __name__ == "__main__":
     results, workers = Path(sys.argv[1]), int(sys.argv[2])
-    study = STUDY
     if len(sys.argv) > 3:
-        measure = functools.partial(fit_or_kill, results, int(sys.argv[3]))
-        arms = tuple(replace(arm, measure=measure) for arm in STUDY.arms["quick"])
-        study = replace(STUDY, arms={"quick": arms})
-    sweep.run(study, "quick", place=RunOptions(results=results, workers=workers, progress=False))
+        kill_after = int(sys.argv[3])
+        executors._work = functools.partial(work_or_kill, results, kill_after, executors._work)
+    sweep.run(STUDY, "quick", place=RunOptions(results=results, workers=workers, progress=False))

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
 
+from bnnstudy import BinaryLinear
 from bnnstudy.config import tricks
 from bnnstudy.config.run import RunConfig
 from bnnstudy.optim import LatentSGD
-from bnnstudy.studies.two_views import fit_with_shadows
-from bnnstudy.training.callbacks import shadow_optimizers
+from bnnstudy.training import loop
+from bnnstudy.training.callbacks import Context, ShadowOptimizers, shadow_optimizers
 
 CONFIG = tricks.zero_start(
     RunConfig(width=16, depth=1, batch_size=100, epochs=5, activation="sign", surrogate="identity",
@@ -20,7 +20,7 @@ CONFIG = tricks.zero_start(
 
 
 def differing(config, digits) -> dict[str, int]:
-    found = fit_with_shadows(config, digits)["shadows"]
+    found = loop.fit(config, digits, callbacks=[ShadowOptimizers])["shadows"]
     size = (64 * 16 + 160) * 5 * (1197 // 100)
     assert {counts["compared"] for counts in found.values()} == {size}
     return {name: counts["differing"] for name, counts in found.items()}
@@ -54,23 +54,33 @@ def test_a_shadow_with_wrong_numbers_is_seen(monkeypatch, digits):
     assert differing(CONFIG, digits)["filter"] > 0
 
 
-def test_counts_say_where_the_first_difference_is():
-    weight = nn.Parameter(torch.zeros(3, dtype=torch.float64))
+def beside(config, model, steps, dataset):
+    return ShadowOptimizers(
+        Context(config=config, model=model, optimizers=(), steps=steps, dataset=dataset)
+    )
+
+
+def test_counts_say_where_the_first_difference_is(digits):
+    layer = BinaryLinear(3, 1, bias=False, dtype=torch.float64)
+    weight = layer.weight
+    with torch.no_grad():
+        weight.zero_()
     optimizer = LatentSGD([weight], 1.0, 0.1, 1e-2)
-    observer = shadow_optimizers.Shadows(CONFIG, {"w": weight}, 4, lambda i: 1.0)
+    callback = beside(CONFIG, layer, 4, digits)
     for step in (1, 2, 3, 4):
-        weight.grad = torch.randn(3, dtype=torch.float64)
+        weight.grad = torch.randn(1, 3, dtype=torch.float64)
         optimizer.step()
         if step == 3:
             with torch.no_grad():
                 weight.neg_()
-        observer.after(step)
-    report = observer.report()["filter"]
-    assert report["first_step"] == 3
-    assert report["differing"] >= 3
-    assert report["compared"] == 12
+        callback.after_step(step)
+    counts = callback.result()["filter"]
+    assert counts["first_step"] == 3
+    assert counts["differing"] >= 3
+    assert counts["compared"] == 12
 
 
-def test_shadows_need_latent_sgd():
-    with pytest.raises(ValueError, match="shadows need optimizer 'latent_sgd', got 'adam'"):
-        shadow_optimizers.Shadows(RunConfig(), {}, 1, lambda i: 1.0)
+def test_shadows_need_latent_sgd(digits):
+    message = "optimizer must be 'latent_sgd' with ShadowOptimizers, got 'adam'"
+    with pytest.raises(ValueError, match=message):
+        beside(RunConfig(), BinaryLinear(3, 1), 1, digits)

@@ -13,6 +13,7 @@ from bnnstudy.nn.losses import squared_hinge
 from bnnstudy.nn.parameters import observed_weights
 from bnnstudy.optim import param_groups
 from bnnstudy.training import loop
+from bnnstudy.training.callbacks import Callback
 from bnnstudy.training.step import Step
 
 SMALL = RunConfig(width=16, depth=1, batch_size=100, epochs=2, lr=1e-2)
@@ -24,22 +25,14 @@ def test_a_clamp_keeps_latent_weights_inside(digits):
     assert loop.fit(wild, digits)["saturation"] > 0
     seen = []
 
-    class Largest:
+    class Largest(Callback):
         name = "largest"
 
-        def __init__(self, config, model, steps):
-            self.weights = observed_weights(model).values()
+        def before_step(self, step):
+            weights = observed_weights(self.context.model).values()
+            seen.append(max(w.abs().max().item() for w in weights))
 
-        def before(self, step):
-            seen.append(max(w.abs().max().item() for w in self.weights))
-
-        def after(self, step):
-            pass
-
-        def report(self):
-            return {}
-
-    loop.fit(replace(wild, clamp=True), digits, observers=[Largest])
+    loop.fit(replace(wild, clamp=True), digits, callbacks=[Largest])
     assert max(seen) == 1.0
 
 

@@ -13,7 +13,7 @@ from toy_study import SMALL, STUDY
 from bnnstudy import studies
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence import provenance, records, verdicts
-from bnnstudy.experiments import lookup, sweep
+from bnnstudy.experiments import executors, lookup, sweep
 from bnnstudy.experiments.options import RunOptions
 from bnnstudy.experiments.study import Arm, Study, Tuned
 from bnnstudy.training import loop
@@ -99,25 +99,27 @@ def test_quick_records_of_other_code_are_replaced(undisturbed, tmp_path, monkeyp
     assert {r["provenance"]["source"] for r in found} == {"another source"}
 
 
-def test_a_finished_run_survives_a_later_failure(tmp_path):
-    def fail_on_two(config, dataset, *, device, checkpoint):
+def test_a_finished_run_survives_a_later_failure(tmp_path, monkeypatch):
+    def fail_on_two(arm, config, dataset, *, device, checkpoint):
         if config.seed == 2:
             raise ValueError("labels out of range")
         return {"test_accuracy": 0.5}
 
-    arm = Arm(name="a", config=RunConfig(), measure=fail_on_two)
+    monkeypatch.setattr(executors, "run_arm", fail_on_two)
+    arm = Arm(name="a", config=RunConfig())
     study = Study(name="failing", title="", claims=(), arms={"quick": (arm,)}, seeds={"quick": 4})
     with pytest.raises(ValueError, match="labels out of range"):
         sweep.run(study, "quick", place=place(tmp_path))
     assert len(lookup.recorded(study, "quick", tmp_path)) == 2
 
 
-def test_a_record_counts_the_seconds_of_all_sittings(tmp_path):
-    def resumed(config, dataset, *, device, checkpoint):
+def test_a_record_counts_the_seconds_of_all_sittings(tmp_path, monkeypatch):
+    def resumed(arm, config, dataset, *, device, checkpoint):
         checkpoint.earlier = 1e6
         return {"test_accuracy": 0.5}
 
-    arm = Arm(name="a", config=RunConfig(), measure=resumed)
+    monkeypatch.setattr(executors, "run_arm", resumed)
+    arm = Arm(name="a", config=RunConfig())
     study = Study(name="long", title="", claims=(), arms={"quick": (arm,)}, seeds={"quick": 1})
     (record,) = sweep.run(study, "quick", place=place(tmp_path))
     assert record["provenance"]["seconds"] >= 1e6
@@ -194,17 +196,6 @@ def test_bad_requests_are_refused_by_name(tmp_path):
         STUDY.arms["paper"]
     with pytest.raises(ValueError, match="results must be a folder, got '/nowhere'"):
         studies.verdicts("/nowhere")
-
-
-def test_arms_must_be_told_apart():
-    arm = Arm(name="a", config=RunConfig())
-    for twin, message in (
-        (replace(arm, config=RunConfig(lr=1.0)), "distinct names"),
-        (replace(arm, name="b"), "distinct configurations"),
-        (replace(arm, name="b", config=RunConfig(preset="desk")), "bear their preset"),
-    ):
-        with pytest.raises(ValueError, match=message):
-            Study(name="x", title="", claims=(), arms={"quick": (arm, twin)})
 
 
 def test_the_toys_claim_is_decided_from_its_records(undisturbed):

@@ -1,0 +1,32 @@
+"""Flips of filters on gradients, counted the slow way and known beforehand."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from scipy import signal
+
+from bnnstudy.theory import filters, flip_rates
+
+
+def test_flips_are_counted_weight_by_weight():
+    gradients = np.random.default_rng(0).standard_normal((200, 7))
+    gradients[50:60, 3] = 0.0
+    for form in (filters.Filter((1.0,), (1.0,)), filters.ema(0.3), filters.cascade(0.1, 0.2)):
+        outputs = signal.lfilter(form.b, form.a, gradients, axis=0)
+        expected = 0
+        for column in outputs.T:
+            signs = [np.sign(y) for y in column if y != 0]
+            expected += sum(a != b for a, b in pairwise(signs))
+        assert flip_rates.flips(form, gradients) == pytest.approx(expected / 7)
+
+
+def test_the_first_order_filter_with_as_few_flips_has_as_few():
+    gradients = np.random.default_rng(1).standard_normal((2000, 50))
+    second = filters.cascade(0.1, 0.1)
+    wanted = flip_rates.flips(second, gradients)
+    first = flip_rates.first_order_with(wanted, gradients)
+    assert flip_rates.flips(first, gradients) == pytest.approx(wanted, rel=0.02)
+    # Of white noise Rice's formula knows it beforehand.
+    assert flip_rates.flip_rate(first) == pytest.approx(flip_rates.flip_rate(second), rel=0.2)
+    assert flip_rates.first_order_with(0.0, gradients) is None
