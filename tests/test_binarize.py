@@ -69,6 +69,29 @@ def test_clip_passes_at_one_and_not_at_the_next_number(dtype):
     assert x.grad.tolist() == [1, 1, 0, 0]
 
 
+@pytest.mark.parametrize("beyond", [None, 1 + 2**-23, -2.0, math.nan, math.inf])
+@pytest.mark.parametrize("row", [0, -1])
+def test_clip_of_a_large_tensor_is_that_of_its_rows(beyond, row):
+    # Large enough that clip looks whether all of it lies inside, which a row is not.
+    draw = torch.Generator().manual_seed(0)
+    x = torch.rand(64, binarize.LARGE // 64, generator=draw).mul_(2).sub_(1)
+    x[0, :4] = torch.tensor([1.0, -1.0, 0.0, -0.0])
+    if beyond is not None:
+        x[row, -1] = beyond
+    incoming = torch.randn(x.shape, generator=draw)
+    (whole,) = torch.autograd.grad(binarize.clip(x.requires_grad_()), x, incoming)
+    rows = [part.detach().requires_grad_() for part in x]
+    for part, gradient in zip(rows, incoming, strict=True):
+        binarize.clip(part).backward(gradient)
+    assert torch.equal(whole, torch.stack([part.grad for part in rows]))
+
+
+def test_the_gradient_of_a_large_clip_can_be_mapped():
+    x = torch.linspace(-2, 2, 2 * binarize.LARGE).view(2, -1)
+    one_by_one = torch.vmap(torch.func.grad(lambda part: binarize.clip(part).sum()))(x)
+    assert torch.equal(one_by_one, (x.abs() <= 1).float())
+
+
 def test_multiplying_by_zero_keeps_the_sign():
     x = torch.randn(1000, generator=torch.Generator().manual_seed(0))
     assert torch.equal(binarize.sign(0.0 * x), binarize.sign(x))

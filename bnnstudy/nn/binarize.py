@@ -66,10 +66,35 @@ class _Clip(_Sign):
     @staticmethod
     def backward(ctx: BackwardCFunction, grad: Tensor) -> Tensor:
         (x,) = ctx.saved_tensors
+        if _inside(x):
+            return grad
         # hardtanh's backward is one fused kernel, but strict (<); the next number above 1 as its
         # bound makes it <= 1 exactly.
         bound = 1 + torch.finfo(x.dtype).eps
         return torch.ops.aten.hardtanh_backward(grad, x, -bound, bound)
+
+
+LARGE = 2**18
+"""Values from which on `clip` looks whether it has anything to mask: 1 MiB in float32."""
+
+
+def _inside(x: Tensor) -> bool:
+    """Whether all of a large tensor lies in [-1, 1], so that `clip` passes the gradient as it is.
+
+    To mask a gradient is to read two large tensors and write a third one; to look is to read one. It
+    pays for latent weights, which are clamped or start small. Activations seldom lie inside, so one row
+    is looked at first. Not looked at is what would have to be waited for (on a GPU), be copied (in
+    another layout), or has no values yet (compiled, or under `torch.vmap`).
+    """
+    if x.numel() < LARGE or x.device.type != "cpu" or not x.is_contiguous():
+        return False
+    if torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(x):
+        return False
+    for part in (x[:1], x):
+        low, high = torch.aminmax(part)
+        if not (low.item() >= -1 and high.item() <= 1):  # not: what is no number is not inside
+            return False
+    return True
 
 
 class _ClipStrict(_Sign):

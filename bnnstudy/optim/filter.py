@@ -1,6 +1,6 @@
 """The filter view: a weight is ±1, and a filtered gradient decides its sign. No latent weight."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import torch
 from torch import Tensor
@@ -116,17 +116,62 @@ class FilterOptimizer(GroupedOptimizer):
             numbers = torch.tensor((pole, increment), dtype=torch.float64)
             self._fused(weights, momenta, descents, gradients, group["gamma"], *numbers)
             return
-        torch._foreach_lerp_(momenta, gradients, group["gamma"])
-        torch._foreach_mul_(descents, 1 - pole)
-        if increment:  # at 0 nothing moves, not even the sign of a zero
-            torch._foreach_add_(descents, momenta, alpha=-increment)
-        for w, descent in zip(weights, descents, strict=True):
-            torch.copysign(_one(w), descent, out=w)
+        for block in _blocks(weights, momenta, descents, gradients):
+            _move(block, group["gamma"], pole, increment)
 
     def filtered(self, weight: Tensor) -> Tensor:
         """g, the filtered gradient of one parameter."""
         state = self.state.get(weight)
         return -state["descent"] if state else torch.zeros_like(weight)
+
+
+BLOCK = 2**19
+"""Values of a block on a CPU. The four arrays of one, in float32, are 8 MiB: they stay in its cache."""
+
+
+def _blocks(*arrays: list[Tensor]) -> Iterator[list[list[Tensor]]]:
+    """The arrays, part by part; values that belong together are in the same part.
+
+    An update goes over its values several times. On a CPU most of its time is spent on fetching them
+    from memory, so parts are small enough to stay in the cache until the update is done with them:
+    large tensors are split, small ones are put together. A GPU is given all at once.
+    """
+    if any(w.device.type != "cpu" for w in arrays[0]):
+        yield list(arrays)
+        return
+    block: list[tuple[Tensor, ...]] = []
+    size = 0
+    for part in (part for tensors in zip(*arrays, strict=True) for part in _split(tensors)):
+        if block and size + part[0].numel() > BLOCK:
+            yield [list(array) for array in zip(*block, strict=True)]
+            block, size = [], 0
+        block.append(part)
+        size += part[0].numel()
+    yield [list(array) for array in zip(*block, strict=True)]
+
+
+def _split(tensors: tuple[Tensor, ...]) -> Iterable[tuple[Tensor, ...]]:
+    """Tensors of one shape in blocks of rows, as views, whatever their layout."""
+    if tensors[0].numel() <= BLOCK:
+        return [tensors]
+    # In multiples of 64: a vector unit's last, incomplete vector is rounded otherwise in bfloat16, so
+    # no part may have one where the whole has none.
+    rows = max(BLOCK // tensors[0][0].numel() // 64, 1) * 64
+    return zip(*(t.split(rows) for t in tensors), strict=True)
+
+
+def _move(block: list[list[Tensor]], gamma: float, pole: float, increment: float) -> None:
+    """`FilterOptimizer`'s update of one block, operation by operation."""
+    weights, momenta, descents, gradients = block
+    torch._foreach_lerp_(momenta, gradients, gamma)
+    torch._foreach_mul_(descents, 1 - pole)
+    if increment:  # at 0 nothing moves, not even the sign of a zero
+        torch._foreach_add_(descents, momenta, alpha=-increment)
+    # One number for all, whatever their type and device: to make it takes as long as a small tensor's
+    # sign. There is no `_foreach_copysign`.
+    one = torch.ones((), device="cpu")
+    for w, descent in zip(weights, descents, strict=True):
+        torch.copysign(one, descent, out=w)
 
 
 def _cascade(
@@ -145,7 +190,3 @@ def _cascade(
         # At 0 nothing moves, not even the sign of a zero.
         descent.copy_(torch.where(increment == 0, kept, kept - momentum * increment))
         w.copy_(binarize.sign(descent))
-
-
-def _one(like: Tensor) -> Tensor:
-    return torch.ones((), dtype=like.dtype, device=like.device)
