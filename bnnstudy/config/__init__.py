@@ -10,7 +10,7 @@ from bnnstudy.config.run import RunConfig
 from bnnstudy.config.schedules import SCHEDULES, schedule_factor
 from bnnstudy.config.stage import Stage
 
-__all__ = [  # noqa: RUF022
+__all__ = [
     "RunConfig",
     "Stage",
     "tricks",

@@ -12,7 +12,7 @@ from bnnstudy.optim.param_groups import build_optimizers
 from bnnstudy.optim.registry import NAMES, TORCH, build
 from bnnstudy.optim.trace import flip_ratios, trace
 
-__all__ = [  # noqa: RUF022
+__all__ = [
     "FilterOptimizer",
     "LatentSGD",
     "LinearFilter",
