@@ -1,4 +1,4 @@
-"""The command line: `python -m bnnstudy list | run STUDY | report | convert`."""
+"""The command line: `bnnstudy list | run STUDY | report | convert`, also as `python -m bnnstudy`."""
 
 import argparse
 import contextlib
@@ -19,6 +19,9 @@ KEPT = "what had finished is recorded, run again to go on"
 _OF_MEMORY = re.compile("out of memory|can't allocate memory", re.IGNORECASE)
 
 DEVICES = ("auto", "cpu", "cuda")
+
+REPORT_SCHEMA = 2
+"""Version of what `report --json` prints: 1 was the bare list of verdicts."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -79,7 +82,9 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--data", type=_folder, metavar="DIR", help="where data is (or BNNSTUDY_DATA)")
     run.set_defaults(command=_run)
     report = commands.add_parser("report", help="the verdict of each claim", allow_abbrev=False)
-    report.add_argument("--json", action="store_true", help="one object for each verdict")
+    report.add_argument(
+        "--json", action="store_true", help="a schema version, and one object for each verdict"
+    )
     report.set_defaults(command=_report)
     for command in (run, report):
         command.add_argument("--results", type=_folder, metavar="DIR", help="where records are")
@@ -112,7 +117,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.study not in STUDIES:
         raise ValueError(f"STUDY must be one of {', '.join(STUDIES)}; got {options.study!r}")
     study = STUDIES[options.study]
-    place = RunOptions.of(
+    run_options = RunOptions.of(
         device=options.device,
         workers=options.workers,
         results=options.results,
@@ -122,11 +127,13 @@ def _run(options: argparse.Namespace) -> int:
     )
     try:
         with _terminated_as_interrupted():
-            records = sweep.run(study, options.preset, options.seeds, place)
+            records = sweep.run(study, options.preset, options.seeds, run_options)
     except WorkerLost as error:
         _fail(str(error))
         return 1
-    print(f"{study.name} {options.preset}: {len(records)} runs under {place.results / study.name}")
+    print(
+        f"{study.name} {options.preset}: {len(records)} runs under {run_options.results / study.name}"
+    )
     for claim in study.claims:
         for verdict in decide(claim, records):
             print(verdict.line())
@@ -150,7 +157,8 @@ def _report(options: argparse.Namespace) -> int:
         raise ValueError(f"--results must be a folder, got {str(options.results)!r}")
     found = verdicts(options.results)
     if options.json:
-        print(json.dumps([verdict.summary() for verdict in found], indent=1, allow_nan=False))
+        whole = {"schema": REPORT_SCHEMA, "verdicts": [verdict.summary() for verdict in found]}
+        print(json.dumps(whole, indent=1, allow_nan=False))
         return 0
     run = [verdict for verdict in found if verdict.verdict != "not run"]
     held = holm(run)

@@ -70,7 +70,9 @@ def test_run_then_report(monkeypatch, tmp_path, capsys):
     assert command_line.main([*arguments, "--results", str(tmp_path)]) == 0
     assert "4 runs" in capsys.readouterr().out
     assert command_line.main(["report", "--results", str(tmp_path), "--json"]) == 0
-    report = {claim["id"]: claim for claim in json.loads(capsys.readouterr().out)}
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["schema"] == command_line.REPORT_SCHEMA
+    report = {claim["id"]: claim for claim in printed["verdicts"]}
     assert set(report) == {claim.id for claim in studies.ledger()}
     assert report["toy-adam"]["n"] == 2
     assert report["toy-adam"]["preset"] == "quick"
