@@ -86,6 +86,11 @@ class Chapter:
         """A table; a text is a head of columns that bars part."""
         return Markdown(tables.table(head, rows))
 
+    @staticmethod
+    def markdown(text: str) -> Markdown:
+        """A text in Markdown, such as a table of `report.tables`."""
+        return Markdown(text)
+
     def verdicts(self) -> Markdown:
         """The claims, how each is decided, the paper's number and ours."""
         return Markdown(tables.verdicts(self.study, self.records))
