@@ -67,15 +67,26 @@ def same_course(one: Result, other: Result) -> bool:
     return all(read(one, path) == read(other, path) for path in course)
 
 
+def seeds_alike(runs: Runs, *arms: str) -> tuple[int, int]:
+    """In how many seeds all these arms are one course of training (`same_course`), and of how many.
+
+    Counted are the seeds that all of them have: none if an arm is missing, or none is named.
+    """
+    results = [runs.get(arm, {}) for arm in arms]
+    common = set.intersection(*map(set, results)) if results else set()
+    alike = (all(same_course(results[0][s], other[s]) for other in results) for s in common)
+    return sum(alike), len(common)
+
+
 def values(runs: Runs, arm: str, metric: str, scale: float = 1.0) -> list[float]:
     """A metric of an arm by seed, in the order of seeds; seeds without a value are left out.
 
     Args:
         metric: a path into a result, as in `read`.
-        scale: what each value is multiplied with.
+        scale: what each value is multiplied with; at 1 they are as recorded, whole curves too.
     """
     found = (read(result, metric) for _, result in sorted(runs.get(arm, {}).items()))
-    return [scale * value for value in found if value is not None]
+    return [value if scale == 1 else scale * value for value in found if value is not None]
 
 
 def differences(runs: Runs, arm: str, control: str, metric: str, scale: float = 100.0) -> list[float]:

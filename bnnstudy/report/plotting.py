@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import cycle
 from typing import Any
 
+import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -165,6 +166,18 @@ def interval(
     axis.errorbar([x], [mean], bar, color=colour, label=label or None, **look)
 
 
+def signs_apart(axis: Axes, counts: Mapping, colour: str, label: str = "", **style: Any) -> None:
+    """The share of signs that differ, in percent, by step: `counts` as a record has them (`pair`)."""
+    size = counts["compared"] / max(counts["steps"])
+    share = [100 * differing / size for differing in counts["differing_at"]]
+    axis.plot(counts["steps"], share, color=colour, label=label or None, **style)
+
+
+def shades(count: int) -> list[tuple[float, ...]]:
+    """Colours for a series with an order, from dark to light: viridis, but for its bright end."""
+    return [tuple(colour) for colour in matplotlib.colormaps["viridis"](np.linspace(0, 0.9, count))]
+
+
 def surrogates(names: Sequence[str] = tuple(SURROGATES)) -> Figure:
     """Each surrogate's forward (the same sign for all) beside the gradient that it passes back."""
     x = torch.linspace(-2, 2, 801, dtype=torch.float64)
@@ -286,11 +299,8 @@ def differing_signs(records: Iterable[Mapping], arm: str, shadows: Sequence[str]
         for axis, title, runs in panels:
             for shadow, colour in zip(shadows, cycle(COLOURS), strict=False):
                 for k, run in enumerate(runs):
-                    found = run["result"]["shadows"][shadow]
-                    size = found["compared"] / max(found["steps"])
-                    share = 100 * np.array(found["differing_at"]) / size
-                    label = shadow.replace("_", " ") if k == 0 else None
-                    axis.plot(found["steps"], share, color=colour, alpha=0.6, label=label)
+                    label = shadow.replace("_", " ") if k == 0 else ""
+                    signs_apart(axis, run["result"]["shadows"][shadow], colour, label, alpha=0.6)
             axis.set_xscale("log")
             axis.set_yscale("symlog", linthresh=1e-4)
             axis.set(

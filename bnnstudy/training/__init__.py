@@ -6,6 +6,7 @@ from bnnstudy.training.checkpoints import Checkpoint
 from bnnstudy.training.evaluation import accuracies, evaluate
 from bnnstudy.training.loop import Run, fit
 from bnnstudy.training.stacked import fit_stacked
+from bnnstudy.training.start import first_gradients
 from bnnstudy.training.step import Step
 
 __all__ = [
@@ -21,4 +22,5 @@ __all__ = [
     "reestimate",
     "reestimated",
     "estimation_batches",
+    "first_gradients",
 ]

@@ -1,0 +1,36 @@
+"""What a network has before its first step: weights as they are drawn, and their first gradients."""
+
+from torch import Tensor
+
+from bnnstudy.config.run import RunConfig
+from bnnstudy.data import Dataset
+from bnnstudy.nn import models
+from bnnstudy.nn.parameters import observed_weights
+from bnnstudy.training.step import Loss
+
+
+def first_gradients(
+    config: RunConfig, dataset: Dataset, images: int = 500
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """The binary weights of a network as it is drawn, each with its gradient; by name.
+
+    The gradient is that of the configuration's loss over the first so many training images, as one
+    batch. No optimizer has a part in it: it is there to predict what a first step does.
+
+    Args:
+        images: how many; all where there are fewer.
+
+    Returns:
+        By name (weights, gradient), both of the weights' shape.
+
+    Raises:
+        ValueError: if `images` is not 1 or more.
+    """
+    if images < 1:
+        raise ValueError(f"images must be 1 or more, got {images!r}")
+    model = models.build(config, dataset.shape, dataset.classes).to(dataset.train.images.device)
+    dtype = next(model.parameters()).dtype
+    inputs = dataset.inputs(dataset.train.images[:images], dtype)
+    Loss(config, model)(inputs, dataset.train.labels[:images]).backward()
+    found = observed_weights(model).items()
+    return {name: (w.detach(), w.grad) for name, w in found if w.grad is not None}
