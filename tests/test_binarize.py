@@ -33,6 +33,9 @@ def test_forward_is_the_sign_and_backward_the_closed_form(name, values):
     expected = torch.tensor([CLOSED_FORMS[name](v) for v in values], dtype=torch.float64) * incoming
     assert torch.equal(y, binarize.sign(x))
     torch.testing.assert_close(x.grad, expected, rtol=1e-12, atol=1e-15)
+    slopes = binarize.slope(name, x) * incoming
+    torch.testing.assert_close(slopes, expected, rtol=1e-12, atol=1e-15)
+    assert not slopes.requires_grad
 
 
 @given(values=points, t=st.floats(0.05, 10))

@@ -123,12 +123,13 @@ def test_arms_that_are_equal_in_every_seed_are_said_to_be():
     assert "equal" not in decide(claim(), runs(a=[0.9, 0.8], b=[0.9, 0.81])).measured()
 
 
-def test_a_verdict_has_a_word_of_the_table():
-    assert {verdicts.word(claim(paper), holds) for paper in "AB" for holds in (True, False, None)} == {
-        "reproduced", "not reproduced", "inconclusive",
-    }  # fmt: skip
-    assert [verdicts.word(claim("ours"), holds) for holds in (True, False)] == ["supported", "refuted"]
-    for answer in verdicts.MARKS:
-        verdicts.Verdict(claim=claim(), verdict=answer)
-    with pytest.raises(ValueError, match=r"verdict must be one of reproduced, .*; got 'perhaps'"):
-        verdicts.Verdict(claim=claim(), verdict="perhaps")
+def test_differences_of_logarithms_are_ratios_of_the_seeds_that_both_arms_have():
+    one, other = {0: 0.2, 1: 8.0, 2: None, 3: 0.0}, {1: 0.08, 0: 0.5, 2: 1.0, 3: 0.1, 4: 1.0}
+    found = {
+        arm: {seed: {"loss": value} for seed, value in by_seed.items()}
+        for arm, by_seed in (("one", one), ("other", other))
+    }
+    decades = views.differences(found, "one", "other", "loss", 1, log=True)
+    ratios = [0.2 / 0.5, 8.0 / 0.08, views.FLOOR / 0.1]
+    assert [10**decade for decade in decades] == pytest.approx(ratios)
+    assert views.differences(found, "one", "other", "loss", 1) == pytest.approx([-0.3, 7.92, -0.1])

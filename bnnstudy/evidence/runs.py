@@ -1,5 +1,6 @@
 """Views of records: results by task, arm and seed, and what stands in one at a path."""
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -9,6 +10,9 @@ from bnnstudy.evidence.results import Result
 
 Runs = dict[str, dict[int, Result]]
 """Results by arm and seed, of one preset and task."""
+
+FLOOR = 1e-6
+"""The smallest value that a logarithm tells from zero."""
 
 
 def by_task(records: Iterable[Mapping]) -> dict[tuple[str, str], Runs]:
@@ -89,9 +93,21 @@ def values(runs: Runs, arm: str, metric: str, scale: float = 1.0) -> list[float]
     return [value if scale == 1 else scale * value for value in found if value is not None]
 
 
-def differences(runs: Runs, arm: str, control: str, metric: str, scale: float = 100.0) -> list[float]:
-    """Arm minus control in a metric, for each seed that both have and where neither lacks a value."""
+def differences(
+    runs: Runs, arm: str, control: str, metric: str, scale: float = 100.0, *, log: bool = False
+) -> list[float]:
+    """Arm minus control in a metric, for each seed that both have and where neither lacks a value.
+
+    Args:
+        metric: a path into a result, as in `read`.
+        scale: what each difference is multiplied with; 100 makes points of shares.
+        log: decimal logarithms are subtracted; what is below `FLOOR` counts as that, as in a claim.
+            At a scale of 1 the differences are decades, and 10 to their power the ratios.
+    """
     arms, controls = runs.get(arm, {}), runs.get(control, {})
     both = [[read(side[seed], metric) for side in (arms, controls)]
             for seed in sorted(arms.keys() & controls.keys())]  # fmt: skip
-    return [scale * (one - other) for one, other in both if None not in (one, other)]
+    paired = [pair for pair in both if None not in pair]
+    if log:
+        paired = [[math.log10(max(value, FLOOR)) for value in pair] for pair in paired]
+    return [scale * (one - other) for one, other in paired]

@@ -21,7 +21,7 @@ from bnnstudy.evidence.claims import (
     Speed,
     Trend,
 )
-from bnnstudy.evidence.runs import Runs, by_task, read
+from bnnstudy.evidence.runs import FLOOR, Runs, by_task, read
 from bnnstudy.evidence.statistics import (
     first_reach,
     holm_rejections,
@@ -30,9 +30,6 @@ from bnnstudy.evidence.statistics import (
     standard_error,
     two_sided_p,
 )
-
-FLOOR = 1e-6
-"""The smallest value that a logarithm tells from zero."""
 
 NOT_RUN = "not run"
 

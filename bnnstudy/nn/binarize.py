@@ -195,3 +195,14 @@ def surrogate(name: str) -> Callable[[Tensor], Tensor]:
     if name not in SURROGATES:
         raise ValueError(f"surrogate must be one of {', '.join(SURROGATES)}; got {name!r}")
     return SURROGATES[name]
+
+
+def slope(name: str, x: Tensor) -> Tensor:
+    """What a surrogate multiplies the gradient with at each `x`, in place of the sign's derivative.
+
+    Raises:
+        ValueError: if there is no surrogate of that name.
+    """
+    point = x.detach().clone().requires_grad_()
+    (found,) = torch.autograd.grad(surrogate(name)(point).sum(), point)
+    return found

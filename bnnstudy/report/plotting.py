@@ -18,7 +18,7 @@ from bnnstudy.config.fields import PRESETS
 from bnnstudy.evidence.records import parts
 from bnnstudy.evidence.runs import Runs, read, task_of
 from bnnstudy.evidence.statistics import paired_interval
-from bnnstudy.nn.binarize import SURROGATES
+from bnnstudy.nn.binarize import SURROGATES, slope
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Okabe and Ito's palette, told apart with any colour vision."""
@@ -186,12 +186,9 @@ def surrogates(names: Sequence[str] = tuple(SURROGATES)) -> Figure:
             2, len(names), figsize=(2.3 * len(names), 4), sharex=True, sharey="row", squeeze=False
         )
         for (top, bottom), name, colour in zip(axes.T, names, cycle(COLOURS), strict=False):
-            inputs = x.clone().requires_grad_()
-            outputs = SURROGATES[name](inputs)
-            outputs.sum().backward()
-            top.plot(x, outputs.detach(), ".", markersize=1, color=colour)
+            top.plot(x, SURROGATES[name](x), ".", markersize=1, color=colour)
             top.set_title(name)
-            bottom.plot(x, inputs.grad, color=colour)
+            bottom.plot(x, slope(name, x), color=colour)
             bottom.set_xlabel("x")
         axes[0, 0].set_ylabel("forward")
         axes[1, 0].set_ylabel("gradient passed")
