@@ -5,12 +5,15 @@ import platform
 import sys
 
 import gpu
+import harness
 import networks
 import optimizers
 import sweep
 import torch
 
-PARTS = {"networks": networks, "optimizers": optimizers, "sweep": sweep, "gpu": gpu}
+PARTS = {
+    "harness": harness, "networks": networks, "optimizers": optimizers, "sweep": sweep, "gpu": gpu
+}  # fmt: skip
 
 
 def main(chosen: list[str]) -> int:

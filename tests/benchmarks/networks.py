@@ -4,6 +4,7 @@ bfloat16 is measured beside it. It is fast where a matrix product is most of the
 results, so it is for a study to choose as its precision, not for the loop to take.
 """
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -58,7 +59,7 @@ def _views(
         labels[view]: step(replace(config, **change), shape, batch) for view, change in VIEWS.items()
     }
     named = {labels[view]: goal for view, goal in goals.items()}
-    return compare(twin, steps, named, rounds=rounds)
+    return compare(twin, steps, named, rounds=rounds, clock=time.process_time)
 
 
 def step(
