@@ -133,3 +133,14 @@ def test_differences_of_logarithms_are_ratios_of_the_seeds_that_both_arms_have()
     ratios = [0.2 / 0.5, 8.0 / 0.08, views.FLOOR / 0.1]
     assert [10**decade for decade in decades] == pytest.approx(ratios)
     assert views.differences(found, "one", "other", "loss", 1) == pytest.approx([-0.3, 7.92, -0.1])
+
+
+def test_a_verdict_has_a_word_of_the_table():
+    assert {verdicts.word(claim(paper), holds) for paper in "AB" for holds in (True, False, None)} == {
+        "reproduced", "not reproduced", "inconclusive",
+    }  # fmt: skip
+    assert [verdicts.word(claim("ours"), holds) for holds in (True, False)] == ["supported", "refuted"]
+    for answer in verdicts.MARKS:
+        verdicts.Verdict(claim=claim(), verdict=answer)
+    with pytest.raises(ValueError, match=r"verdict must be one of reproduced, .*; got 'perhaps'"):
+        verdicts.Verdict(claim=claim(), verdict="perhaps")
