@@ -82,15 +82,16 @@ def seeds_alike(runs: Runs, *arms: str) -> tuple[int, int]:
     return sum(alike), len(common)
 
 
-def values(runs: Runs, arm: str, metric: str, scale: float = 1.0) -> list[float]:
-    """A metric of an arm by seed, in the order of seeds; seeds without a value are left out.
+def values(runs: Runs, arm: str, metric: str, scale: float = 1) -> list[Any]:
+    """What stands at a path in each result of an arm, by seed; seeds without a value are left out.
 
     Args:
         metric: a path into a result, as in `read`.
-        scale: what each value is multiplied with; at 1 they are as recorded, whole curves too.
+        scale: what each value is multiplied with; at 1 values may be of any kind, such as curves.
     """
-    found = (read(result, metric) for _, result in sorted(runs.get(arm, {}).items()))
-    return [value if scale == 1 else scale * value for value in found if value is not None]
+    every = (read(result, metric) for _, result in sorted(runs.get(arm, {}).items()))
+    found = [value for value in every if value is not None]
+    return found if scale == 1 else [scale * value for value in found]
 
 
 def differences(

@@ -117,20 +117,26 @@ def fan(
     *,
     scale: float = 1.0,
     seeds: bool = True,
+    at: Sequence[float] | None = None,
     **style: Any,
 ) -> None:
     """Curves by epoch (or trial) of an arm's seeds: each thin (unless not `seeds`), their mean thick.
 
     An epoch without a value, whose loss was not finite, is a gap. The mean is over the runs that
     reached the epoch.
+
+    Args:
+        at: where the values stand, if not at 1, 2, 3 ….
+        seeds: whether each seed's curve is drawn, too.
     """
     lines = [[np.nan if v is None else scale * v for v in values] for values in curves]
+    longest = max(map(len, lines), default=0)
+    places = list(range(1, longest + 1) if at is None else at)
     for values in lines if seeds else ():
-        axis.plot(range(1, len(values) + 1), values, color=colour, alpha=0.25, linewidth=0.8)
+        axis.plot(places[: len(values)], values, color=colour, alpha=0.25, linewidth=0.8)
     if lines:
-        longest = max(map(len, lines))
         means = [np.mean([s[k] for s in lines if k < len(s)]) for k in range(longest)]
-        axis.plot(range(1, longest + 1), means, color=colour, label=label, **style)
+        axis.plot(places[:longest], means, color=colour, label=label, **style)
 
 
 def dots(axis: Axes, x: float, values: Sequence[float], colour: str, **style: Any) -> None:
