@@ -1,6 +1,6 @@
 """Optimizers as linear filters on gradients: numpy and scipy only."""
 
-from bnnstudy.theory.conversion import RECIPES, Conversion, Recipe, convert, rates_of
+from bnnstudy.theory.conversion import RECIPES, Conversion, Recipe, conversion_of, convert, rates_of
 from bnnstudy.theory.filters import (
     Filter,
     cascade,
@@ -18,6 +18,7 @@ from bnnstudy.theory.memory import averaged_over, weights, weights_of_mean
 
 __all__ = [
     "convert",
+    "conversion_of",
     "Conversion",
     "Recipe",
     "RECIPES",
