@@ -50,7 +50,7 @@ def test_a_search_that_runs_out_of_extensions_says_so(tmp_path):
 def test_a_search_stops_where_the_field_does(tmp_path):
     arm = Arm(
         name="a",
-        config=RunConfig(preset="desk"),
+        config=RunConfig(preset="desk", optimizer="latent_sgd"),
         tuned=Tuned(field="gamma", grid=(0.25, 0.5, 1.0), factor=2.0),
         measure=lambda config, dataset, *, device, checkpoint: {
             "validation_accuracy": config.gamma, "test_accuracy": 0.0,
