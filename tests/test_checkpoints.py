@@ -19,7 +19,7 @@ from bnnstudy.training.callbacks import Callback, ShadowOptimizers
 from bnnstudy.training.checkpoints import Checkpoint
 
 SMALL = RunConfig(width=12, depth=1, epochs=6, lr=1e-2, activation="sign")
-BINARY = {"view": "filter", "real_optimizer": "adam", "schedule": "cosine"}
+BINARY = {"view": "filter", "lr": 1e-3, "real_optimizer": "adam", "schedule": "cosine"}
 TO_FILTER = (("view", "filter"), ("optimizer", "filter"), ("real_optimizer", "adam"))
 CONFIGS = {
     "adam": SMALL,

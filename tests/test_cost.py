@@ -47,7 +47,7 @@ def test_a_training_is_its_steps_and_what_is_measured_after_each_epoch():
     assert cost.run_operations(MLP) == PER_IMAGE * 3 * (3 * 1197 + 200 + 400)
     assert cost.run_operations(replace(MLP, train_size=100)) == PER_IMAGE * 3 * (300 + 600)
     # Rates, views and seeds change nothing.
-    other = replace(MLP, lr=0.5, seed=3, optimizer="filter", view="filter", real_optimizer="adam")
+    other = replace(MLP, alpha=0.5, seed=3, optimizer="filter", view="filter", real_optimizer="adam")
     assert cost.run_operations(other) == cost.run_operations(MLP)
 
 

@@ -23,7 +23,13 @@ from bnnstudy.training.step import Step
 
 SMALL = RunConfig(width=16, depth=2, epochs=2, lr=1e-2, activation="sign")
 FILTER = replace(
-    SMALL, view="filter", optimizer="filter", alpha=1e-2, real_optimizer="adam", schedule="cosine"
+    SMALL,
+    view="filter",
+    optimizer="filter",
+    lr=1e-3,
+    alpha=1e-2,
+    real_optimizer="adam",
+    schedule="cosine",
 )
 CONFIGS = {
     "mlp, latent, clamped": replace(SMALL, clamp=True, activation_surrogate="approx"),

@@ -88,6 +88,7 @@ def test_the_two_views_train_the_same_network_to_the_same_end(digits):
         alpha=2.0**-7,
         lr=1e-3,
         weight_decay=0.0,
+        init_scale=1.0,
         surrogate="clip",
     )
     latent, filtered = loop.fit(base, digits), loop.fit(as_filter, digits)

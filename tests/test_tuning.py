@@ -63,7 +63,7 @@ def test_a_search_stops_where_the_field_does(runs, tmp_path):
     runs["a"] = lambda config: config.gamma
     arm = Arm(
         name="a",
-        config=RunConfig(preset="desk"),
+        config=RunConfig(preset="desk", optimizer="latent_sgd"),
         tuned=Tuned(field="gamma", grid=(0.25, 0.5, 1.0), factor=2.0),
     )
     study = Study(name="edge", title="", claims=(), arms={"desk": (arm,)}, seeds={"desk": 1})
