@@ -120,3 +120,22 @@ def test_arms_that_are_equal_in_every_seed_are_said_to_be():
     for kept in ({"kind": "equivalence", "margin": 0.1}, {"margin": -0.1}):
         assert decide(claim(**kept), runs(a=[0.9, 0.8], b=[0.9, 0.8])).verdict == "reproduced"
     assert "equal" not in decide(claim(), runs(a=[0.9, 0.8], b=[0.9, 0.81])).measured()
+
+
+def test_arms_are_one_if_every_seed_of_both_has_the_same_course():
+    def result(loss: float, flips: float = 0.5) -> dict:
+        return {"curves": {"train_loss": [1.0, loss]}, "flip_ratio": {"steps": [2], "all": [flips]}}
+
+    found = {
+        "a": {0: result(0.1), 1: result(0.2)},
+        "other flips": {0: result(0.1), 1: result(0.2, flips=0.4)},
+        "fewer seeds": {0: result(0.1)},
+        "b": {1: result(0.2), 0: result(0.1)},
+        "alone": {0: result(0.3), 1: result(0.2)},
+        "no curves": {0: {"pair": {}}},
+        "none either": {0: {"pair": {}}},
+        "not asked for": {0: result(0.1), 1: result(0.2)},
+    }
+    asked = [arm for arm in found if arm != "not asked for"]
+    assert views.equal_arms(found, ["never run", *asked]) == [["a", "b"]]
+    assert views.equal_arms(found, reversed(asked)) == [["b", "a"]]

@@ -12,7 +12,16 @@ from bnnstudy.evidence.claims import (
 from bnnstudy.evidence.provenance import Provenance
 from bnnstudy.evidence.records import Choice, Record, RecordError
 from bnnstudy.evidence.results import Result, best_epoch
-from bnnstudy.evidence.runs import by_task, differences, read, same_course, steps_of, task_of, values
+from bnnstudy.evidence.runs import (
+    by_task,
+    differences,
+    equal_arms,
+    read,
+    same_course,
+    steps_of,
+    task_of,
+    values,
+)
 from bnnstudy.evidence.statistics import first_reach, paired_interval
 from bnnstudy.evidence.verdicts import MARKS, Verdict, decide, decide_each, holm
 
@@ -44,6 +53,7 @@ __all__ = [
     "differences",
     "steps_of",
     "same_course",
+    "equal_arms",
     # Numbers.
     "paired_interval",
     "first_reach",
