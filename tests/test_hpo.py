@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from bnnstudy.config.run import RunConfig
-from bnnstudy.experiments.hpo import searched
+from bnnstudy.experiments.hpo import searched, shared
 from bnnstudy.training import loop
 
 BASE = RunConfig(
@@ -66,3 +66,9 @@ def test_what_cannot_search_is_refused(digits, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
     with pytest.raises(ValueError, match="needs the library optuna, which is not installed"):
         search(digits, "gp")
+
+
+@pytest.mark.parametrize(("other", "first"), [([1, 2, 3], 3), ([1, 2, 4], 2), ([0, 2, 3], 0), ([1], 1)])
+def test_searches_share_the_trials_up_to_the_first_that_differs(other, first):
+    one, two = ({"trials": [{"chosen": {"lr": lr}} for lr in rates]} for rates in ([1, 2, 3], other))
+    assert shared(one, two) == shared(two, one) == first

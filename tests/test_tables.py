@@ -111,6 +111,18 @@ def test_differences_name_the_changed_fields_and_what_is_tuned():
     assert len(rows) == len(arms)
 
 
+def test_searches_stand_with_their_ranges_and_their_trials_at_each_preset():
+    rows = {row[0]: row[1:] for row in cells(tables.searches(studies.STUDIES["search"]))[1:]}
+    assert rows["filter"] == [
+        "2", "`alpha` 1e-06 to 1, `gamma` 0.01 to 1", "Gaussian process",
+        "10 at quick, 25 at desk, 25 at paper",
+    ]  # fmt: skip
+    assert rows["latent, random"][2] == "random"
+    assert "`scaling` None or mean_forward" in rows["latent, narrow"][1]
+    assert rows["latent, narrow"][3] == "25 at desk, 25 at paper"
+    assert not cells(tables.searches(studies.STUDIES["recipe"]))[1:]
+
+
 def test_settings_name_every_field_but_the_seed():
     names = {row[0].strip("`") for row in cells(tables.settings(RunConfig()))[1:]}
     assert names == set(RunConfig.__dataclass_fields__) - {"seed"}

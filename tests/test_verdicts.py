@@ -144,3 +144,22 @@ def test_a_verdict_has_a_word_of_the_table():
         verdicts.Verdict(claim=claim(), verdict=answer)
     with pytest.raises(ValueError, match=r"verdict must be one of reproduced, .*; got 'perhaps'"):
         verdicts.Verdict(claim=claim(), verdict="perhaps")
+
+
+def test_arms_are_one_if_every_seed_of_both_has_the_same_course():
+    def result(loss: float, flips: float = 0.5) -> dict:
+        return {"curves": {"train_loss": [1.0, loss]}, "flip_ratio": {"steps": [2], "all": [flips]}}
+
+    found = {
+        "a": {0: result(0.1), 1: result(0.2)},
+        "other flips": {0: result(0.1), 1: result(0.2, flips=0.4)},
+        "fewer seeds": {0: result(0.1)},
+        "b": {1: result(0.2), 0: result(0.1)},
+        "alone": {0: result(0.3), 1: result(0.2)},
+        "no curves": {0: {"pair": {}}},
+        "none either": {0: {"pair": {}}},
+        "not asked for": {0: result(0.1), 1: result(0.2)},
+    }
+    asked = [arm for arm in found if arm != "not asked for"]
+    assert views.equal_arms(found, ["never run", *asked]) == [["a", "b"]]
+    assert views.equal_arms(found, reversed(asked)) == [["b", "a"]]

@@ -15,6 +15,7 @@ from bnnstudy.evidence.results import Result, best_epoch
 from bnnstudy.evidence.runs import (
     by_task,
     differences,
+    equal_arms,
     read,
     same_course,
     seeds_alike,
@@ -54,6 +55,7 @@ __all__ = [
     "steps_of",
     "same_course",
     "seeds_alike",
+    "equal_arms",
     # Numbers.
     "paired_interval",
     "first_reach",

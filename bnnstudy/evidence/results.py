@@ -1,7 +1,7 @@
 """What a run's result holds, and how one is put together from its curves by epoch."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 
 class Accuracies(TypedDict):
@@ -88,3 +88,10 @@ def stop(curve: Sequence[float], patience: int) -> int:
         elif epoch - at >= patience:
             return epoch
     return len(curve)
+
+
+def stopped(curves: Mapping[str, list], patience: int) -> Result:
+    """What is left of a run after `stop` by its validation accuracy; `epochs` is how long that is."""
+    end = stop(curves["validation_accuracy"], patience)
+    left = of_curves({name: curve[:end] for name, curve in curves.items()})
+    return cast(Result, {**left, "epochs": end})

@@ -82,6 +82,25 @@ def seeds_alike(runs: Runs, *arms: str) -> tuple[int, int]:
     return sum(alike), len(common)
 
 
+def equal_arms(runs: Runs, arms: Iterable[str]) -> list[list[str]]:
+    """Groups of two arms or more that are one: with the same seeds, and the same course in every seed.
+
+    Args:
+        arms: names of those that are compared, in the order in which they come back; those without
+            runs are left out.
+    """
+    groups: list[list[str]] = []
+    for arm in (arm for arm in arms if runs.get(arm)):
+        for group in groups:
+            first, own = runs[group[0]], runs[arm]
+            if first.keys() == own.keys() and all(same_course(first[s], own[s]) for s in own):
+                group.append(arm)
+                break
+        else:
+            groups.append([arm])
+    return [group for group in groups if len(group) > 1]
+
+
 def values(runs: Runs, arm: str, metric: str, scale: float = 1) -> list[Any]:
     """What stands at a path in each result of an arm, by seed; seeds without a value are left out.
 

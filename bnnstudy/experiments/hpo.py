@@ -62,6 +62,12 @@ def searched(
     return _result(found)
 
 
+def shared(one: Result, other: Result) -> int:
+    """How many first trials two searches have in common, in what they chose."""
+    equal = [a["chosen"] == b["chosen"] for a, b in zip(one["trials"], other["trials"], strict=False)]
+    return [*equal, False].index(False)
+
+
 def _result(found: list[dict[str, Any]]) -> Result:
     """Best so far by trial, the earlier of equals."""
     names = ("validation_accuracy", "test_accuracy")

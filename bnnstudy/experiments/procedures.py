@@ -13,7 +13,7 @@ import numpy as np
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.serialise import significant
 from bnnstudy.data import Dataset
-from bnnstudy.evidence.results import Result, of_curves, stop
+from bnnstudy.evidence.results import Result, of_curves, stopped
 from bnnstudy.theory.flip_rates import compared, measured, sign_changes
 from bnnstudy.training import loop
 from bnnstudy.training.callbacks.base import MakeCallback
@@ -64,10 +64,8 @@ def stopped_early(
 ) -> Result:
     """`fit`, and as a part, `stopped early`, what stopping after `patience` flat epochs leaves."""
     result = loop.fit(config, dataset, device=device, callbacks=callbacks, checkpoint=checkpoint)
-    curves = result["curves"]
-    end = stop(curves["validation_accuracy"], patience)
-    stopped = of_curves({name: curve[:end] for name, curve in curves.items()})
-    return cast(Result, {**result, "parts": {"stopped early": {**stopped, "epochs": end}}})
+    parts = {"stopped early": stopped(result["curves"], patience)}
+    return cast(Result, {**result, "parts": parts})
 
 
 def pretrained(

@@ -1,7 +1,7 @@
 """`Chapter`: the pieces that every study's notebook is made of."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 import torch
@@ -90,6 +90,12 @@ class Chapter:
     def markdown(text: str) -> Markdown:
         """A text in Markdown, such as a table of `report.tables`."""
         return Markdown(text)
+
+    def gains(
+        self, contrasts: Mapping[str, tuple[str, str]], metric: str = "last.test_accuracy"
+    ) -> Markdown:
+        """Paired gains by head of a column, (arm, control): points, with 95 % intervals over seeds."""
+        return Markdown(tables.gains(self.groups, contrasts, metric))
 
     def verdicts(self) -> Markdown:
         """The claims, how each is decided, the paper's number and ours."""

@@ -235,6 +235,33 @@ def differences(arms: Iterable[Arm], baseline: RunConfig) -> str:
     return table(("Arm", "Differs in"), rows)
 
 
+def searches(study: Study) -> str:
+    """What each search of a study may choose, by which sampler, in how many trials at each preset.
+
+    Arms that search nothing are left out. Ranges are those of the largest preset.
+    """
+    found: dict[str, dict[str, dict]] = {}
+    for preset, arms in study.arms.items():
+        for arm in arms:
+            if "space" in arm.options:
+                found.setdefault(arm.name, {})[preset] = arm.options
+    rows = []
+    for name, presets in found.items():
+        largest = list(presets.values())[-1]
+        space = ", ".join(f"`{field}` {_range(allowed)}" for field, allowed in largest["space"].items())
+        sampler = {"gp": "Gaussian process"}.get(largest["sampler"], largest["sampler"])
+        trials = ", ".join(f"{options['trials']} at {preset}" for preset, options in presets.items())
+        rows.append((name, len(largest["space"]), space, sampler, trials))
+    return table("Search | Searched | Ranges | Sampler | Trials", rows)
+
+
+def _range(allowed: Sequence) -> str:
+    if allowed[0] == "one of":
+        return " or ".join(map(str, allowed[1:]))
+    low, high = allowed
+    return f"{low:g} to {high:g}"
+
+
 def settings(config: RunConfig) -> str:
     """All fields of a configuration, one a row; the seed is left out."""
     fields = {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name != "seed"}
