@@ -35,6 +35,14 @@ def test_a_table_has_as_many_cells_in_every_row_whatever_they_hold():
     assert [len(row) for row in rows] == [2, 2, 2]
 
 
+def test_a_head_in_words_says_how_the_numbers_of_a_column_are_written():
+    found = tables.table("Arm | Loss {:.2f} | Steps {:,}", [("a", 0.125, 1000), ("b", None, "all")])
+    assert cells(found)[:1] + cells(found)[2:] == cells(
+        tables.table(("Arm", "Loss", "Steps"), [("b", "–", "all")])
+    )
+    assert cells(found)[1] == ["a", "0.12", "1,000"]
+
+
 def test_the_scoreboard_shows_effect_interval_n_preset_and_star():
     rows = cells(tables.scoreboard([OPEN, DONE], "A"))
     assert rows[1][1:3] == ["✓ reproduced", r"+1.23 [+0.50, +2.00] percentage points, n = 5 (desk) \*"]

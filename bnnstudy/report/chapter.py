@@ -83,7 +83,7 @@ class Chapter:
         return Markdown(f"*{text} {tables.caption(self.records)}.{closing}*")
 
     def table(self, head: str | Iterable[str], rows: Iterable[Iterable[object]]) -> Markdown:
-        """A table; a text is a head of columns that bars part."""
+        """A table, as `tables.table` writes it: "Arm | Loss {:.3f}" is a head of two columns."""
         return Markdown(tables.table(head, rows))
 
     @staticmethod

@@ -17,10 +17,34 @@ from bnnstudy.nn.models import LayerSummary
 
 
 def table(head: str | Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """A Markdown table; a text is a head of columns that bars part, as in "Arm | Seeds"."""
-    lines = [_row(map(str.strip, head.split("|")) if isinstance(head, str) else head)]
+    """A Markdown table.
+
+        >>> print(table("Arm | Loss {:.3f}", [("a", 0.12345), ("b", None)]))
+        | Arm | Loss |
+        | --- | --- |
+        | a | 0.123 |
+        | b | – |
+
+    Args:
+        head: the columns, or a text in which bars part them. In a text a column may end with how its
+            numbers are written, as `str.format` has it; there None is "–", and words stay as they are.
+        rows: as many cells each as there are columns.
+    """
+    names = head
+    if isinstance(head, str):
+        columns = [column.partition("{") for column in head.split("|")]
+        names = [name.strip() for name, _, _ in columns]
+        forms = [(brace + form).strip() for _, brace, form in columns]
+        rows = (map(_written, forms, row) for row in rows)
+    lines = [_row(names)]
     lines.append("|" + " --- |" * (lines[0].count("|") - 1))
     return "\n".join([*lines, *map(_row, rows)])
+
+
+def _written(form: str, cell: object) -> str:
+    if not form or isinstance(cell, str):
+        return str(cell)
+    return "–" if cell is None else form.format(cell)
 
 
 def rounded(value: float, digits: int = 2) -> str:
