@@ -117,7 +117,7 @@ def compiled(function: Function, *, replay: bool = False) -> Function:
 
     torch._dynamo.config.recompile_limit = max(VARIANTS, torch._dynamo.config.recompile_limit)
     mode = "reduce-overhead" if replay and torch.cuda.is_available() else None
-    # Its annotations forget what kind of function went in.
+    # `torch.compile` is annotated to return any callable, not the kind that it was given.
     return cast(Function, torch.compile(function, mode=mode, dynamic=False))
 
 

@@ -68,7 +68,7 @@ def test_a_built_study_has_a_notebook_of_the_same_anatomy(study):
     solutions = [c for c in notebook.cells if "hide-cell" in c.metadata.get("tags", [])]
     assert len(solutions) >= 2
     assert all("assert" in cell.source for cell in solutions)
-    assert "studies.verdicts_of(study, records)" in code
+    assert "chapter.print_verdicts()" in code
 
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=by_name)
@@ -82,11 +82,14 @@ def test_prose_types_no_verdict(file):
 
 @pytest.fixture(scope="module", params=STUDIES, ids=lambda study: study.name)
 def executed(request, tmp_path_factory):
-    """A study's notebook, run with its own folder of records beside the recorded larger presets.
+    """A study's notebook as the book has it, where that is of this very code; else run here.
 
-    Quick runs of this very code, such as the book's, are taken over; without any it trains here.
+    Here it has its own folder of records beside the recorded larger presets. Quick runs of this code
+    are taken over; without any it trains.
     """
     study = request.param
+    if notebook := of_the_book(study.name):
+        return study, records.DEFAULT_RESULTS, notebook
     folder = tmp_path_factory.mktemp(study.name)
     results = folder / "results"
     (results / study.name).mkdir(parents=True)
@@ -106,6 +109,20 @@ def executed(request, tmp_path_factory):
             progress_bar=False,
         )
     return study, results, notebook
+
+
+def of_the_book(name: str):
+    """A notebook that `make book` has run, if nothing that it depends on is newer."""
+    file = ROOT / "book" / "executed" / f"{name}.ipynb"
+    if not file.exists():
+        return None
+    recorded = [p for p in (records.DEFAULT_RESULTS / name).glob("*") if p.name != "quick"]
+    sources = [ROOT / "notebooks" / file.name, *provenance.PACKAGE.rglob("*.py"), *recorded]
+    if max(source.stat().st_mtime for source in sources) > file.stat().st_mtime:
+        return None
+    notebook = nbformat.read(file, as_version=4)
+    asked = notebook.metadata.papermill.parameters
+    return notebook if asked.get("preset") == "quick" and not asked.get("results") else None
 
 
 def printed(notebook) -> list[re.Match]:

@@ -105,7 +105,7 @@ RULES = {
 
 ONCE = ("dataset", "train_size", "model", "width", "depth", "block", "pool", "parts", "real_last",
         "precision", "preset", "seed", "epochs", "drops", "stages")  # fmt: skip
-"""What a run has once: no stage can change it."""
+"""Fields that hold for a whole run: no stage can change them."""
 
 OWN = ("parts", "steepness", "betas", "real_weight_decay", "drops", "stages")
 """Fields that `RunConfig` checks by itself."""

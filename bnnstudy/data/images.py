@@ -26,9 +26,9 @@ ADVICE = "put one of them there, or name another folder with --data or BNNSTUDY_
 class Source:
     """What a published data set looks like.
 
-    `shape` is (H, W) or (H, W, C); `torchvision` the name of its class there. By `mean` and
-    `test_mean`, the published means of training and test images by channel (black 0, white 1), and by
-    `counts` and `test_counts`, the images of each class, other data under this name is told.
+    `shape` is (H, W) or (H, W, C); `torchvision` the name of its class there. Other data
+    under its name is recognised by `mean` and `test_mean`, the published means of training and test
+    images by channel (black 0, white 1), and by `counts` and `test_counts`, the images of each class.
     """
 
     shape: tuple[int, ...]

@@ -12,7 +12,7 @@ LITTER_AGE = 3600.0
 """Seconds after which a half-written file has no process any more that will finish it."""
 CHECKPOINT = ".checkpoint"
 CHECKPOINT_AGE = 30 * 24 * 3600.0
-"""Seconds after which nobody goes on with a run that was cut."""
+"""Seconds after which an interrupted run is taken as given up."""
 
 
 def write_atomically(file: Path, content: bytes) -> Path:
@@ -45,7 +45,7 @@ def write_atomically(file: Path, content: bytes) -> Path:
 
 
 def remove_litter(folder: Path, wanted: Collection[Path] = ()) -> None:
-    """Remove what killed processes left in `folder` and nobody will use.
+    """Remove what killed processes left in `folder` and no run will use.
 
     That is half-written files an hour old, checkpoints a month old, and those of recorded runs, unless
     they are `wanted`, as where the record is of older code.

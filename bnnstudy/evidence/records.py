@@ -135,7 +135,7 @@ def save(record: Record, file: Path) -> Path:
     """Write a record atomically: at any moment `file` is either absent, the old one or the new one.
 
     Raises:
-        OSError: as `bnnstudy.files.write_atomically`.
+        OSError: as `bnnstudy.evidence.files.write_atomically`.
     """
     return files.write_atomically(file, _text(record).encode())
 

@@ -194,7 +194,7 @@ def _(contrast: Estimate, claim: Claim, runs: Runs, preset: str, task: str) -> V
     mean, low, high = paired_interval(values)
     holds = contrast.holds(low, high)
     if not any(values) and not isinstance(contrast, Equivalence) and contrast.margin >= 0:
-        # The arms are one run, as where a trick never acted: no test of a difference.
+        # The arms have identical results, as where a trick never acted: that tests no difference.
         holds = None
     bounded = math.isfinite(low)
     return Verdict(

@@ -17,8 +17,8 @@ class RunOptions:
 
     `workers` is the number of runs side by side, None one a core, on a GPU one. `compile` has networks
     compiled first (`bnnstudy.devices.compiling`): worth it for long runs. `stack` is the number of
-    seeds of an arm that are trained at once (`bnnstudy.stacked`), where that can be done: for small
-    networks on a GPU. What is stacked has no checkpoints and is not compiled.
+    seeds of an arm that are trained at once (`bnnstudy.training.stacked`), where that can be done: for
+    small networks on a GPU. What is stacked has no checkpoints and is not compiled.
 
     Raises:
         ValueError: if `workers` or `stack` is no count; `of` checks the others too.

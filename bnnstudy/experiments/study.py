@@ -96,12 +96,12 @@ class Arm:
 
     @property
     def key(self) -> str:
-        """Names the configuration and the options (`bnnstudy.records.key`)."""
+        """Names the configuration and the options (`bnnstudy.evidence.records.key`)."""
         return records.key(self.config, self.options)
 
 
 class Presets(dict[str, tuple[Arm, ...]]):
-    """Arms by preset; one that is not there is refused in words."""
+    """Arms by preset; an unknown preset raises a `ValueError` that lists the known ones."""
 
     def __missing__(self, preset: str) -> NoReturn:
         raise ValueError(f"preset must be one of {', '.join(self) or 'none yet'}, got {preset!r}")

@@ -12,7 +12,7 @@ from bnnstudy.nn import binarize
 
 
 class Binarizing(nn.Module):
-    """What takes a sign: its surrogate by name, and as the function that it is at present."""
+    """Base class of modules that binarize: holds the surrogate's name and the function in use."""
 
     surrogate: str
     _binarize: Callable[[Tensor], Tensor]
@@ -28,7 +28,7 @@ class BinaryActivation(Binarizing):
     """The sign as an activation, elementwise, with a surrogate gradient by name.
 
     Args:
-        surrogate: one of `bnnstudy.binarize.SURROGATES`.
+        surrogate: one of `bnnstudy.nn.binarize.SURROGATES`.
 
     Raises:
         ValueError: if there is no surrogate of that name.

@@ -81,9 +81,9 @@ class BinaryLinear(_BinaryWeight, nn.Linear):
 
     Args:
         in_features, out_features, bias, device, dtype: as in `torch.nn.Linear`.
-        surrogate: the gradient that stands in for that of the sign (`bnnstudy.binarize`).
+        surrogate: the gradient that stands in for that of the sign (`bnnstudy.nn.binarize`).
         scaling: None (s = 1), `"mean"` or `"mean_forward"` (the mean |w| of an output's weights) or
-            `"libra"` (IR-Net's: the sign is that of the standardised weights); `bnnstudy.scalings`.
+            `"libra"` (IR-Net's: the sign is that of the standardised weights); `bnnstudy.nn.scaling`.
         weights: `"latent"`: the parameter is real and binarised on the way; `"binary"`: the parameter
             itself is ±1 and used as it is (the filter view), without scaling or mask.
 

@@ -1,7 +1,7 @@
 """How a layer's real weights become signs times a scale, by name; each output has a scale of its own.
 
 A scaling takes the weight (outputs, ...) and what binarises it, a sign with a surrogate gradient
-(`bnnstudy.binarize`), and gives a weight of the same shape. Here w are the n weights of one output,
+(`bnnstudy.nn.binarize`), and gives a weight of the same shape. Here w are the n weights of one output,
 g is the gradient that arrives at its binary weights, and surrogate(x) the surrogate's slope at x.
 """
 

@@ -22,7 +22,7 @@ class FilterOptimizer(GroupedOptimizer):
         m_i = (1 - gamma) m_{i-1} + gamma grad_i,   m_{-1} = 0
         g_i = (1 - alpha) g_{i-1} + alpha m_i,      weight: -sign(g_i)
 
-    It is latent SGD with alpha = lr * weight_decay (`bnnstudy.filters.latent_to_filter`). The state is
+    It is latent SGD with alpha = lr * weight_decay (`bnnstudy.theory.latent_to_filter`). The state is
     kept as -g, so that the weight is its sign without one more pass. A state that starts at 0 carries
     the sign of its weight, so a weight whose gradient has always been 0 stays as it was drawn. One that
     later cancels to exactly 0 gives 1, as `LatentSGD` does.

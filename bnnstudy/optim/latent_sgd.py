@@ -15,7 +15,7 @@ class LatentSGD(GroupedOptimizer):
         w_i = w_{i-1} - lr (m_i + weight_decay w_{i-1}),   network: sign(w_i)
 
     Not `torch.optim.SGD`, whose momentum is undamped and whose decay passes through the momentum
-    (`bnnstudy.filters.torch_to_cascade` says where the two meet). Any scheduler may drive `lr`. A
+    (`bnnstudy.theory.torch_to_cascade` says where the two meet). Any scheduler may drive `lr`. A
     latent weight of exactly ±0 is a weight of no magnitude: it keeps its sign until a gradient comes.
     One that later cancels to exactly 0 becomes +0, so its sign is 1 (the paper draws one at random).
 

@@ -13,7 +13,7 @@ Two sliders move alpha and gamma (shares a step). Shown are the poles in the z p
 against frequency in cycles a step, and a recorded gradient before and after the filters of first and
 second order, with time constant (steps, -1 / ln of the largest pole), noise gain (output variance for
 white noise of variance 1) and number of sign flips of each. The page's part is in `explorer.html`; it
-needs no network and no kernel. What it computes, `bnnstudy.filters` computes as well.
+needs no network and no kernel. What it computes, `bnnstudy.theory.filters` computes as well.
 
 Source: Quist et al. 2023, Figure 2 and Eq 14-17.
 """

@@ -7,5 +7,5 @@ from tqdm import tqdm
 
 
 def bar(wanted: bool = True, **options: Any) -> tqdm:
-    """`tqdm` with these options; it shows nothing unless `wanted` and there is somebody to see it."""
+    """`tqdm` with these options; shown only if `wanted` and the error stream is a terminal."""
     return tqdm(disable=None if wanted and sys.stderr is not None else True, **options)

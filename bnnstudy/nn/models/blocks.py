@@ -1,4 +1,4 @@
-"""What the networks are put together from, as a configuration wants it: binary, real, latent or ±1."""
+"""The layers that networks are built of: binary or real, latent or ±1, as the configuration says."""
 
 import torch
 from torch import Tensor, nn

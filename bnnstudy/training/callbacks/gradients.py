@@ -12,7 +12,7 @@ from bnnstudy.training.callbacks.base import Callback, Context
 class Gradients(Callback):
     """The gradients of `count` binary weights, drawn at random over all layers, at every step.
 
-    The result has a tensor: whoever asks for it takes it out before the result is recorded.
+    The result has a tensor: a procedure that uses it takes it out before recording.
     """
 
     name = "gradients"

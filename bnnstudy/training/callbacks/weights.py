@@ -46,7 +46,7 @@ class Signs(Callback):
     """The sign of every binary weight after each step, eight to a byte.
 
     Kept in memory: a bit a weight and step, 17 MB for 134,000 weights and 1,000 steps. The result has
-    tensors: whoever asks for it takes it out before the result is recorded.
+    tensors: a procedure that uses it takes it out before recording.
     """
 
     name = "signs"
