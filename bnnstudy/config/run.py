@@ -34,8 +34,8 @@ class RunConfig:
 
     Gradients: `surrogate` for the weights' sign and `activation_surrogate` for the activations',
     both by name (`bnnstudy.nn.binarize`); `steepness` is that of the surrogate `"ede"`, at the first
-    step and at the last; `scaling` None or one of `bnnstudy.nn.scaling`; `clamp` keeps latent weights in
-    [-1, 1] after each step; `init_scale` multiplies the Xavier draw (0: signed zeros).
+    step and at the last; `scaling` None or one of `bnnstudy.nn.scaling`; `clamp` keeps latent weights
+    in [-1, 1] after each step; `init_scale` multiplies the Xavier draw (0: signed zeros).
 
     View: `"latent"` (real weights, their sign is the network) or `"filter"` (weights are ±1).
 

@@ -39,8 +39,8 @@ def searched(
     """A search of `trials` trainings over `space`; the seed decides its draws and all trainings' seeds.
 
     Each trial is judged by its validation accuracy at the last epoch, measured once, as in a search by
-    hand. The curves are by trial: the best validation accuracy so far, and the test accuracy
-    of that trial. `trials` lists what was tried. It goes on from no checkpoint: a search that was cut
+    hand. The curves are by trial: the best validation accuracy so far, and the test accuracy of that
+    trial. `trials` lists what was tried. It goes on from no checkpoint: a search that was cut
     starts anew.
 
     Raises:
