@@ -59,7 +59,7 @@ def test_whom_an_arm_follows_must_be_tuned_and_of_its_task(follows, model):
     config = RunConfig(preset="desk")
     leader = Arm(name="a", config=config, tuned=Tuned(field="lr", grid=(1.0,)))
     other = Arm(name="b", config=replace(config, clamp=True, model=model), follows=follows)
-    with pytest.raises(ValueError, match="must follow a tuned arm of their task"):
+    with pytest.raises(ValueError, match="must follow an arm of their task that follows none"):
         Study(name="led", title="", claims=(), arms={"desk": (leader, other)}, seeds={"desk": 1})
 
 

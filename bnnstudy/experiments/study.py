@@ -67,7 +67,8 @@ class Arm:
         name: how claims and figures call it, unique in its study for one data set and network.
         config: the configuration; its seed is set by the sweep.
         tuned: a field that is settled before the final runs, if any.
-        follows: name of a tuned arm of the same data set and network, whose choice this one takes.
+        follows: name of an arm of the same data set and network whose tuned value this one takes; where
+            that arm has a fixed value, this one has it in its configuration.
         callbacks: what looks on at a run; by their names.
         procedure: what a run does where `training.fit` is not enough, if anything.
         seeds: the number of final seeds, where it is not the study's.
@@ -151,10 +152,12 @@ class Study:
             names = [(arm.name, arm.config.dataset, arm.config.model) for arm in arms]
             if len(set(names)) != len(names):
                 raise ValueError(f"arms of study {self.name!r} must have distinct names in a task")
-            leaders = {(arm.name, arm.config.dataset, arm.config.model) for arm in arms if arm.tuned}
+            leaders = {(a.name, a.config.dataset, a.config.model) for a in arms if not a.follows}
             followed = {(a.follows, a.config.dataset, a.config.model) for a in arms if a.follows}
             if followed - leaders or any(arm.follows and arm.tuned for arm in arms):
-                raise ValueError(f"arms of study {self.name!r} must follow a tuned arm of their task")
+                raise ValueError(
+                    f"arms of study {self.name!r} must follow an arm of their task that follows none"
+                )
             if len({(arm.follows, arm.key) for arm in arms}) != len(arms):
                 raise ValueError(f"arms of study {self.name!r} must have distinct configurations")
             if any(arm.config.preset != preset for arm in arms):

@@ -251,7 +251,7 @@ def differences(arms: Iterable[Arm], baseline: RunConfig) -> str:
         if arm.tuned:
             grid = ", ".join(f"{value:.3g}" for value in arm.tuned.grid)
             changed[arm.tuned.field] = f"tuned from {grid}"
-        if arm.follows:
+        if arm.follows in fields:
             changed[fields[arm.follows]] = f"that of {arm.follows}"
         if "stages" in changed:
             changed["stages"] = _stages(arm.config)

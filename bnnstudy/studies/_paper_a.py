@@ -6,6 +6,7 @@ from typing import Any
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Shorthand
 from bnnstudy.experiments.study import Arm, Tuned
+from bnnstudy.studies._quick_rates import at_settled_rates
 
 TRAINING_LOSS: dict[str, Any] = {"log": True, "unit": "decades of training loss", "scale": 1.0}
 """For a contrast of losses: decimal logarithms."""
@@ -60,12 +61,17 @@ def both(preset: str) -> tuple[RunConfig, ...]:
 
 
 def arms(
+    study: str,
     build: Callable[[RunConfig], Iterable[Arm]],
     networks: Callable[[str], Iterable[RunConfig]] = both,
     presets: Iterable[str] = ("quick", "desk", "paper"),
 ) -> dict[str, tuple[Arm, ...]]:
-    """The arms of a study at each preset: what `build` makes of each network there."""
-    return {p: tuple(arm for network in networks(p) for arm in build(network)) for p in presets}
+    """The arms of a study at each preset: what `build` makes of each network there.
+
+    At `quick` the rates are settled (`_quick_rates`).
+    """
+    found = {p: tuple(arm for network in networks(p) for arm in build(network)) for p in presets}
+    return {**found, "quick": at_settled_rates(study, found["quick"])}
 
 
 def is_small_cnn(network: RunConfig) -> bool:

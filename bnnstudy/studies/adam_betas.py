@@ -176,6 +176,6 @@ STUDY = Study(
     name="adam_betas",
     title="Adam's two memories",
     claims=CLAIMS,
-    arms=arms(_arms),
+    arms=arms("adam_betas", _arms),
     seeds={"quick": 5, "desk": 5, "paper": 5},
 )

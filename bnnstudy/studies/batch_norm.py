@@ -129,6 +129,6 @@ STUDY = Study(
     name="batch_norm",
     title="Batch norm's moving average",
     claims=CLAIMS,
-    arms=arms(_arms),
+    arms=arms("batch_norm", _arms),
     seeds={"quick": 5, "desk": 5, "paper": 5},
 )

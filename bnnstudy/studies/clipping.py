@@ -222,6 +222,6 @@ STUDY = Study(
     name="clipping",
     title="Clipping",
     claims=CLAIMS,
-    arms=arms(_arms),
+    arms=arms("clipping", _arms),
     seeds={"quick": 5, "desk": 5, "paper": 5},
 )

@@ -99,6 +99,6 @@ STUDY = Study(
     name="lr_scaling",
     title="Rates scaled by layer",
     claims=CLAIMS,
-    arms=arms(_arms),
+    arms=arms("lr_scaling", _arms),
     seeds={"quick": 5, "desk": 5, "paper": 5},
 )

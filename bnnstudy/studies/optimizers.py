@@ -17,6 +17,7 @@ from bnnstudy.config.tricks import (
 from bnnstudy.evidence.claims import Equivalence, Speed
 from bnnstudy.experiments.study import Arm, Study, Tuned
 from bnnstudy.studies._paper_a import CNN, HALF_A_POINT, MLP, around, claim, ours
+from bnnstudy.studies._quick_rates import at_settled_rates
 
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")
 CONTROL = ", BN on Adam"
@@ -257,7 +258,7 @@ STUDY = Study(
     title="Which optimizer for binary weights?",
     claims=CLAIMS,
     arms={
-        "quick": tuple(_arms(MLP["quick"], ("sgd", "momentum", "adam"))),
+        "quick": at_settled_rates("optimizers", _arms(MLP["quick"], ("sgd", "momentum", "adam"))),
         "desk": (
             *_arms(_DESK, seeds=2),
             *_hardtanh_arms(_DESK, seeds=2),

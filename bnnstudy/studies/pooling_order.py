@@ -124,6 +124,6 @@ STUDY = Study(
     name="pooling_order",
     title="Where to pool",
     claims=CLAIMS,
-    arms=arms(_arms, _networks),
+    arms=arms("pooling_order", _arms, _networks),
     seeds={"quick": 5, "desk": 5, "paper": 5},
 )

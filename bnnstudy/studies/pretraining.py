@@ -146,6 +146,6 @@ STUDY = Study(
     name="pretraining",
     title="Pre-training",
     claims=CLAIMS,
-    arms=arms(_arms, _networks),
+    arms=arms("pretraining", _arms, _networks),
     seeds={"quick": 3, "desk": 5, "paper": 5},
 )

@@ -99,6 +99,6 @@ STUDY = Study(
     name="recipe",
     title="The recipe: five recommendations",
     claims=CLAIMS,
-    arms=arms(_arms),
+    arms=arms("recipe", _arms),
     seeds={"quick": 5, "desk": 5, "paper": 5},
 )

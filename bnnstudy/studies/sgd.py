@@ -170,6 +170,6 @@ STUDY = Study(
     name="sgd",
     title="Batch size and momentum under SGD",
     claims=CLAIMS,
-    arms=arms(_arms),
+    arms=arms("sgd", _arms),
     seeds={"quick": 5, "desk": 5, "paper": 5},
 )

@@ -187,6 +187,6 @@ STUDY = Study(
     name="two_stage",
     title="Two stages, and early stopping",
     claims=CLAIMS,
-    arms=arms(_arms),
+    arms=arms("two_stage", _arms),
     seeds={"quick": 5, "desk": 5, "paper": 5},
 )
