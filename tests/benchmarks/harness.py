@@ -9,6 +9,7 @@ Beside it stands the memory that each takes at its most, in processes of their o
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -122,8 +123,8 @@ def memory() -> None:
     found = {}
     for name in ("ours", "by hand"):
         # A process of its own: the most that one ever took never falls again.
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            found[name] = pool.apply(_peak, (name,))
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            found[name] = pool.submit(_peak, name).result()
     shown = ", ".join(f"{name} {peak:.1f} MiB" for name, peak in found.items())
     print(f"    memory that a run of the wide MLP takes at its most: {shown}")
 
