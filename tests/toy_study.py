@@ -10,6 +10,8 @@ import signal
 import sys
 from pathlib import Path
 
+import joblib
+
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Claim, Difference
 from bnnstudy.experiments import arms, executors, sweep
@@ -51,15 +53,21 @@ def run_or_kill(results: Path, kill_after: int, arm, config, dataset, *, device,
     return result
 
 
-def work_or_kill(results: Path, kill_after: int, work, task, place, parent=None):
-    # Set in the process that works, which may be another one than the sweep's.
+def kill_in(results: Path, kill_after: int) -> None:
+    """Has the runs of this process kill its group; a worker is another process than the sweep's."""
     executors.run_arm = functools.partial(run_or_kill, results, kill_after)
-    return work(task, place, parent)
+
+
+def work_or_kill(results: Path, kill_after: int, *task):
+    kill_in(results, kill_after)
+    return executors._work(*task)
 
 
 if __name__ == "__main__":
     results, workers = Path(sys.argv[1]), int(sys.argv[2])
     if len(sys.argv) > 3:
         kill_after = int(sys.argv[3])
-        executors._work = functools.partial(work_or_kill, results, kill_after, executors._work)
+        kill_in(results, kill_after)
+        worker = functools.partial(work_or_kill, results, kill_after)
+        executors.delayed = lambda work: joblib.delayed(worker)
     sweep.run(STUDY, "quick", place=RunOptions(results=results, workers=workers, progress=False))
