@@ -43,6 +43,17 @@ def test_a_head_in_words_says_how_the_numbers_of_a_column_are_written():
     assert cells(found)[1] == ["a", "0.12", "1,000"]
 
 
+def test_a_share_that_fades_is_said_to_be_under_the_least_that_counts():
+    assert [tables.percent(share) for share in (1, 0.1234, 0.001)] == ["100 %", "12 %", "0.1 %"]
+    assert tables.percent(0.00099) == "under 0.1 %"
+    assert tables.percent(0.0, least=1e-4) == "under 0.01 %"
+
+
+def test_a_span_goes_from_the_least_to_the_most_and_says_one_number_once():
+    assert tables.span([3, 1, 2]) == "1 to 3"
+    assert tables.span([0.123, 0.124], "{:.2f}") == tables.span([0.12]) == "0.12"
+
+
 def test_the_scoreboard_shows_effect_interval_n_preset_and_star():
     rows = cells(tables.scoreboard([OPEN, DONE], "A"))
     assert rows[1][1:3] == ["✓ reproduced", r"+1.23 [+0.50, +2.00] percentage points, n = 5 (desk) \*"]

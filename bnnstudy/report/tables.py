@@ -52,6 +52,22 @@ def rounded(value: float, digits: int = 2) -> str:
     return f"{float(f'{value:.{digits}g}'):,.10g}"
 
 
+def percent(share: float, least: float = 0.001, digits: int = 2) -> str:
+    """A share in percent, such as "12 %", or "under 0.1 %" where it is below `least`, which counts."""
+    return f"{rounded(100 * share, digits)} %" if share >= least else f"under {rounded(100 * least)} %"
+
+
+def span(values: Iterable[float], form: str = "{}") -> str:
+    """From the least value to the largest, such as "3 to 7"; one number where both are written alike.
+
+    Args:
+        form: how a number is written, as `str.format` has it.
+    """
+    found = list(values)
+    low, high = form.format(min(found)), form.format(max(found))
+    return low if low == high else f"{low} to {high}"
+
+
 def interval(values: Sequence[float], digits: int = 2) -> str:
     """A mean over seeds with its 95 % interval, such as "+1.21 [+0.82, +1.60]"; "–" without values."""
     if not values:
