@@ -130,6 +130,14 @@ def test_differences_name_the_changed_fields_and_what_is_tuned():
     assert len(rows) == len(arms)
 
 
+def test_differences_say_what_changes_the_second_time_where_an_arm_trains_twice():
+    study = studies.STUDIES["equivalence"]
+    arms = {arm.name: arm for arm in study.arms["quick"]}
+    rows = dict(cells(tables.differences(arms.values(), arms["rate x 10"].config))[1:])
+    assert rows["rate x 10"] == "baseline; a second time with `lr` = 10.0, `weight_decay` = 0.001"
+    assert rows["two seeds"] == "baseline; a second time with `seed` + 500"
+
+
 def test_searches_stand_with_their_ranges_and_their_trials_at_each_preset():
     rows = {row[0]: row[1:] for row in cells(tables.searches(studies.STUDIES["search"]))[1:]}
     assert rows["filter"] == [

@@ -4,6 +4,7 @@ import dataclasses
 import statistics
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Any
 
 from bnnstudy.config.fields import PRESETS
 from bnnstudy.config.run import RunConfig
@@ -259,7 +260,7 @@ def arms_in(study: Study, records: Iterable[Mapping]) -> list[str]:
 
 
 def differences(arms: Iterable[Arm], baseline: RunConfig) -> str:
-    """Each arm as what it changes of a baseline."""
+    """Each arm as what it changes of a baseline; where one trains twice, what the second time changes."""
     rows, arms = [], list(arms)
     fields = {arm.name: arm.tuned.field for arm in arms if arm.tuned}
     for arm in arms:
@@ -271,7 +272,7 @@ def differences(arms: Iterable[Arm], baseline: RunConfig) -> str:
             changed[fields[arm.follows]] = f"that of {arm.follows}"
         if "stages" in changed:
             changed["stages"] = _stages(arm.config)
-        rows.append((arm.name, ", ".join(f"`{n}` = {v}" for n, v in changed.items()) or "baseline"))
+        rows.append((arm.name, (_named(changed) or "baseline") + _second(arm.options)))
     return table(("Arm", "Differs in"), rows)
 
 
@@ -300,6 +301,18 @@ def _range(allowed: Sequence) -> str:
         return " or ".join(map(str, allowed[1:]))
     low, high = allowed
     return f"{low:g} to {high:g}"
+
+
+def _named(fields: Mapping[str, object]) -> str:
+    return ", ".join(f"`{name}` = {value}" for name, value in fields.items())
+
+
+def _second(options: Mapping[str, Any]) -> str:
+    """What a second training differs in, of an arm that compares two (`experiments.paired`)."""
+    parts = [_named(dict(sorted(options.get("changes", {}).items())))]
+    parts += [f"`seed` + {options['seeds_apart']}"] if options.get("seeds_apart") else []
+    named = ", ".join(filter(None, parts))
+    return f"; a second time with {named}" if named else ""
 
 
 def settings(config: RunConfig) -> str:
