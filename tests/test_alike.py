@@ -47,6 +47,18 @@ def test_signs_apart_are_drawn_as_a_share_of_all_signs_at_a_step():
     assert list(line.get_ydata()) == [0.0, 10.0, 100.0]
 
 
+def test_a_figure_names_its_lines_where_it_is_asked_to():
+    named = {}
+    for place in ("", "inside", "below"):
+        with plotting.figure(1, 2, legend=place) as (figure, axes):
+            for axis, names in zip(axes, ("a", "ab"), strict=True):
+                for name in names:
+                    axis.plot([1, 2], label=name)
+        legends = [*(axis.get_legend() for axis in axes), *figure.legends]
+        named[place] = [[t.get_text() for t in one.get_texts()] if one else None for one in legends]
+    assert named == {"": [None, None], "inside": [None, ["a", "b"]], "below": [None, None, ["a", "b"]]}
+
+
 def test_shades_go_from_dark_to_light():
     found = [sum(colour[:3]) for colour in plotting.shades(7)]
     assert len(found) == 7

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import signal
 
-from bnnstudy.theory import filters, flip_rates
+from bnnstudy.config.run import RunConfig
+from bnnstudy.theory import factors, filters, flip_rates, memory
 
 
 def test_flips_are_counted_weight_by_weight():
@@ -30,3 +31,13 @@ def test_the_first_order_filter_with_as_few_flips_has_as_few():
     # Of white noise Rice's formula knows it beforehand.
     assert flip_rates.flip_rate(first) == pytest.approx(flip_rates.flip_rate(second), rel=0.2)
     assert flip_rates.first_order_with(0.0, gradients) is None
+
+
+def test_a_filters_rates_are_its_alpha_times_the_factors_of_its_schedule():
+    cosine = factors("cosine", 1000)
+    assert cosine[0] == 1
+    assert np.all(np.diff(cosine) < 0)
+    assert cosine.mean() == pytest.approx(0.5, abs=1e-3)
+    config = RunConfig(view="filter", optimizer="filter", alpha=0.02, schedule="cosine")
+    for rates in memory.rates(config, 1000):
+        assert np.allclose(rates, 0.02 * cosine)

@@ -1,5 +1,7 @@
 """Views of records: what a run is of, how long it was, and whether two were one."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +10,7 @@ import bnnstudy.evidence
 from bnnstudy import data
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.results import best_epoch, of_curves
-from bnnstudy.evidence.runs import same_course, steps_of, task_of
+from bnnstudy.evidence.runs import mean, same_course, steps_of, task_of, values
 from bnnstudy.training import loop
 
 SMALL = RunConfig(width=16, depth=1, epochs=2, batch_size=100)
@@ -30,6 +32,9 @@ def test_a_run_is_as_long_as_its_epochs_have_batches_and_has_one_course():
     digits = data.load("digits")
     first, second = (loop.fit(SMALL, digits) for _ in range(2))
     assert steps_of(first) == SMALL.epochs * (len(digits.train.labels) // SMALL.batch_size)
+    assert steps_of(first) == SMALL.epochs * data.steps_of_epoch(SMALL)
+    fewer = replace(SMALL, train_size=250)
+    assert data.steps_of_epoch(fewer) == len(data.load("digits", train_size=250).train) // 100
     assert same_course(first, second)
     other = loop.fit(RunConfig(**{**SMALL.to_dict(), "seed": 1}), digits)
     assert not same_course(first, other)
@@ -73,3 +78,10 @@ def test_the_room_offers_what_it_lists():
     assert len(set(names)) == len(names)
     assert names[:2] == ["Claim", "Contrast"]
     assert all(hasattr(bnnstudy.evidence, name) for name in names)
+
+
+def test_a_mean_is_over_the_seeds_that_have_a_value():
+    runs = {"a": {0: {"x": 1.0}, 1: {"x": 4.0}, 2: {}}}
+    assert mean(runs, "a", "x", 10) == sum(values(runs, "a", "x", 10)) / 2 == 25
+    assert mean(runs, "a", "y") is None
+    assert mean(runs, "b", "x") is None

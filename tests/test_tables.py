@@ -43,6 +43,17 @@ def test_a_head_in_words_says_how_the_numbers_of_a_column_are_written():
     assert cells(found)[1] == ["a", "0.12", "1,000"]
 
 
+def test_a_share_that_fades_is_said_to_be_under_the_least_that_counts():
+    assert [tables.percent(share) for share in (1, 0.1234, 0.001)] == ["100 %", "12 %", "0.1 %"]
+    assert tables.percent(0.00099) == "under 0.1 %"
+    assert tables.percent(0.0, least=1e-4) == "under 0.01 %"
+
+
+def test_a_span_goes_from_the_least_to_the_most_and_says_one_number_once():
+    assert tables.span([3, 1, 2]) == "1 to 3"
+    assert tables.span([0.123, 0.124], "{:.2f}") == tables.span([0.12]) == "0.12"
+
+
 def test_the_scoreboard_shows_effect_interval_n_preset_and_star():
     rows = cells(tables.scoreboard([OPEN, DONE], "A"))
     assert rows[1][1:3] == ["✓ reproduced", r"+1.23 [+0.50, +2.00] percentage points, n = 5 (desk) \*"]
@@ -117,6 +128,14 @@ def test_differences_name_the_changed_fields_and_what_is_tuned():
     assert rows["1W/32A adam"].startswith("`lr` = tuned from")
     assert "`activation` = sign" in rows["1W/1A adam"]
     assert len(rows) == len(arms)
+
+
+def test_differences_say_what_changes_the_second_time_where_an_arm_trains_twice():
+    study = studies.STUDIES["equivalence"]
+    arms = {arm.name: arm for arm in study.arms["quick"]}
+    rows = dict(cells(tables.differences(arms.values(), arms["rate x 10"].config))[1:])
+    assert rows["rate x 10"] == "baseline; a second time with `lr` = 10.0, `weight_decay` = 0.001"
+    assert rows["two seeds"] == "baseline; a second time with `seed` + 500"
 
 
 def test_searches_stand_with_their_ranges_and_their_trials_at_each_preset():

@@ -1,7 +1,16 @@
 """Data sets as tensors that stay on the device, augmentation, and folders of images."""
 
 from bnnstudy.data.augment import augmentation, augmentation_of_many, crop_flip
-from bnnstudy.data.datasets import NAMES, Dataset, Split, default_root, load, shape_of, sizes_of
+from bnnstudy.data.datasets import (
+    NAMES,
+    Dataset,
+    Split,
+    default_root,
+    load,
+    shape_of,
+    sizes_of,
+    steps_of_epoch,
+)
 
 __all__ = [
     "load",
@@ -10,6 +19,7 @@ __all__ = [
     "NAMES",
     "shape_of",
     "sizes_of",
+    "steps_of_epoch",
     "default_root",
     "augmentation",
     "augmentation_of_many",

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bnnstudy.config.run import RunConfig
 from bnnstudy.data import audio, images
 
 NAMES = ("digits", *images.SOURCES, *audio.SOURCES)
@@ -123,6 +124,11 @@ def sizes_of(name: str) -> tuple[int, int, int]:
     if name in audio.SOURCES:
         return audio.SOURCES[name].sizes()
     return images.sizes_of(name)
+
+
+def steps_of_epoch(config: RunConfig) -> int:
+    """How many steps an epoch of a run has, full batches alone; its data need not be there."""
+    return (config.train_size or sizes_of(config.dataset)[0]) // config.batch_size
 
 
 def shape_of(name: str) -> tuple[int, int, int]:

@@ -113,6 +113,12 @@ def values(runs: Runs, arm: str, metric: str, scale: float = 1) -> list[Any]:
     return found if scale == 1 else [scale * value for value in found]
 
 
+def mean(runs: Runs, arm: str, metric: str, scale: float = 1) -> float | None:
+    """The mean over seeds of what stands at a path in an arm's results; None where nothing does."""
+    found = values(runs, arm, metric, scale)
+    return math.fsum(found) / len(found) if found else None
+
+
 def differences(
     runs: Runs, arm: str, control: str, metric: str, scale: float = 100.0, *, log: bool = False
 ) -> list[float]:

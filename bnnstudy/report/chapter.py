@@ -63,6 +63,11 @@ class Chapter:
         """Results by (preset, task), then by arm and seed; an arm's parts are arms, "arm, part"."""
         return by_task(self.records)
 
+    @property
+    def titled(self) -> dict[str, Runs]:
+        """The same by "preset, task", as it stands in tables and captions."""
+        return {f"{preset}, {task}": runs for (preset, task), runs in self.groups.items()}
+
     def baseline(self, arm: str) -> RunConfig:
         """The configuration of an arm at the notebook's preset."""
         return self.study.arm(self.preset, arm).config

@@ -40,7 +40,11 @@ STYLE: dict = {
 
 @contextlib.contextmanager
 def figure(
-    rows: int = 1, columns: int = 1, size: tuple[float, float] = (8.0, 3.2), **options: Any
+    rows: int = 1,
+    columns: int = 1,
+    size: tuple[float, float] = (8.0, 3.2),
+    legend: str = "",
+    **options: Any,
 ) -> Iterator[tuple[Figure, Any]]:
     """A figure in the book's style and its axes, as `plt.subplots` gives them; finished at the end.
 
@@ -50,11 +54,13 @@ def figure(
 
     Args:
         size: width and height in inches.
+        legend: "inside" the panel that has most to name, once "below" all, or "" for none.
         options: as in `plt.subplots`.
     """
     with plt.rc_context(STYLE):
         made, axes = plt.subplots(rows, columns, figsize=size, **{"layout": "constrained", **options})
         yield made, axes
+        _name_lines(made, legend)
     plt.close(made)  # shown once, by the cell that returns it
 
 
@@ -81,7 +87,7 @@ def panels(
     across = beside if beside > 1 else min(max(len(groups), 1), 2)
     down = len(groups) if beside > 1 else math.ceil(len(groups) / across)
     whole = (size[0] * across, size[1] * max(down, 1) + (0.5 if legend == "below" else 0))
-    with figure(max(down, 1), across, whole, squeeze=False, **options) as (made, axes):
+    with figure(max(down, 1), across, whole, legend, squeeze=False, **options) as (made, axes):
         rows = axes.flat if beside == 1 else axes
         for row, ((preset, task), runs) in zip(rows, groups.items(), strict=False):
             own = [row] if beside == 1 else list(row)
@@ -90,7 +96,6 @@ def panels(
                 own[0].set_title(f"{preset}, {task}")
         for axis in axes.flat:
             axis.set_visible(axis.has_data())
-        _name_lines(made, legend)
     return made
 
 
@@ -217,13 +222,15 @@ def accuracies(
     records: Iterable[Mapping],
     arms: Sequence[str],
     metric: str = "test_accuracy",
-    label: str = "test accuracy, %",
+    label: str = "",
     scale: float = 100.0,
 ) -> Figure:
     """A row for each arm (or "arm, part"): one dot a seed, the mean, its 95 % interval.
 
-    One panel for each preset, data set and network. `metric` is a path into a result.
+    One panel for each preset, data set and network. `metric` is a path into a result; without a `label`
+    it is a test accuracy, of the last epoch if the path begins there.
     """
+    label = label or f"test accuracy,{' last epoch,' * metric.startswith('last.')} %"
     with plt.rc_context(STYLE):
         names = 0.07 * max((len(arm) for arm in arms), default=0)
         height = 1.0 + 0.23 * len(arms)

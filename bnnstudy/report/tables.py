@@ -4,6 +4,7 @@ import dataclasses
 import statistics
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Any
 
 from bnnstudy.config.fields import PRESETS
 from bnnstudy.config.run import RunConfig
@@ -50,6 +51,22 @@ def _written(form: str, cell: object) -> str:
 def rounded(value: float, digits: int = 2) -> str:
     """So many digits that count, written out: 74,000, and not 7.4e+04."""
     return f"{float(f'{value:.{digits}g}'):,.10g}"
+
+
+def percent(share: float, least: float = 0.001, digits: int = 2) -> str:
+    """A share in percent, such as "12 %", or "under 0.1 %" where it is below `least`, which counts."""
+    return f"{rounded(100 * share, digits)} %" if share >= least else f"under {rounded(100 * least)} %"
+
+
+def span(values: Iterable[float], form: str = "{}") -> str:
+    """From the least value to the largest, such as "3 to 7"; one number where both are written alike.
+
+    Args:
+        form: how a number is written, as `str.format` has it.
+    """
+    found = list(values)
+    low, high = form.format(min(found)), form.format(max(found))
+    return low if low == high else f"{low} to {high}"
 
 
 def interval(values: Sequence[float], digits: int = 2) -> str:
@@ -243,7 +260,7 @@ def arms_in(study: Study, records: Iterable[Mapping]) -> list[str]:
 
 
 def differences(arms: Iterable[Arm], baseline: RunConfig) -> str:
-    """Each arm as what it changes of a baseline."""
+    """Each arm as what it changes of a baseline; where one trains twice, what the second time changes."""
     rows, arms = [], list(arms)
     fields = {arm.name: arm.tuned.field for arm in arms if arm.tuned}
     for arm in arms:
@@ -255,7 +272,7 @@ def differences(arms: Iterable[Arm], baseline: RunConfig) -> str:
             changed[fields[arm.follows]] = f"that of {arm.follows}"
         if "stages" in changed:
             changed["stages"] = _stages(arm.config)
-        rows.append((arm.name, ", ".join(f"`{n}` = {v}" for n, v in changed.items()) or "baseline"))
+        rows.append((arm.name, (_named(changed) or "baseline") + _second(arm.options)))
     return table(("Arm", "Differs in"), rows)
 
 
@@ -284,6 +301,18 @@ def _range(allowed: Sequence) -> str:
         return " or ".join(map(str, allowed[1:]))
     low, high = allowed
     return f"{low:g} to {high:g}"
+
+
+def _named(fields: Mapping[str, object]) -> str:
+    return ", ".join(f"`{name}` = {value}" for name, value in fields.items())
+
+
+def _second(options: Mapping[str, Any]) -> str:
+    """What a second training differs in, of an arm that compares two (`experiments.paired`)."""
+    parts = [_named(dict(sorted(options.get("changes", {}).items())))]
+    parts += [f"`seed` + {options['seeds_apart']}"] if options.get("seeds_apart") else []
+    named = ", ".join(filter(None, parts))
+    return f"; a second time with {named}" if named else ""
 
 
 def settings(config: RunConfig) -> str:

@@ -14,7 +14,7 @@ from bnnstudy.theory.filters import (
     torch_to_cascade,
 )
 from bnnstudy.theory.flip_rates import flip_rate, flip_ratio_by_step, flips_from_zero
-from bnnstudy.theory.memory import averaged_over, weights, weights_of_mean
+from bnnstudy.theory.memory import averaged_over, factors, weights, weights_of_mean
 
 __all__ = [
     "convert",
@@ -35,6 +35,7 @@ __all__ = [
     "flip_rate",
     "flips_from_zero",
     "flip_ratio_by_step",
+    "factors",
     "weights",
     "weights_of_mean",
     "averaged_over",

@@ -14,8 +14,17 @@ import scipy  # its own rooms are imported when first used: `scipy.signal` takes
 from numpy.typing import ArrayLike
 
 from bnnstudy.config.run import RunConfig
-from bnnstudy.config.schedules import weight_factor
+from bnnstudy.config.schedules import schedule_factor, weight_factor
 from bnnstudy.theory.conversion import rates_of
+
+
+def factors(schedule: str, steps: int) -> np.ndarray:
+    """What a schedule multiplies the rates with at each step of a run, (steps); 1 at the start.
+
+    Args:
+        schedule: by name, one of `config.SCHEDULES`.
+    """
+    return np.array([schedule_factor(schedule, step, steps) for step in range(steps)])
 
 
 def weights(pole: ArrayLike, increment: ArrayLike | None = None) -> np.ndarray:
