@@ -103,9 +103,7 @@ class Step:
         for optimizer in self.optimizers:
             optimizer.step()
         if self.clamped:
-            with torch.no_grad():
-                torch._foreach_clamp_min_(self.clamped, -1.0)
-                torch._foreach_clamp_max_(self.clamped, 1.0)
+            _clamp(self.clamped)
         for callback in self.callbacks:
             callback.after_step(self.count)
         for scheduler in self.schedulers:
@@ -132,3 +130,14 @@ class Step:
             optimizer.load_state_dict(saved)
         for scheduler, saved in zip(self.schedulers, state["schedulers"], strict=True):
             scheduler.load_state_dict(saved)
+
+
+@torch.no_grad()
+def _clamp(weights: list[Tensor]) -> None:
+    """Keep weights in [-1, 1]: one pass over each on a CPU, two kernels for all on a GPU."""
+    if weights[0].is_cuda:
+        torch._foreach_clamp_min_(weights, -1.0)
+        torch._foreach_clamp_max_(weights, 1.0)
+        return
+    for w in weights:
+        w.clamp_(-1.0, 1.0)
