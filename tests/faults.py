@@ -64,7 +64,7 @@ def sweep_on_a_full_disk(results: Path, size: int) -> None:
     """Run it where no file can grow beyond `size` bytes; exit status 3 if the error names the file."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
     try:
-        sweep(results)
+        sweep_toy(results)
     except OSError as error:
         named = str(results) in str(error) and "cannot be written (File too large)" in str(error)
         raise SystemExit(3 if named else 4) from None
@@ -75,7 +75,7 @@ def sweep_without_rights(results: Path) -> None:
     if os.getuid() == 0:
         os.setuid(65534)
     try:
-        sweep(results)
+        sweep_toy(results)
     except ValueError as error:
         named = "results must be a folder that can be written" in str(error)
         raise SystemExit(3 if named and str(results) in str(error) else 4) from None
