@@ -260,7 +260,7 @@ def arms_in(study: Study, records: Iterable[Mapping]) -> list[str]:
 
 
 def differences(arms: Iterable[Arm], baseline: RunConfig) -> str:
-    """Each arm as what it changes of a baseline; of two trainings, what the second one changes."""
+    """Each arm as what it changes of a baseline; one that trains twice, also what changes then."""
     rows, arms = [], list(arms)
     fields = {arm.name: arm.tuned.field for arm in arms if arm.tuned}
     for arm in arms:
