@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import platform
+import warnings
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
@@ -64,14 +65,14 @@ def reproducible() -> Iterator[None]:
         yield
 
 
-_compiling: ContextVar[list[Callable] | None] = ContextVar("compiling", default=None)
+_compiling: ContextVar[list[Callable[..., Any]] | None] = ContextVar("compiling", default=None)
 
 VARIANTS = 256
 """Compiled forms of one function (of one network in two modes, of networks) that are kept, at most."""
 
 
 @contextlib.contextmanager
-def compiling(wanted: bool = True) -> Iterator[list[Callable]]:
+def compiling(wanted: bool = True) -> Iterator[list[Callable[..., Any]]]:
     """While it lasts, what goes through `compiled` is, if `wanted`; gives the list of what did.
 
     Raises:
@@ -79,7 +80,7 @@ def compiling(wanted: bool = True) -> Iterator[list[Callable]]:
     """
     if wanted:
         require_compiler()
-    made: list[Callable] = []
+    made: list[Callable[..., Any]] = []
     token = _compiling.set(made if wanted else None)
     try:
         yield made
@@ -138,7 +139,10 @@ def require_compiler(device: str = "auto") -> None:
 def compiler_error(device: str) -> str:
     """What torch says when it is to compile for a device; empty if it can. Found by trying."""
     try:
-        torch.compile(lambda x: x + 1)(torch.zeros(1, device=device))
+        with warnings.catch_warnings():
+            # Even where warnings are errors, one is no lack of a compiler.
+            warnings.simplefilter("ignore")
+            torch.compile(lambda x: x + 1)(torch.zeros(1, device=device))
     except Exception as error:  # its own kinds of error, some of which are private
         return f"{type(error).__name__}: {error}".splitlines()[0]
     return ""

@@ -89,6 +89,16 @@ def test_the_workflow_runs_the_readmes_targets_and_publishes_what_they_built():
     assert re.findall(r"^make (\w+)$", script, re.M) == ["lint", "book", "test"]
 
 
+def test_the_workflow_tries_the_lowest_torch_that_is_stated():
+    (lowest,) = re.findall(r'"torch>=([\d.]+)"', (ROOT / "pyproject.toml").read_text())
+    jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "book.yml").read_text())["jobs"]
+    commands = " ".join(step.get("run", "") for step in jobs["lowest"]["steps"])
+    assert f"torch=={lowest}.0 " in commands
+    left_out = re.findall(r"--ignore=(\S+)", commands)
+    assert left_out
+    assert all((ROOT / file).is_file() for file in left_out)
+
+
 def test_nothing_recorded_is_large():
     # What git tracks: all presets but quick, and no trials.
     files = [f for f in records.DEFAULT_RESULTS.glob("*/*/*.json") if f.parent.name != "quick"]

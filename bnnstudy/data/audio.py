@@ -156,7 +156,7 @@ def _named(file: Path) -> tuple[int, str, int]:
     return int(digit), speaker, int(take)
 
 
-def _require_complete(files: dict, source: Source, folder: Path) -> None:
+def _require_complete(files: dict[tuple[int, str, int], Path], source: Source, folder: Path) -> None:
     speakers = sorted({speaker for _, speaker, _ in files})
     if len(speakers) != source.speakers:
         raise ValueError(

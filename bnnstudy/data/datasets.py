@@ -83,7 +83,7 @@ def default_root() -> Path:
 
 def load(
     name: str,
-    root: str | os.PathLike | None = None,
+    root: str | os.PathLike[str] | None = None,
     *,
     train_size: int = 0,
     device: str | torch.device = "cpu",

@@ -7,7 +7,7 @@ same classes in both; a class's label is its place in their sorted names. torchv
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -35,7 +35,7 @@ _AXES = torch.tensor(
 _LENGTHS = torch.tensor([0.2175, 0.0188, 0.0045])
 
 
-def classes(folder: str | os.PathLike) -> tuple[str, ...]:
+def classes(folder: str | os.PathLike[str]) -> tuple[str, ...]:
     """The names of the classes, in the order of their labels.
 
     Raises:
@@ -60,7 +60,7 @@ def classes(folder: str | os.PathLike) -> tuple[str, ...]:
     return tuple(sorted(found["train"]))
 
 
-def files(folder: str | os.PathLike, split: str) -> list[tuple[str, int]]:
+def files(folder: str | os.PathLike[str], split: str) -> list[tuple[str, int]]:
     """The images of a split with their labels, sorted by class and name.
 
     Args:
@@ -82,7 +82,7 @@ def files(folder: str | os.PathLike, split: str) -> list[tuple[str, int]]:
 
 
 def batches(
-    folder: str | os.PathLike,
+    folder: str | os.PathLike[str],
     split: str,
     batch_size: int,
     size: int = 224,
@@ -150,7 +150,7 @@ def _lit(image: Tensor) -> Tensor:
     return lighting(image, LIGHTING * torch.randn(3))
 
 
-def _transform(split: str, size: int) -> Callable:
+def _transform(split: str, size: int) -> Callable[..., Any]:
     try:
         # Here and not above: it costs seconds, and the package runs without it.
         from torchvision import transforms
@@ -167,7 +167,7 @@ def _transform(split: str, size: int) -> Callable:
     return transforms.Compose([*steps, *standard])
 
 
-class _Batches(Dataset):
+class _Batches(Dataset[Any]):
     """An epoch's batches by number: a batch, or what is wrong with one of its images, in words.
 
     Words and no exception, which would come out of another process with all of its traceback.
@@ -177,7 +177,7 @@ class _Batches(Dataset):
         self,
         images: list[tuple[str, int]],
         chunks: tuple[Tensor, ...],
-        transform: Callable,
+        transform: Callable[..., Any],
         seed: int,
     ):
         self.images, self.chunks, self.transform, self.seed = images, chunks, transform, seed
@@ -221,5 +221,5 @@ def _stream(source: _Batches, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
         yield images, labels
 
 
-def _expected(folder: str | os.PathLike) -> str:
+def _expected(folder: str | os.PathLike[str]) -> str:
     return f"expected are {folder}/train/<class>/*.JPEG and {folder}/val/<class>/*.JPEG"

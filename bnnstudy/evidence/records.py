@@ -82,12 +82,12 @@ class RecordError(ValueError):
     """A record that cannot be used: cut short, edited, or of another schema. Names the file."""
 
 
-def folder(results: str | os.PathLike, study: str, preset: str) -> Path:
+def folder(results: str | os.PathLike[str], study: str, preset: str) -> Path:
     """Where the records of a study at a preset lie."""
     return Path(results) / study / preset
 
 
-def key(config: RunConfig, options: Mapping | None = None) -> str:
+def key(config: RunConfig, options: Mapping[str, Any] | None = None) -> str:
     """Twelve hex digits that name a configuration and what its runs do; without options its own key."""
     if not options:
         return config.key()
@@ -97,10 +97,10 @@ def key(config: RunConfig, options: Mapping | None = None) -> str:
 
 
 def path(
-    results: str | os.PathLike,
+    results: str | os.PathLike[str],
     study: str,
     config: RunConfig,
-    options: Mapping | None = None,
+    options: Mapping[str, Any] | None = None,
     *,
     trial: bool = False,
 ) -> Path:
@@ -113,9 +113,9 @@ def make(
     study: str,
     arm: str,
     config: RunConfig,
-    result: Mapping,
+    result: Mapping[str, Any],
     provenance: Provenance,
-    options: Mapping | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Record:
     """A record, complete with its digest."""
     record: dict[str, Any] = {
@@ -158,7 +158,10 @@ def load(file: Path) -> Record:
 
 
 def load_seeds(
-    results: str | os.PathLike, study: str, config: RunConfig, options: Mapping | None = None
+    results: str | os.PathLike[str],
+    study: str,
+    config: RunConfig,
+    options: Mapping[str, Any] | None = None,
 ) -> list[Record]:
     """The usable records of one configuration, whatever its seed, by seed.
 
@@ -180,7 +183,7 @@ def _listed(folder: Path) -> list[str]:
         raise RecordError(f"{folder} cannot be read ({error.strerror})") from error
 
 
-def parts(record: Mapping) -> list[Record]:
+def parts(record: Mapping[str, Any]) -> list[Record]:
     """What a run measured in several ways, each as a record of its own, its arm called "arm, part".
 
     A part is a result under the name `parts` in the run's result; most runs have none.
@@ -215,10 +218,10 @@ def is_current(record: Record | Choice) -> bool:
 
 
 def finished(
-    results: str | os.PathLike,
+    results: str | os.PathLike[str],
     study: str,
     config: RunConfig,
-    options: Mapping | None = None,
+    options: Mapping[str, Any] | None = None,
     *,
     trial: bool = False,
 ) -> Record | None:
@@ -230,7 +233,7 @@ def finished(
     return record if is_current(record) else None
 
 
-def _text(record: Mapping) -> str:
+def _text(record: Mapping[str, Any]) -> str:
     # One part a line: small, and still readable as a difference.
     lines = [
         f"{json.dumps(part)}: {json.dumps(value, allow_nan=False)}" for part, value in record.items()
@@ -238,7 +241,7 @@ def _text(record: Mapping) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def _read(file: Path, parts: tuple[str, ...], needs: tuple[str, ...] = ()) -> dict:
+def _read(file: Path, parts: tuple[str, ...], needs: tuple[str, ...] = ()) -> dict[str, Any]:
     try:
         record = json.loads(Path(file).read_text(), parse_constant=_refuse_constant)
     except OSError as error:
@@ -267,6 +270,6 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _digest(record: Mapping, parts: tuple[str, ...]) -> str:
+def _digest(record: Mapping[str, Any], parts: tuple[str, ...]) -> str:
     present = [*parts, *(part for part in _OPTIONAL if part in record)]
     return serialise.digest({part: record[part] for part in present})[:16]

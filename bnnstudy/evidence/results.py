@@ -35,8 +35,8 @@ class Result(TypedDict, total=False):
     test_accuracy: float
     best_epoch: int
     last: Accuracies
-    curves: dict[str, list]
-    flip_ratio: dict[str, list]
+    curves: dict[str, list[Any]]
+    flip_ratio: dict[str, list[Any]]
     saturation: float
     diverged: bool
     stages: list[dict[str, Any]]
@@ -64,7 +64,7 @@ def best_epoch(curve: Sequence[float], among: Iterable[int] | None = None) -> in
     return max(sorted(epochs), key=lambda epoch: curve[epoch - 1])
 
 
-def of_curves(curves: Mapping[str, list]) -> Result:
+def of_curves(curves: Mapping[str, list[Any]]) -> Result:
     """A result from curves by epoch alone: the accuracies at the best validation epoch and the last."""
     best = best_epoch(curves["validation_accuracy"])
     return {
@@ -90,7 +90,7 @@ def stop(curve: Sequence[float], patience: int) -> int:
     return len(curve)
 
 
-def stopped(curves: Mapping[str, list], patience: int) -> Result:
+def stopped(curves: Mapping[str, list[Any]], patience: int) -> Result:
     """What is left of a run after `stop` by its validation accuracy; `epochs` is how long that is."""
     end = stop(curves["validation_accuracy"], patience)
     left = of_curves({name: curve[:end] for name, curve in curves.items()})

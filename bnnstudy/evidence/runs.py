@@ -15,7 +15,7 @@ FLOOR = 1e-6
 """The smallest value that a logarithm tells from zero."""
 
 
-def by_task(records: Iterable[Mapping]) -> dict[tuple[str, str], Runs]:
+def by_task(records: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Runs]:
     """Results by (preset, task), then arm and seed; tasks in the order in which they come."""
     grouped: dict[tuple[str, str], Runs] = {}
     for record in records:
@@ -25,7 +25,7 @@ def by_task(records: Iterable[Mapping]) -> dict[tuple[str, str], Runs]:
     return grouped
 
 
-def task_of(config: RunConfig | Mapping) -> str:
+def task_of(config: RunConfig | Mapping[str, Any]) -> str:
     """Data set and network of a configuration, or of one as a record has it, such as "mnist mlp"."""
     if isinstance(config, RunConfig):
         return f"{config.dataset} {config.model}"

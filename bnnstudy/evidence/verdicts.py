@@ -8,6 +8,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import singledispatch
+from typing import Any
 
 from bnnstudy.config.fields import PRESETS
 from bnnstudy.evidence.claims import (
@@ -126,7 +127,7 @@ class Verdict:
         return ", ".join(part for part in (self.preset, self.task) if part)
 
 
-def decide(claim: Claim, records: Iterable[Mapping]) -> list[Verdict]:
+def decide(claim: Claim, records: Iterable[Mapping[str, Any]]) -> list[Verdict]:
     """The verdicts of the largest preset that can decide the claim, one a task; else "not run".
 
     A single seed has no interval: where a smaller preset has one, it is that preset's verdict.
@@ -138,7 +139,7 @@ def decide(claim: Claim, records: Iterable[Mapping]) -> list[Verdict]:
     return [verdict for verdict in found if verdict.preset == able[-1].preset]
 
 
-def decide_each(claim: Claim, records: Iterable[Mapping]) -> list[Verdict]:
+def decide_each(claim: Claim, records: Iterable[Mapping[str, Any]]) -> list[Verdict]:
     """One verdict for each preset and task that has what the contrast needs, presets in their order."""
     grouped = by_task(records)
     found = []

@@ -1,6 +1,7 @@
 """One run of an arm: its callbacks and its procedure, found by the names that the study gives them."""
 
 import importlib
+import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -12,6 +13,9 @@ from bnnstudy.experiments.study import Arm, Named
 from bnnstudy.training import callbacks as callbacks_room
 from bnnstudy.training import loop
 from bnnstudy.training.checkpoints import Checkpoint
+
+_PROCEDURES = ("procedures", "paired", "hpo")
+"""Files of this room that have procedures."""
 
 
 def run_arm(
@@ -41,16 +45,18 @@ def found(use: Named) -> Callable[..., Any]:
     Raises:
         ValueError: if there is nothing of that name.
     """
-    file, _, function = use.name.rpartition(".")
-    try:
-        if file:
-            what = getattr(importlib.import_module(f"bnnstudy.experiments.{file}"), function)
-        else:
-            what = getattr(callbacks_room, use.name)
-    except (ImportError, AttributeError) as error:
-        names = ", ".join(callbacks_room.__all__)
+    file = use.name.rpartition(".")[0]
+    known = {
+        name: getattr(callbacks_room, name) for name in callbacks_room.__all__ if name != "Context"
+    }
+    if file in _PROCEDURES:
+        module = importlib.import_module(f"bnnstudy.experiments.{file}")
+        functions = inspect.getmembers(module, inspect.isfunction)
+        known |= {f"{file}.{n}": f for n, f in functions if f.__module__ == module.__name__}
+    if use.name not in known:
         raise ValueError(
-            f"name must be a callback's ({names}) or a procedure's, as in 'paired.sign_by_sign'; "
-            f"got {use.name!r}"
-        ) from error
+            f"name must be a callback's ({', '.join(callbacks_room.__all__)}) or a procedure's, as in "
+            f"'paired.sign_by_sign'; got {use.name!r}"
+        )
+    what = known[use.name]
     return partial(what, **use.options) if use.options else what

@@ -21,7 +21,7 @@ SAMPLERS = ("gp", "random")
 STARTUP = 5
 """Trials at random before the first one that a Gaussian process chooses."""
 
-Space = Mapping[str, tuple]
+Space = Mapping[str, tuple[Any, ...]]
 """By field of the configuration: (low, high), searched in logarithm, or ("one of", value, …)."""
 
 
@@ -108,7 +108,7 @@ def _study(sampler: str, seed: int) -> "optuna.Study":
         return optuna.create_study(direction="maximize", sampler=kind)
 
 
-def _suggest(trial: "optuna.Trial", name: str, allowed: tuple) -> Any:
+def _suggest(trial: "optuna.Trial", name: str, allowed: tuple[Any, ...]) -> Any:
     if allowed[0] == "one of":
         return trial.suggest_categorical(name, list(allowed[1:]))
     low, high = allowed

@@ -9,7 +9,7 @@ from bnnstudy.experiments.tuning import recorded_choice, settle
 
 
 def recorded(
-    study: Study, preset: str, results: str | os.PathLike = records.DEFAULT_RESULTS
+    study: Study, preset: str, results: str | os.PathLike[str] = records.DEFAULT_RESULTS
 ) -> list[Record]:
     """The usable records of a study's present arms at a preset, by arm and seed; runs nothing.
 

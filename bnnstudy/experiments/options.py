@@ -48,8 +48,8 @@ class RunOptions:
         *,
         device: str = "auto",
         workers: int | None = None,
-        results: str | os.PathLike | None = None,
-        data: str | os.PathLike | None = None,
+        results: str | os.PathLike[str] | None = None,
+        data: str | os.PathLike[str] | None = None,
         compile: bool = False,
         stack: int = 1,
     ) -> "RunOptions":

@@ -66,7 +66,7 @@ def sign_by_sign(
     found = {
         "pair": counted(by_step, first["size"]),
         "apart": apart,
-        "parts": {"other": results[1]},
+        "parts": {**results[0].get("parts", {}), "other": results[1]},
     }
     return cast(Result, {**results[0], **found})
 

@@ -50,7 +50,7 @@ def phases_as_parts(
     """`fit`; each phase between drops of the rate is a part, `phase 1` and so on."""
     result = loop.fit(config, dataset, device=device, callbacks=callbacks, checkpoint=checkpoint)
     phases = {f"phase {k}": phase for k, phase in enumerate(result.get("phases", ()), start=1)}
-    return cast(Result, {**result, "parts": phases})
+    return cast(Result, {**result, "parts": {**result.get("parts", {}), **phases}})
 
 
 def stopped_early(
@@ -64,7 +64,8 @@ def stopped_early(
 ) -> Result:
     """`fit`, and as a part, `stopped early`, what stopping after `patience` flat epochs leaves."""
     result = loop.fit(config, dataset, device=device, callbacks=callbacks, checkpoint=checkpoint)
-    parts = {"stopped early": stopped(result["curves"], patience)}
+    early = stopped(result["curves"], patience)
+    parts = {**result.get("parts", {}), "stopped early": early}
     return cast(Result, {**result, "parts": parts})
 
 
@@ -134,6 +135,7 @@ def filtered_gradients(
     counts = [sign_changes(forms[name], values) for name in ("second order", "first order")]
     more = int((counts[0] > counts[1]).sum())
     parts = {name: measured(form, values) for name, form in forms.items()}
+    parts = {**result.get("parts", {}), **parts}
     never_more = {"differing": more, "compared": values.shape[1]}
     found = {"gradient": shown, "never_more": never_more, "parts": parts}
     return cast(Result, {**result, **found})

@@ -92,7 +92,7 @@ class Search:
 
 
 def choices(
-    study: Study, preset: str, results: str | os.PathLike = records.DEFAULT_RESULTS
+    study: Study, preset: str, results: str | os.PathLike[str] = records.DEFAULT_RESULTS
 ) -> list[Choice]:
     """What the tunings of a study's present arms chose at a preset, with their task; runs nothing."""
     found: list[Choice] = []
@@ -110,7 +110,7 @@ def settle(arm: Arm, choice: Choice | None) -> Arm:
     return replace(arm, config=replace(arm.config, **{choice["field"]: choice["chosen"]}))
 
 
-def choice_file(study: Study, arm: Arm, results: str | os.PathLike) -> Path:
+def choice_file(study: Study, arm: Arm, results: str | os.PathLike[str]) -> Path:
     """Where the choice of an arm is recorded: named by its configuration and all of what is tuned."""
     question = {"config": arm.config.to_dict(), "tuned": serialise.to_jsonable(arm.tuned)}
     if arm.options:
@@ -119,7 +119,7 @@ def choice_file(study: Study, arm: Arm, results: str | os.PathLike) -> Path:
     return records.folder(results, study.name, arm.config.preset) / f"{key}-tuned.json"
 
 
-def recorded_choice(study: Study, arm: Arm, results: str | os.PathLike) -> Choice | None:
+def recorded_choice(study: Study, arm: Arm, results: str | os.PathLike[str]) -> Choice | None:
     """What the tuning of an arm chose, if that is recorded and current.
 
     Raises:

@@ -48,7 +48,7 @@ class _BinaryWeight(Binarizing):
         if getattr(self, "weights", None) == "binary":  # torch draws before we are set up
             self._take_signs()
 
-    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args: Any) -> None:
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         super()._load_from_state_dict(state_dict, prefix, *args)
         loaded, errors = state_dict.get(f"{prefix}weight"), args[-1]
         if (

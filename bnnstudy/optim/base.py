@@ -43,7 +43,7 @@ class GroupedOptimizer(Optimizer):
     Subclasses write `_update`, and `_check`, which a new group has to pass to become one.
     """
 
-    def add_param_group(self, param_group: dict) -> None:
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
         """Add a group, its numbers and weights checked; one that is refused is not added."""
         super().add_param_group(param_group)
         try:
@@ -73,8 +73,8 @@ class GroupedOptimizer(Optimizer):
                 self._update(group, weights, [w.grad for w in weights])
         return loss
 
-    def _check(self, group: dict) -> None:
+    def _check(self, group: dict[str, Any]) -> None:
         raise NotImplementedError
 
-    def _update(self, group: dict, weights: list[Tensor], gradients: list[Tensor]) -> None:
+    def _update(self, group: dict[str, Any], weights: list[Tensor], gradients: list[Tensor]) -> None:
         raise NotImplementedError

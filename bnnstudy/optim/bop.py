@@ -1,5 +1,7 @@
 """Bop: a weight is ±1 and flips when an averaged gradient speaks against it loudly enough."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
@@ -36,13 +38,13 @@ class Bop(GroupedOptimizer):
     def __init__(self, params: ParamsT, threshold: float = 1e-8, gamma: float = 1e-4):
         super().__init__(params, {"lr": 1.0, "threshold": threshold, "gamma": gamma})
 
-    def _check(self, group: dict) -> None:
+    def _check(self, group: dict[str, Any]) -> None:
         group["lr"] = checks.NOT_NEGATIVE.checked("lr", group["lr"])
         group["threshold"] = checks.NOT_NEGATIVE.checked("threshold", group["threshold"])
         group["gamma"] = checks.SHARE.checked("gamma", group["gamma"])
         require_signs(group["params"])
 
-    def _update(self, group: dict, weights: list[Tensor], gradients: list[Tensor]) -> None:
+    def _update(self, group: dict[str, Any], weights: list[Tensor], gradients: list[Tensor]) -> None:
         for w in weights:
             if not self.state[w]:
                 self.state[w]["momentum"] = torch.zeros_like(w)

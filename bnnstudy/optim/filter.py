@@ -1,6 +1,7 @@
 """The filter view: a weight is ±1, and a filtered gradient decides its sign. No latent weight."""
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -74,7 +75,7 @@ class FilterOptimizer(GroupedOptimizer):
         for w, state in zip(weights, states, strict=True):
             self._start(w, -state.detach().to(w))
 
-    def _check(self, group: dict) -> None:
+    def _check(self, group: dict[str, Any]) -> None:
         if group["scheduled"] not in SCHEDULED:
             allowed = ", ".join(SCHEDULED)
             raise ValueError(f"scheduled must be one of {allowed}; got {group['scheduled']!r}")
@@ -98,7 +99,7 @@ class FilterOptimizer(GroupedOptimizer):
         self.state[w]["momentum"] = torch.zeros_like(descent)
         self.state[w]["descent"] = descent
 
-    def _update(self, group: dict, weights: list[Tensor], gradients: list[Tensor]) -> None:
+    def _update(self, group: dict[str, Any], weights: list[Tensor], gradients: list[Tensor]) -> None:
         for w in weights:
             if not self.state[w]:
                 self._start(w, torch.zeros_like(w))
@@ -167,10 +168,12 @@ def _move(block: list[list[Tensor]], gamma: float, pole: float, increment: float
     torch._foreach_mul_(descents, 1 - pole)
     if increment:  # at 0 nothing moves, not even the sign of a zero
         torch._foreach_add_(descents, momenta, alpha=-increment)
-    # One number for all, whatever their type and device: to make it takes as long as a small tensor's
-    # sign. There is no `_foreach_copysign`.
-    one = torch.ones((), device="cpu")
+    # One number for all of a kind: to make it takes as long as a small tensor's sign. There is no
+    # `_foreach_copysign`.
+    one = descents[0].new_ones(())
     for w, descent in zip(weights, descents, strict=True):
+        if (one.dtype, one.device) != (descent.dtype, descent.device):
+            one = descent.new_ones(())
         torch.copysign(one, descent, out=w)
 
 

@@ -1,5 +1,7 @@
 """The latent view: real weights w; the network is sign(w)."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
@@ -34,7 +36,7 @@ class LatentSGD(GroupedOptimizer):
     def __init__(self, params: ParamsT, lr: float, gamma: float = 0.1, weight_decay: float = 0.0):
         super().__init__(params, {"lr": lr, "gamma": gamma, "weight_decay": weight_decay})
 
-    def _check(self, group: dict) -> None:
+    def _check(self, group: dict[str, Any]) -> None:
         group["gamma"] = checks.SHARE.checked("gamma", group["gamma"])
         lr = group["lr"] = checks.POSITIVE.checked("lr", group["lr"])
         decay = checks.NOT_NEGATIVE.checked("weight_decay", group["weight_decay"])
@@ -42,7 +44,7 @@ class LatentSGD(GroupedOptimizer):
         if lr * decay > 1:
             raise ValueError(f"lr * weight_decay must be at most 1, got {lr!r} * {decay!r}")
 
-    def _update(self, group: dict, weights: list[Tensor], gradients: list[Tensor]) -> None:
+    def _update(self, group: dict[str, Any], weights: list[Tensor], gradients: list[Tensor]) -> None:
         for w in weights:
             if not self.state[w]:
                 self.state[w]["momentum"] = torch.zeros_like(w)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,11 +44,11 @@ class LinearFilter(GroupedOptimizer):
     def __init__(self, params: ParamsT, b: Coefficients, a: Coefficients):
         super().__init__(params, {"lr": 1.0, "b": b, "a": a})
 
-    def _check(self, group: dict) -> None:
+    def _check(self, group: dict[str, Any]) -> None:
         group["b"], group["a"] = _normalised(group["b"], group["a"])
         require_signs(group["params"])
 
-    def _update(self, group: dict, weights: list[Tensor], gradients: list[Tensor]) -> None:
+    def _update(self, group: dict[str, Any], weights: list[Tensor], gradients: list[Tensor]) -> None:
         if group["lr"] != 1:
             raise ValueError(f"lr must stay 1 (no schedule moves a LinearFilter), got {group['lr']!r}")
         b, a = group["b"], group["a"]

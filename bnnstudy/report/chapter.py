@@ -37,8 +37,8 @@ class Chapter:
         preset: str = "quick",
         device: str = "auto",
         seeds: int | None = None,
-        results: str | os.PathLike | None = None,
-        data: str | os.PathLike | None = None,
+        results: str | os.PathLike[str] | None = None,
+        data: str | os.PathLike[str] | None = None,
     ):
         torch.set_num_threads(1)
         if name not in studies.STUDIES:

@@ -5,6 +5,7 @@ import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 from bnnstudy import data
 from bnnstudy.config.fields import PRESETS
@@ -55,7 +56,7 @@ def planned(study: Study, preset: str) -> dict[str, Cost]:
     return found
 
 
-def run_operations(config: RunConfig, options: Mapping = MappingProxyType({})) -> float:
+def run_operations(config: RunConfig, options: Mapping[str, Any] = MappingProxyType({})) -> float:
     """Multiply-accumulates of one run: its steps, and the measurement after each epoch.
 
     Args:
@@ -81,7 +82,7 @@ def image_operations(config: RunConfig) -> int:
     return sum(row.binary_macs + row.mixed_macs + row.real_macs for row in rows)
 
 
-def measured(studies: Iterable[tuple[Study, list[dict]]]) -> str:
+def measured(studies: Iterable[tuple[Study, list[dict[str, Any]]]]) -> str:
     """What final runs took, as a table: a row for each study, preset, network and device.
 
     Args:
@@ -92,8 +93,8 @@ def measured(studies: Iterable[tuple[Study, list[dict]]]) -> str:
     return table(head, (row for study, records in studies for row in _measured(study, records)))
 
 
-def _measured(study: Study, records: Iterable[Mapping]) -> list[tuple]:
-    groups: dict[tuple, list[Mapping]] = {}
+def _measured(study: Study, records: Iterable[Mapping[str, Any]]) -> list[tuple[Any, ...]]:
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for record in records:
         config = RunConfig.from_dict(record["config"])
         device = record["provenance"]["device"] + _how(record["provenance"])
@@ -110,7 +111,7 @@ def _measured(study: Study, records: Iterable[Mapping]) -> list[tuple]:
     return rows
 
 
-def ahead(studies: Iterable[tuple[Study, list[dict]]]) -> str:
+def ahead(studies: Iterable[tuple[Study, list[dict[str, Any]]]]) -> str:
     """What is planned and not recorded, as a table: a row for each study, preset and network.
 
     The hours are those of one core, were it to go on at the operations a second of the study's own desk
@@ -136,7 +137,7 @@ def ahead(studies: Iterable[tuple[Study, list[dict]]]) -> str:
     return table(head, rows)
 
 
-def _pace(records: Iterable[Mapping], task: str) -> tuple[str, float]:
+def _pace(records: Iterable[Mapping[str, Any]], task: str) -> tuple[str, float]:
     """On which networks desk runs reached how many operations a second; 0 where there are none."""
     desk = [record for record in records if record["preset"] == "desk"]
     desk = [record for record in desk if task_of(record["config"]) == task] or desk
@@ -148,11 +149,11 @@ def _pace(records: Iterable[Mapping], task: str) -> tuple[str, float]:
     return ", ".join(sorted(names)), sum(map(_operations_of, desk)) / seconds
 
 
-def _operations_of(record: Mapping) -> float:
+def _operations_of(record: Mapping[str, Any]) -> float:
     return run_operations(RunConfig.from_dict(record["config"]), record.get("options", {}))
 
 
-def _how(provenance: Mapping) -> str:
+def _how(provenance: Mapping[str, Any]) -> str:
     parts = ["compiled"] if provenance.get("compiled") else []
     parts += [f"{provenance['stack']} at once"] if "stack" in provenance else []
     return "".join(f", {part}" for part in parts)

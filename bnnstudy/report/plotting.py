@@ -26,7 +26,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#0
 NAMES = {"train_loss": "training loss", "train_loss_sum": "training loss, summed over an epoch"}
 """What curves are called where their own name would not do."""
 
-STYLE: dict = {
+STYLE: Any = {
     "figure.dpi": 110,
     "savefig.dpi": 160,
     "figure.facecolor": "white",
@@ -177,7 +177,9 @@ def interval(
     axis.errorbar([x], [mean], bar, color=colour, label=label or None, **look)
 
 
-def signs_apart(axis: Axes, counts: Mapping, colour: str, label: str = "", **style: Any) -> None:
+def signs_apart(
+    axis: Axes, counts: Mapping[str, Any], colour: str, label: str = "", **style: Any
+) -> None:
     """The share of signs that differ, in percent, by step: `counts` as a record has them (`pair`)."""
     size = counts["compared"] / max(counts["steps"])
     share = [100 * differing / size for differing in counts["differing_at"]]
@@ -219,7 +221,7 @@ def histogram(stored: torch.Tensor, effective: torch.Tensor) -> Figure:
 
 
 def accuracies(
-    records: Iterable[Mapping],
+    records: Iterable[Mapping[str, Any]],
     arms: Sequence[str],
     metric: str = "test_accuracy",
     label: str = "",
@@ -249,7 +251,7 @@ def accuracies(
 
 
 def curves(
-    records: Iterable[Mapping],
+    records: Iterable[Mapping[str, Any]],
     arms: Sequence[str],
     metric: str = "validation_accuracy",
     log: bool = False,
@@ -272,7 +274,7 @@ def curves(
 
 
 def against(
-    records: Iterable[Mapping],
+    records: Iterable[Mapping[str, Any]],
     families: Mapping[str, Mapping[str, float]],
     metric: str,
     xlabel: str,
@@ -301,7 +303,7 @@ def against(
     return _done(figure)
 
 
-def differing_signs(records: Iterable[Mapping], arm: str, shadows: Sequence[str]) -> Figure:
+def differing_signs(records: Iterable[Mapping[str, Any]], arm: str, shadows: Sequence[str]) -> Figure:
     """Share of signs that differ from latent SGD's, by step; zero is drawn at the bottom."""
     chosen = [record for record in records if record["arm"] == arm]
     with plt.rc_context(STYLE):
@@ -324,15 +326,19 @@ def differing_signs(records: Iterable[Mapping], arm: str, shadows: Sequence[str]
 
 
 def _panels(
-    records: Iterable[Mapping], width: float, height: float, sharey: bool = False, beside: float = 0.0
-) -> tuple[Figure, list[tuple[Axes, str, list[Mapping]]]]:
+    records: Iterable[Mapping[str, Any]],
+    width: float,
+    height: float,
+    sharey: bool = False,
+    beside: float = 0.0,
+) -> tuple[Figure, list[tuple[Axes, str, list[Mapping[str, Any]]]]]:
     """A figure with one panel for each preset and task that has records: (axes, title, its records).
 
     Two panels stand side by side at most, so that a narrow screen shows them at a size to read. What a
     run measured in several parts stands there as records of their own, too. `beside` is the room in
     inches that names beside the panels take.
     """
-    found: dict[tuple[str, str], list[Mapping]] = {}
+    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for record in records:
         group = found.setdefault((record["preset"], task_of(record["config"])), [])
         group += [record, *parts(record)]

@@ -102,7 +102,7 @@ def gains(
     return table(("Run", *contrasts), rows)
 
 
-def verdicts(study: Study, records: Iterable[Mapping]) -> str:
+def verdicts(study: Study, records: Iterable[Mapping[str, Any]]) -> str:
     """The claims of one study: what is claimed and how it is decided, the paper's number, ours."""
     records = list(records)
     rows = []
@@ -173,9 +173,9 @@ def tally(found: Iterable[Verdict]) -> str:
     return table(("Verdicts on", *MARKS, "all"), rows)
 
 
-def provenance(records: Iterable[Mapping]) -> str:
+def provenance(records: Iterable[Mapping[str, Any]]) -> str:
     """Where runs come from: one row for each study, preset, device and version of torch."""
-    groups: dict[tuple, list[Mapping]] = {}
+    groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for record in records:
         versions = record["provenance"]["versions"]
         key = (record["study"], record["preset"], record["provenance"]["device"], versions["torch"])
@@ -195,10 +195,10 @@ def provenance(records: Iterable[Mapping]) -> str:
     return table(head, rows)
 
 
-def caption(records: Iterable[Mapping]) -> str:
+def caption(records: Iterable[Mapping[str, Any]]) -> str:
     """One line for a figure: for each preset and task the size of data and network, n and device."""
     parts = []
-    groups: dict[tuple[str, str], list[Mapping]] = {}
+    groups: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for record in records:
         groups.setdefault((record["preset"], task_of(record["config"])), []).append(record)
     for (preset, task), runs in sorted(groups.items(), key=lambda item: PRESETS.index(item[0][0])):
@@ -215,7 +215,7 @@ def caption(records: Iterable[Mapping]) -> str:
     return "; ".join(parts) or "nothing recorded"
 
 
-def accuracies(records: Iterable[Mapping]) -> str:
+def accuracies(records: Iterable[Mapping[str, Any]]) -> str:
     """Test accuracy of each arm, best validation epoch and last: mean and sd over seeds."""
     rows = []
     for (preset, task), runs in by_task(records).items():
@@ -231,7 +231,7 @@ def accuracies(records: Iterable[Mapping]) -> str:
     return table(("Runs", "Arm", "Best epoch, %", "Last epoch, %", "Seeds"), rows)
 
 
-def shadows(records: Iterable[Mapping], preset: str) -> str:
+def shadows(records: Iterable[Mapping[str, Any]], preset: str) -> str:
     """Signs that differ from latent SGD's: a row for each shadow, a column for each arm."""
     runs = [r for r in records if r["preset"] == preset and "shadows" in r["result"]]
     arms = list(dict.fromkeys(run["arm"] for run in runs))
@@ -252,7 +252,7 @@ def shadows(records: Iterable[Mapping], preset: str) -> str:
     return table(("Shadow", *(f"{arm}, of {compared[arm]:,}" for arm in arms)), rows)
 
 
-def arms_in(study: Study, records: Iterable[Mapping]) -> list[str]:
+def arms_in(study: Study, records: Iterable[Mapping[str, Any]]) -> list[str]:
     """Names of the arms that have records, in the order in which the study lists them."""
     names = [arm.name for preset in reversed(list(study.arms)) for arm in study.arms[preset]]
     there = {record["arm"] for record in records}
@@ -281,7 +281,7 @@ def searches(study: Study) -> str:
 
     Arms that search nothing are left out. Ranges are those of the largest preset.
     """
-    found: dict[str, dict[str, dict]] = {}
+    found: dict[str, dict[str, dict[str, Any]]] = {}
     for preset, arms in study.arms.items():
         for arm in arms:
             if "space" in arm.options:
@@ -296,7 +296,7 @@ def searches(study: Study) -> str:
     return table("Search | Searched | Ranges | Sampler | Trials", rows)
 
 
-def _range(allowed: Sequence) -> str:
+def _range(allowed: Sequence[Any]) -> str:
     if allowed[0] == "one of":
         return " or ".join(map(str, allowed[1:]))
     low, high = allowed
@@ -321,7 +321,7 @@ def settings(config: RunConfig) -> str:
     return table(("Field", "Value"), ((f"`{name}`", f"`{value!r}`") for name, value in fields.items()))
 
 
-def tuned(choices: Iterable[Mapping]) -> str:
+def tuned(choices: Iterable[Mapping[str, Any]]) -> str:
     """What the searches for a rate (or another field) chose, and between what."""
     rows, choices = [], list(choices)
     rates = all(choice["field"] == "lr" for choice in choices)

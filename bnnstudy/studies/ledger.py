@@ -68,7 +68,7 @@ def ledger() -> tuple[Claim, ...]:
     return tuple(claim for study in STUDIES.values() for claim in study.claims)
 
 
-def verdicts(results: str | os.PathLike | None = None) -> list[Verdict]:
+def verdicts(results: str | os.PathLike[str] | None = None) -> list[Verdict]:
     """The verdicts of every claim in the ledger, from the records under `results` (None: the default).
 
     One for each data set and network that the claim was run on; "not run" where there is none.
@@ -84,7 +84,7 @@ def verdicts_of(study: Study, runs: list[Record]) -> list[Verdict]:
     return [verdict for claim in study.claims for verdict in decide(claim, runs)]
 
 
-def recorded(study: Study, results: str | os.PathLike | None = None) -> list[Record]:
+def recorded(study: Study, results: str | os.PathLike[str] | None = None) -> list[Record]:
     """The records of a study's present arms, at every preset.
 
     Raises:

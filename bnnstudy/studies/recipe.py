@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.stage import Stage
@@ -76,7 +77,10 @@ def _arms(network: RunConfig) -> Iterable[Arm]:
     fast = (("batch_norm_momentum", FAST),)
 
     def staged(
-        stage1: tuple = FREE, stage2: tuple = fast, optimizer: str = "adam", rate: float = 0.1
+        stage1: tuple[Any, ...] = FREE,
+        stage2: tuple[Any, ...] = fast,
+        optimizer: str = "adam",
+        rate: float = 0.1,
     ) -> RunConfig:
         stages = (
             Stage(epochs=first, changes=stage1),

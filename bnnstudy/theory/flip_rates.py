@@ -4,6 +4,7 @@ Two Gaussian numbers with correlation rho differ in sign with probability arccos
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import scipy  # its own rooms are imported when first used: `scipy.signal` takes seconds
@@ -27,7 +28,7 @@ def compared(gradients: np.ndarray, config: RunConfig) -> dict[str, Filter]:
     return {**found, "as few flips": few} if few else found
 
 
-def measured(filter: Filter, gradients: np.ndarray) -> dict:
+def measured(filter: Filter, gradients: np.ndarray) -> dict[str, Any]:
     """What one filter makes of gradients (steps, weights), beside what theory says of it.
 
     `flips` a weight, and `expected_flips` if gradients were white and Gaussian; `roughness`, the mean

@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -30,14 +31,16 @@ class Checkpoint:
         earlier: seconds that earlier sittings spent on the run, once it is loaded; 0 if it is new.
     """
 
-    def __init__(self, file: str | os.PathLike):
+    def __init__(self, file: str | os.PathLike[str]):
         self.file = Path(file)
         self.earlier = 0.0
-        self._run: dict = {}
+        self._run: dict[str, Any] = {}
         self._begun = self._written = time.monotonic()
         self._warned = False
 
-    def load(self, config: RunConfig, data: str, device: str, callbacks: Sequence[str]) -> dict | None:
+    def load(
+        self, config: RunConfig, data: str, device: str, callbacks: Sequence[str]
+    ) -> dict[str, Any] | None:
         """The state that was saved last; None, with a warning, if there is none that fits this run.
 
         Args:
@@ -79,7 +82,7 @@ class Checkpoint:
         self.earlier = seconds
         return state
 
-    def save(self, state: Callable[[], dict]) -> None:
+    def save(self, state: Callable[[], dict[str, Any]]) -> None:
         """Write what `state()` gives, if the last time is `EVERY` seconds ago.
 
         A folder that takes no checkpoint is no reason to stop a run: there is a warning, once.

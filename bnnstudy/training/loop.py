@@ -32,7 +32,7 @@ def fit(
     config: RunConfig,
     dataset: data.Dataset | None = None,
     *,
-    root: str | os.PathLike | None = None,
+    root: str | os.PathLike[str] | None = None,
     device: str | torch.device = "cpu",
     callbacks: Sequence[MakeCallback] = (),
     progress: bool = False,
@@ -46,7 +46,7 @@ def fit(
     config: RunConfig,
     dataset: data.Dataset | None = None,
     *,
-    root: str | os.PathLike | None = None,
+    root: str | os.PathLike[str] | None = None,
     device: str | torch.device = "cpu",
     callbacks: Sequence[MakeCallback] = (),
     progress: bool = False,
@@ -59,7 +59,7 @@ def fit(
     config: RunConfig,
     dataset: data.Dataset | None = None,
     *,
-    root: str | os.PathLike | None = None,
+    root: str | os.PathLike[str] | None = None,
     device: str | torch.device = "cpu",
     callbacks: Sequence[MakeCallback] = (),
     progress: bool = False,
@@ -149,7 +149,7 @@ class Run:
         self.dataset, self.device = dataset, device
         self.plan, self.makers = config.plan(), (FlipRatio, *callbacks)
         self.order = torch.Generator().manual_seed(config.seed)
-        self.curves: dict[str, list] = {name: [] for name in _CURVES}
+        self.curves: dict[str, list[Any]] = {name: [] for name in _CURVES}
         self.stages: list[dict[str, Any]] = []
         self.parts: dict[str, Result] = {}
         self.diverged = False
@@ -207,7 +207,10 @@ class Run:
                 self.curves.setdefault(name, []).extend(values)
         if self.finished:
             for callback in self.callbacks:
-                self.parts |= callback.parts()
+                found_parts = callback.parts()
+                for name in self.parts.keys() & found_parts.keys():
+                    raise ValueError(f"callbacks must have distinct parts, got {name!r} twice")
+                self.parts |= found_parts
         else:
             self._enter(self.stage + 1, self.model)
             self.start = self._accuracies()
@@ -290,6 +293,9 @@ def _require_names(callbacks: Sequence[Callback]) -> None:
             raise ValueError(f"callbacks must not have the name of a key of the result, got {name!r}")
         if names.count(name) > 1:
             raise ValueError(f"callbacks must have distinct names, got {name!r} twice")
+    for callback in callbacks:
+        for name in set(callback.curves()) & set(_CURVES):
+            raise ValueError(f"curves of {callback.name!r} must not be called as a run's own, {name!r}")
 
 
 def _epoch(step: Step, config: RunConfig, dataset: data.Dataset, order: torch.Generator) -> float:
@@ -313,5 +319,5 @@ def batches_of(size: int, batch: int, order: torch.Generator, device: torch.devi
     return shuffled[: size - size % batch].view(-1, batch)
 
 
-def _at(curves: Mapping[str, list], epoch: int, names: Sequence[str]) -> dict[str, Any]:
+def _at(curves: Mapping[str, list[Any]], epoch: int, names: Sequence[str]) -> dict[str, Any]:
     return {name: curves[name][epoch] for name in names}

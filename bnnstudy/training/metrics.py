@@ -1,6 +1,7 @@
 """What is measured of a binary network: accuracy, flips, saturation. Tensors in, numbers out."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -59,7 +60,7 @@ def log_spaced(steps: int, points: int) -> frozenset[int]:
     return frozenset(round(steps ** (k / max(points - 1, 1))) for k in range(points))
 
 
-def counted(by_step: Sequence[int], size: int) -> dict:
+def counted(by_step: Sequence[int], size: int) -> dict[str, Any]:
     """What differs of `size` signs after each step: how many of how many, from which step, and when."""
     shown = sorted(log_spaced(len(by_step), 30))
     first = next((k for k, count in enumerate(by_step, start=1) if count), None)

@@ -9,6 +9,7 @@ another (`make bench` measures it); there, processes help.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -117,8 +118,10 @@ def _stack_state(optimizer: torch.optim.Optimizer, stacks: dict[int, Tensor]) ->
         del optimizer.state[p]
 
 
-def _loss_of(skeleton: nn.Module) -> Callable[[dict, dict, Tensor, Tensor], Tensor]:
-    def loss(parameters: dict, buffers: dict, inputs: Tensor, labels: Tensor) -> Tensor:
+def _loss_of(skeleton: nn.Module) -> Callable[[dict[str, Any], dict[str, Any], Tensor, Tensor], Tensor]:
+    def loss(
+        parameters: dict[str, Any], buffers: dict[str, Any], inputs: Tensor, labels: Tensor
+    ) -> Tensor:
         return functional_call(skeleton, (parameters, buffers), (inputs, labels))
 
     return loss

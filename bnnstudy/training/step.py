@@ -1,6 +1,7 @@
 """One update of a network: forward, backward, optimizers, schedule, clamp; callbacks around it."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -117,14 +118,14 @@ class Step:
         wrong += [s.isnan().any().to(wrong[0].device) for s in states if isinstance(s, Tensor)]
         return not torch.stack(wrong).any()
 
-    def state_dict(self) -> dict:
+    def state_dict(self) -> dict[str, Any]:
         return {
             "count": self.count,
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "schedulers": [scheduler.state_dict() for scheduler in self.schedulers],
         }
 
-    def load_state_dict(self, state: dict) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         self.count = state["count"]
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)

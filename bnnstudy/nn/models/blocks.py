@@ -1,5 +1,7 @@
 """The layers that networks are built of: binary or real, latent or ±1, as the configuration says."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -91,7 +93,7 @@ def require_real_ends(config: RunConfig, *fields: str) -> None:
             raise ValueError(f"{field} must be True with model {config.model!r}, got False")
 
 
-def _kind(config: RunConfig) -> dict:
+def _kind(config: RunConfig) -> dict[str, Any]:
     if config.view == "filter":
         return {"weights": "binary"}
     return {"surrogate": config.surrogate, "scaling": config.scaling}

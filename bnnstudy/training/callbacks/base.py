@@ -72,7 +72,7 @@ class Callback:
     def result(self) -> dict[str, Any] | None:
         """What stands under its name in the result; None for nothing."""
 
-    def curves(self) -> dict[str, list]:
+    def curves(self) -> dict[str, list[Any]]:
         """Curves by epoch that stand among those of the result; stages follow one another."""
         return {}
 

@@ -43,7 +43,7 @@ class Averages(Callback):
         self._averages = {name: self._copied() for name in momenta}
         self._start, self._slowest = self._copied(), min(momenta, key=momenta.__getitem__)
         names = (*momenta, f"{self._slowest} without start", "anew")
-        self._curves: dict[str, dict[str, list]] = {
+        self._curves: dict[str, dict[str, list[Any]]] = {
             name: {"validation_accuracy": [], "test_accuracy": []} for name in names
         }
 

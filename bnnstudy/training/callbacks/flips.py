@@ -104,7 +104,7 @@ class FlipsByEpoch(Callback):
         means = {"mean": sum(ratios) / len(ratios), "late": sum(late) / len(late)}
         return {**means, "last": ratios[-1]}
 
-    def curves(self) -> dict[str, list]:
+    def curves(self) -> dict[str, list[Any]]:
         return {"flips": _short(self._by_epoch())}
 
     def state_dict(self) -> dict[str, Any]:
@@ -134,7 +134,7 @@ class _Effective(Mapping[str, Tensor]):
         return len(self._layers)
 
 
-def _thinned(values: list) -> list:
+def _thinned(values: list[Any]) -> list[Any]:
     return values[::-4][::-1]
 
 

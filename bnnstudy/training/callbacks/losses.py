@@ -1,5 +1,7 @@
 """Callbacks that follow the training loss."""
 
+from typing import Any
+
 from bnnstudy.training.callbacks.base import Callback, Context
 
 
@@ -16,11 +18,11 @@ class LossSums(Callback):
         batches = self.context.steps // self.context.config.epochs
         self._sums.append(None if loss is None else loss * batches)
 
-    def curves(self) -> dict[str, list]:
+    def curves(self) -> dict[str, list[Any]]:
         return {"train_loss_sum": self._sums}
 
-    def state_dict(self) -> dict[str, list]:
+    def state_dict(self) -> dict[str, list[Any]]:
         return {"sums": self._sums}
 
-    def load_state_dict(self, state: dict[str, list]) -> None:
+    def load_state_dict(self, state: dict[str, list[Any]]) -> None:
         self._sums = state["sums"]
