@@ -1,6 +1,8 @@
 """The house keeps its shape: imports go down file by file, names say where things are."""
 
 import ast
+import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import bnnstudy
+from bnnstudy import _moved
 
 PACKAGE = Path(bnnstudy.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -156,3 +159,22 @@ def test_every_public_name_can_be_had():
         assert getattr(bnnstudy, name).__name__ == name
     with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
         _ = bnnstudy.nothing
+
+
+@pytest.mark.parametrize(("old", "new"), _moved.MOVED.items())
+def test_an_old_import_says_the_new_name_which_is_there(old, new):
+    importlib.import_module(f"bnnstudy.{new}")
+    *package, name = f"bnnstudy.{old}".split(".")
+    says = rf"^bnnstudy\.{re.escape(old)} is now bnnstudy\.{re.escape(new)}$"
+    for statement in (f"import bnnstudy.{old}", f"from {'.'.join(package)} import {name}"):
+        with pytest.raises(ImportError, match=says):
+            exec(statement)
+
+
+def test_the_rooms_offer_what_they_list():
+    for room in ("config", "theory", "nn", "nn.models", "optim", "data", "evidence", "training",
+                 "training.callbacks", "experiments", "studies", "report"):  # fmt: skip
+        module = importlib.import_module(f"bnnstudy.{room}")
+        assert len(set(module.__all__)) == len(module.__all__)
+        for name in module.__all__:
+            assert hasattr(module, name) or importlib.import_module(f"bnnstudy.{room}.{name}")

@@ -9,6 +9,7 @@ from bnnstudy.config.run import RunConfig
 from bnnstudy.config.serialise import to_jsonable
 from bnnstudy.evidence import records
 from bnnstudy.evidence.claims import Claim
+from bnnstudy.evidence.runs import task_of
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ class Study:
         """
         arms = self.arms[preset]
         for arm in arms:
-            if arm.name == name and task in (None, f"{arm.config.dataset} {arm.config.model}"):
+            if arm.name == name and task in (None, task_of(arm.config)):
                 return arm
         names = ", ".join(dict.fromkeys(arm.name for arm in arms))
         where = f" on {task}" if task else ""
@@ -142,18 +143,16 @@ class Study:
         """The arm whose choice `arm` takes: the one that it follows, else itself."""
         if not arm.follows:
             return arm
-        task = (arm.follows, arm.config.dataset, arm.config.model)
-        arms = self.arms[arm.config.preset]
-        return next(a for a in arms if (a.name, a.config.dataset, a.config.model) == task)
+        return self.arm(arm.config.preset, arm.follows, task_of(arm.config))
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arms", Presets(self.arms))
         for preset, arms in self.arms.items():
-            names = [(arm.name, arm.config.dataset, arm.config.model) for arm in arms]
+            names = [(arm.name, task_of(arm.config)) for arm in arms]
             if len(set(names)) != len(names):
                 raise ValueError(f"arms of study {self.name!r} must have distinct names in a task")
-            leaders = {(a.name, a.config.dataset, a.config.model) for a in arms if not a.follows}
-            followed = {(a.follows, a.config.dataset, a.config.model) for a in arms if a.follows}
+            leaders = {(a.name, task_of(a.config)) for a in arms if not a.follows}
+            followed = {(a.follows, task_of(a.config)) for a in arms if a.follows}
             if followed - leaders or any(arm.follows and arm.tuned for arm in arms):
                 raise ValueError(
                     f"arms of study {self.name!r} must follow an arm of their task that follows none"

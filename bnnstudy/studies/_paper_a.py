@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from bnnstudy.config.run import RunConfig
+from bnnstudy.config.serialise import significant
 from bnnstudy.evidence.claims import Shorthand
 from bnnstudy.experiments.study import Arm, Tuned
 from bnnstudy.studies._quick_rates import at_settled_rates
@@ -86,7 +87,7 @@ def stage_epochs(network: RunConfig) -> int:
 
 def around(middle: float) -> tuple[float, ...]:
     """Three rates around `middle`, in steps of sqrt(10), in six digits as a search extends them."""
-    return tuple(float(f"{middle * factor:.6g}") for factor in (10**-0.5, 1.0, 10**0.5))
+    return tuple(significant(middle * factor, 6) for factor in (10**-0.5, 1.0, 10**0.5))
 
 
 def tuned(name: str, config: RunConfig, middle: float = 0.01, **run: Any) -> Arm:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from bnnstudy.config.run import RunConfig
+from bnnstudy.config.serialise import significant
 from bnnstudy.evidence.claims import Equivalence, exact
 from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_b import claim, networks, ours
@@ -125,7 +126,7 @@ def _arms(network: RunConfig) -> Iterable[Arm]:
         "first order, as few flips": cascade_step_correlation(*second),
     }
     for name, alpha in alphas.items():
-        config = replace(first, alpha=float(f"{alpha:.6g}"))
+        config = replace(first, alpha=significant(alpha, 6))
         yield Arm(name=name, config=config, callbacks=(named("FlipsByEpoch"),))
 
 

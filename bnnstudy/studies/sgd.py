@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from bnnstudy.config.run import RunConfig
+from bnnstudy.config.serialise import significant
 from bnnstudy.config.tricks import float_twin
 from bnnstudy.evidence.claims import Equivalence, Trend
 from bnnstudy.experiments.study import Arm, Study, named
@@ -156,14 +157,10 @@ def _arms(binary: RunConfig) -> Iterable[Arm]:
     # The rate at which latent weights keep the pace of plain SGD: lr / (1 - momentum).
     for momentum in () if small else MOMENTA:
         heavy = replace(long, optimizer="momentum", momentum=momentum)
-        yield tuned(f"momentum {momentum}", heavy, _six(10 * (1 - momentum)))
+        yield tuned(f"momentum {momentum}", heavy, significant(10 * (1 - momentum), 6))
     for momentum in () if small else (0.7, 0.99):
         heavy = replace(float_twin(long), optimizer="momentum", momentum=momentum)
-        yield tuned(f"float, momentum {momentum}", heavy, _six(3 * (1 - momentum)))
-
-
-def _six(value: float) -> float:
-    return float(f"{value:.6g}")
+        yield tuned(f"float, momentum {momentum}", heavy, significant(3 * (1 - momentum), 6))
 
 
 STUDY = Study(

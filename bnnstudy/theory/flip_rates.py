@@ -10,6 +10,7 @@ import numpy as np
 import scipy  # its own rooms are imported when first used: `scipy.signal` takes seconds
 
 from bnnstudy.config.run import RunConfig
+from bnnstudy.config.serialise import significant
 from bnnstudy.theory import filters
 from bnnstudy.theory.filters import Filter
 
@@ -46,7 +47,7 @@ def measured(filter: Filter, gradients: np.ndarray) -> dict[str, Any]:
         "time_constant": filters.time_constant(filter),
         "settling_time": filters.settling_time(filter),
     }
-    return {name: None if v is None else float(f"{v:.6g}") for name, v in found.items()}
+    return {name: None if v is None else significant(v, 6) for name, v in found.items()}
 
 
 def flips(filter: Filter, gradients: np.ndarray) -> float:
