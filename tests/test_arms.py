@@ -46,7 +46,11 @@ def test_names_stand_for_callbacks_and_procedures_with_their_options():
     assert (stopped.func, stopped.keywords) == (procedures.stopped_early, {"patience": 3})
 
 
-@pytest.mark.parametrize("name", ["", "Nothing", "paired.nothing", "nowhere.at_all", "sign_by_sign"])
+@pytest.mark.parametrize(
+    "name",
+    ["", "Nothing", "paired.nothing", "nowhere.at_all", "sign_by_sign", "flips", "Context", "__doc__",
+     "paired.np", "paired.replace"],
+)  # fmt: skip
 def test_an_unknown_name_is_refused_in_one_sentence(name, digits):
     message = (
         rf"^name must be a callback's \(.*LossSums.*\) or a procedure's, as in "

@@ -13,6 +13,7 @@ from bnnstudy import BinaryLinear
 from bnnstudy.config import tricks
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.stage import Stage
+from bnnstudy.experiments import procedures
 from bnnstudy.nn import models
 from bnnstudy.nn.parameters import observed_weights
 from bnnstudy.training import callbacks, checkpoints, loop, metrics
@@ -68,6 +69,28 @@ def test_callbacks_of_one_name_are_refused_before_a_step(digits, monkeypatch):
     monkeypatch.setattr(loop.Run, "epoch", lambda run: pytest.fail("a step was made"))
     with pytest.raises(ValueError, match="callbacks must have distinct names, got 'bare' twice"):
         loop.fit(SMALL, digits, callbacks=[Named, partial(Named, name="other"), Named])
+
+
+def test_a_curve_called_as_a_runs_own_is_refused_before_a_step(digits, monkeypatch):
+    class Doubled(Named):
+        def curves(self):
+            return {"validation_accuracy": []}
+
+    monkeypatch.setattr(loop.Run, "epoch", lambda run: pytest.fail("a step was made"))
+    with pytest.raises(ValueError, match="must not be called as a run's own, 'validation_accuracy'"):
+        loop.fit(SMALL, digits, callbacks=[Doubled])
+
+
+def test_two_callbacks_cannot_have_one_part(digits):
+    class Parted(Named):
+        def parts(self):
+            return {"anew": {"test_accuracy": 0.5}}
+
+    pair = [partial(Parted, name=name) for name in ("one", "other")]
+    with pytest.raises(ValueError, match="callbacks must have distinct parts, got 'anew' twice"):
+        loop.fit(SMALL, digits, callbacks=pair)
+    early = procedures.stopped_early(SMALL, digits, callbacks=pair[:1], patience=1)
+    assert set(early["parts"]) == {"anew", "stopped early"}
 
 
 def ended(digits, config, callback):
@@ -456,6 +479,7 @@ def test_averaged_weights_leave_the_run_as_it_is_and_stand_among_its_parts(digit
 
 
 def test_averaged_weights_need_the_latent_view(digits):
-    filtered = replace(LATENT, view="filter", optimizer="filter", lr=1e-3, weight_decay=0.0)
+    latent = {"lr": 1e-3, "weight_decay": 0.0, "init_scale": 1.0}
+    filtered = replace(LATENT, view="filter", optimizer="filter", **latent)
     with pytest.raises(ValueError, match="view must be 'latent' with AveragedWeights"):
         loop.fit(filtered, digits, callbacks=[callbacks.AveragedWeights])

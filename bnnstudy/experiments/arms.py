@@ -46,17 +46,20 @@ def found(use: Named) -> Callable[..., Any]:
         ValueError: if there is nothing of that name.
     """
     file = use.name.rpartition(".")[0]
-    known = {
-        name: getattr(callbacks_room, name) for name in callbacks_room.__all__ if name != "Context"
+    known: dict[str, Any] = {
+        name: getattr(callbacks_room, name)
+        for name in callbacks_room.__all__
+        if name not in ("Callback", "Context")
     }
+    named = ", ".join(known)
     if file in _PROCEDURES:
         module = importlib.import_module(f"bnnstudy.experiments.{file}")
         functions = inspect.getmembers(module, inspect.isfunction)
         known |= {f"{file}.{n}": f for n, f in functions if f.__module__ == module.__name__}
     if use.name not in known:
         raise ValueError(
-            f"name must be a callback's ({', '.join(callbacks_room.__all__)}) or a procedure's, as in "
-            f"'paired.sign_by_sign'; got {use.name!r}"
+            f"name must be a callback's ({named}) or a procedure's, as in 'paired.sign_by_sign'; "
+            f"got {use.name!r}"
         )
     what = known[use.name]
     return partial(what, **use.options) if use.options else what
