@@ -6,7 +6,7 @@ What it measured in several ways stands under `parts`, each a result of its own
 """
 
 from collections.abc import Sequence
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -21,22 +21,6 @@ from bnnstudy.training.callbacks.batch_norm import ReestimatedStart
 from bnnstudy.training.callbacks.flips import FlipsByEpoch
 from bnnstudy.training.callbacks.gradients import Gradients
 from bnnstudy.training.checkpoints import Checkpoint
-
-
-class Procedure(Protocol):
-    """What a run does; device, checkpoint and callbacks are for `training.fit`."""
-
-    def __call__(
-        self,
-        config: RunConfig,
-        dataset: Dataset,
-        /,
-        *,
-        device: str,
-        checkpoint: Checkpoint | None,
-        callbacks: Sequence[MakeCallback],
-        **options: Any,
-    ) -> Result: ...
 
 
 def phases_as_parts(

@@ -25,7 +25,7 @@ class Cost:
     """What a study takes on one network at a preset: final runs, trials of searches for a rate, work.
 
     `operations` are multiply-accumulates of all of them. `trials` and so `operations` are those of the
-    grids as they stand: a best value at an end extends them. What a measure trains beside the run
+    grids as they stand: a best value at an end extends them. What a procedure trains beside the run
     itself, such as its twin, is not in them; the trainings of a hyperparameter search are.
     """
 
