@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import signal
+import scipy  # its own rooms are imported when first used: `scipy.signal` takes a second
 
 from bnnstudy.data.images import CLASSES, Parts
 
@@ -99,7 +99,7 @@ def log_mel(recordings: np.ndarray) -> np.ndarray:
     value, of which 80 are kept: 255 is the loudest, 0 is -80 dB and less, a step is 0.31 dB. Rows are
     bands, the lowest first; columns are time. Loudness as a whole changes nothing; silence is all 0.
     """
-    transform = signal.ShortTimeFFT(signal.get_window("hann", WINDOW), HOP, fs=RATE)
+    transform = scipy.signal.ShortTimeFFT(scipy.signal.get_window("hann", WINDOW), HOP, fs=RATE)
     power = transform.spectrogram(recordings.astype(np.float64), p0=0, p1=FRAMES)
     mel = _triangles(transform.f) @ power
     loudest = mel.max(axis=(1, 2), keepdims=True)
@@ -202,5 +202,5 @@ def _read(file: Path) -> np.ndarray:
     if rate == RATE:
         return samples
     common = np.gcd(rate, RATE)
-    resampled = signal.resample_poly(samples.astype(np.float64), RATE // common, rate // common)
+    resampled = scipy.signal.resample_poly(samples.astype(np.float64), RATE // common, rate // common)
     return np.clip(np.rint(resampled), -(2**15), 2**15 - 1).astype("<i2")

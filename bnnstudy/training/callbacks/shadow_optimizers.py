@@ -9,8 +9,8 @@ differs.
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
+import scipy  # its own rooms are imported when first used: `scipy.signal` takes a second
 import torch
-from scipy import signal
 from torch import Tensor, nn
 
 from bnnstudy.config.run import RunConfig
@@ -190,7 +190,7 @@ class _Scipy:
     def __call__(self, gradient: Tensor, factor: float) -> Tensor:
         rates = filters.cascade(self.alpha * factor, self.gamma)
         inputs, start = gradient.cpu().numpy()[None], self.state.numpy()
-        y, state = signal.lfilter(rates.b, rates.a, inputs, axis=0, zi=start)
+        y, state = scipy.signal.lfilter(rates.b, rates.a, inputs, axis=0, zi=start)
         self.state = torch.from_numpy(state)
         output = torch.from_numpy(y[0]).to(self.theta)
         self.theta = torch.where(output == 0, self.theta, -sign(output))
