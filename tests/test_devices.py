@@ -76,8 +76,8 @@ def test_what_is_compiled_is_said_in_the_record(tmp_path):
     arms = {"quick": (Arm(name="one", config=replace(SMALL, epochs=1)),)}
     study = Study(name="toy", title="", claims=(), arms=arms, seeds={"quick": 1})
     for compile in (False, True):
-        place = RunOptions(results=tmp_path / str(compile), compile=compile, progress=False)
-        (record,) = sweep.run(study, "quick", place=place)
+        options = RunOptions(results=tmp_path / str(compile), compile=compile, progress=False)
+        (record,) = sweep.run(study, "quick", options=options)
         assert record["provenance"].get("compiled", False) == compile
     assert not devices.is_compiling()
 
@@ -158,8 +158,8 @@ def test_what_must_be_reproducible_is_not_compiled(tmp_path):
     twice = named("paired.sign_by_sign", changes={})
     arms = {"quick": (Arm(name="one", config=config, procedure=twice),)}
     study = Study(name="toy", title="", claims=(), arms=arms, seeds={"quick": 1})
-    place = RunOptions(results=tmp_path, compile=True, progress=False)
-    (record,) = sweep.run(study, "quick", place=place)
+    options = RunOptions(results=tmp_path, compile=True, progress=False)
+    (record,) = sweep.run(study, "quick", options=options)
     assert "compiled" not in record["provenance"]
     assert record["result"]["pair"]["differing"] == 0
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import faults
 import pytest
-from test_sweep import contents, place
+from test_sweep import contents, options
 from toy_study import SMALL, STUDY
 
 from bnnstudy.config import tricks
@@ -132,24 +132,24 @@ def test_what_kills_left_is_cleared_away_when_nobody_will_use_it(tmp_path):
     for file in (month_old, recent):
         file.touch()
     os.utime(month_old, (time.time() - 2 * files.CHECKPOINT_AGE,) * 2)
-    sweep.run(STUDY, "quick", 1, place(tmp_path))
+    sweep.run(STUDY, "quick", 1, options(tmp_path))
     assert [file.exists() for file in (old, young, month_old, recent)] == [False, True, False, True]
     recorded.touch()
     files.remove_litter(folder, {recorded})  # as where the record is of older code
     assert recorded.exists()
-    sweep.run(STUDY, "quick", 2, place(tmp_path))
+    sweep.run(STUDY, "quick", 2, options(tmp_path))
     assert not recorded.exists()
 
 
 def test_a_full_disk_stops_a_sweep_by_name_and_costs_no_record(start, undisturbed, tmp_path):
     expected, _ = undisturbed
-    sweep.run(STUDY, "quick", 1, place(tmp_path))
+    sweep.run(STUDY, "quick", 1, options(tmp_path))
     before = intact(tmp_path)
     process = start(faults.sweep_on_a_full_disk, tmp_path, 500)
     process.join()
     assert process.exitcode == 3
     assert intact(tmp_path) == before
-    sweep.run(STUDY, "quick", 2, place(tmp_path))
+    sweep.run(STUDY, "quick", 2, options(tmp_path))
     assert contents(tmp_path) == contents(expected)
 
 
@@ -176,7 +176,7 @@ def test_a_diverged_run_is_recorded_and_counted(tmp_path):
     calm = replace(wild, lr=0.1)
     arms = (Arm(name="wild", config=wild), Arm(name="calm", config=calm))
     study = replace(STUDY, arms={"quick": arms})
-    found = sweep.run(study, "quick", place=place(tmp_path))
+    found = sweep.run(study, "quick", options=options(tmp_path))
     assert [run["result"]["diverged"] for run in found] == [True] * 4 + [False] * 4
     contrast = Difference(metric="test_accuracy", arm="calm", control="wild")
     claim = replace(STUDY.claims[0], contrast=contrast)

@@ -149,7 +149,7 @@ def test_a_sweep_runs_side_by_side_there(tmp_path):
     config = replace(CONFIGS["mlp, adam"], epochs=1)
     arms = {"quick": (Arm(name="one", config=config),)}
     study = Study(name="toy", title="", claims=(), arms=arms, seeds={"quick": 4})
-    place = RunOptions(results=tmp_path, device="cuda", workers=2, progress=False)
-    found = sweep.run(study, "quick", place=place)
+    options = RunOptions(results=tmp_path, device="cuda", workers=2, progress=False)
+    found = sweep.run(study, "quick", options=options)
     assert [record["config"]["seed"] for record in found] == [0, 1, 2, 3]
     assert torch.cuda.get_device_name() in found[0]["provenance"]["device"]

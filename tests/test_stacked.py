@@ -131,9 +131,9 @@ def test_a_sweep_stacks_the_seeds_of_an_arm_and_nothing_else(tmp_path):
     study = Study(name="toy", title="", claims=(), arms={"quick": arms}, seeds={"quick": 5})
     found = {}
     for stack in (1, 3):
-        place = RunOptions(results=tmp_path / str(stack), workers=1, stack=stack, progress=False)
-        found[stack] = sweep.run(study, "quick", place=place)
-        assert lookup.recorded(study, "quick", place.results) == found[stack]
+        options = RunOptions(results=tmp_path / str(stack), workers=1, stack=stack, progress=False)
+        found[stack] = sweep.run(study, "quick", options=options)
+        assert lookup.recorded(study, "quick", options.results) == found[stack]
     assert [r["provenance"].get("stack", 1) for r in found[3]] == [*[3, 3, 3, 2, 2] * 2, *[1] * 15]
     for alone, together in zip(found[1], found[3], strict=True):
         assert alone["config"] == together["config"]

@@ -21,7 +21,7 @@ from bnnstudy.training import loop
 SCRIPT = Path(__file__).with_name("toy_study.py")
 
 
-def place(folder, **changes):
+def options(folder, **changes):
     return RunOptions(**{"results": Path(folder), "workers": 1, "progress": False, **changes})
 
 
@@ -38,7 +38,7 @@ def contents(folder: Path) -> dict:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     folder = tmp_path_factory.mktemp("undisturbed")
-    sweep.run(STUDY, "quick", place=place(folder))
+    sweep.run(STUDY, "quick", options=options(folder))
     return folder
 
 
@@ -51,7 +51,7 @@ def test_a_sweep_records_every_run_and_every_choice(undisturbed):
 
 def test_what_is_recorded_is_not_run_again(undisturbed, monkeypatch):
     monkeypatch.setattr(loop, "fit", None)  # any run would fail
-    found = sweep.run(STUDY, "quick", place=place(undisturbed))
+    found = sweep.run(STUDY, "quick", options=options(undisturbed))
     assert [(r["arm"], r["config"]["seed"]) for r in found] == [
         (arm, seed) for arm in ("adam", "sgd") for seed in range(4)
     ]
@@ -61,14 +61,14 @@ def test_more_seeds_run_only_the_new_ones(undisturbed, monkeypatch):
     ran = []
     fit = loop.fit
     monkeypatch.setattr(loop, "fit", lambda c, d, **k: ran.append(c.seed) or fit(c, d, **k))
-    sweep.run(STUDY, "quick", 5, place(undisturbed))
+    sweep.run(STUDY, "quick", 5, options(undisturbed))
     assert ran == [4, 4]
     for file in (undisturbed / "toy" / "quick").glob("*-s4.json"):
         file.unlink()
 
 
 def test_workers_change_no_record(undisturbed, tmp_path):
-    sweep.run(STUDY, "quick", place=place(tmp_path, workers=2))
+    sweep.run(STUDY, "quick", options=options(tmp_path, workers=2))
     assert contents(tmp_path) == contents(undisturbed)
 
 
@@ -80,7 +80,7 @@ def test_a_sweep_killed_half_way_and_run_again_gives_the_same_records(
     killed = subprocess.run([*command, str(after)], start_new_session=True, check=False)
     assert killed.returncode == -signal.SIGKILL
     assert after <= len(list(tmp_path.rglob("*-s*.json"))) < len(contents(undisturbed))
-    sweep.run(STUDY, "quick", place=place(tmp_path))
+    sweep.run(STUDY, "quick", options=options(tmp_path))
     assert contents(tmp_path) == contents(undisturbed)
 
 
@@ -92,10 +92,10 @@ def test_two_sweeps_side_by_side_give_the_same_records(undisturbed, tmp_path):
 
 
 def test_quick_records_of_other_code_are_replaced(undisturbed, tmp_path, monkeypatch):
-    sweep.run(STUDY, "quick", place=place(tmp_path))
+    sweep.run(STUDY, "quick", options=options(tmp_path))
     monkeypatch.setattr(provenance, "source_fingerprint", lambda: "another source")
     assert lookup.recorded(STUDY, "quick", tmp_path) == []
-    found = sweep.run(STUDY, "quick", place=place(tmp_path))
+    found = sweep.run(STUDY, "quick", options=options(tmp_path))
     assert {r["provenance"]["source"] for r in found} == {"another source"}
 
 
@@ -109,7 +109,7 @@ def test_a_finished_run_survives_a_later_failure(tmp_path, monkeypatch):
     arm = Arm(name="a", config=RunConfig())
     study = Study(name="failing", title="", claims=(), arms={"quick": (arm,)}, seeds={"quick": 4})
     with pytest.raises(ValueError, match="labels out of range"):
-        sweep.run(study, "quick", place=place(tmp_path))
+        sweep.run(study, "quick", options=options(tmp_path))
     assert len(lookup.recorded(study, "quick", tmp_path)) == 2
 
 
@@ -121,16 +121,16 @@ def test_a_record_counts_the_seconds_of_all_sittings(tmp_path, monkeypatch):
     monkeypatch.setattr(executors, "run_arm", resumed)
     arm = Arm(name="a", config=RunConfig())
     study = Study(name="long", title="", claims=(), arms={"quick": (arm,)}, seeds={"quick": 1})
-    (record,) = sweep.run(study, "quick", place=place(tmp_path))
+    (record,) = sweep.run(study, "quick", options=options(tmp_path))
     assert record["provenance"]["seconds"] >= 1e6
 
 
 def test_a_damaged_record_stops_a_sweep_by_name(undisturbed, tmp_path):
-    sweep.run(STUDY, "quick", place=place(tmp_path))
+    sweep.run(STUDY, "quick", options=options(tmp_path))
     victim = next((tmp_path / "toy" / "quick").glob("*-s2.json"))
     victim.write_text(victim.read_text()[:50])
     with pytest.raises(records.RecordError, match=victim.name):
-        sweep.run(STUDY, "quick", place=place(tmp_path))
+        sweep.run(STUDY, "quick", options=options(tmp_path))
 
 
 def test_arms_that_came_to_one_configuration_have_one_run_between_them(tmp_path, monkeypatch):
@@ -142,22 +142,22 @@ def test_arms_that_came_to_one_configuration_have_one_run_between_them(tmp_path,
     fit, trained = loop.fit, []
     monkeypatch.setattr(loop, "fit", lambda c, *a, **k: trained.append(c) or fit(c, *a, **k))
     study = Study(name="toy", title="", claims=(), arms={"quick": alike}, seeds={"quick": 2})
-    found = sweep.run(study, "quick", place=place(tmp_path))
+    found = sweep.run(study, "quick", options=options(tmp_path))
     assert [record["arm"] for record in found] == ["tuned", "tuned", "fixed", "fixed"]
     assert [c.seed for c in trained if c.seed < 1000] == [0, 1]
 
 
 def test_the_choice_of_another_arm_is_refused(undisturbed, tmp_path):
-    sweep.run(STUDY, "quick", place=place(tmp_path))
+    sweep.run(STUDY, "quick", options=options(tmp_path))
     (file,) = (tmp_path / "toy" / "quick").glob("*-tuned.json")
     choice = records.load_choice(file)
     records.save_choice({**choice, "field": "weight_decay"}, file)
     with pytest.raises(records.RecordError, match=f"{file.name} is the choice of another arm"):
-        sweep.run(STUDY, "quick", place=place(tmp_path))
+        sweep.run(STUDY, "quick", options=options(tmp_path))
 
 
 def test_records_of_other_configurations_are_not_looked_at(tmp_path):
-    sweep.run(STUDY, "quick", 2, place(tmp_path))
+    sweep.run(STUDY, "quick", 2, options(tmp_path))
     arms = tuple(replace(arm, config=replace(arm.config, width=17)) for arm in STUDY.arms["quick"])
     changed = replace(STUDY, arms={"quick": arms})
     assert len(lookup.recorded(STUDY, "quick", tmp_path)) == 4
@@ -165,27 +165,27 @@ def test_records_of_other_configurations_are_not_looked_at(tmp_path):
 
 
 def test_a_renamed_arm_keeps_its_records(tmp_path):
-    sweep.run(STUDY, "quick", 2, place(tmp_path))
+    sweep.run(STUDY, "quick", 2, options(tmp_path))
     arms = tuple(replace(arm, name=f"new {arm.name}") for arm in STUDY.arms["quick"])
     renamed = replace(STUDY, arms={"quick": arms})
     expected = ["new adam", "new adam", "new sgd", "new sgd"]
     assert [r["arm"] for r in lookup.recorded(renamed, "quick", tmp_path)] == expected
-    assert [r["arm"] for r in sweep.run(renamed, "quick", 2, place(tmp_path))] == expected
+    assert [r["arm"] for r in sweep.run(renamed, "quick", 2, options(tmp_path))] == expected
 
 
 def test_bad_requests_are_refused_by_name(tmp_path):
     with pytest.raises(ValueError, match="study 'toy' has no preset 'paper'; allowed: quick"):
-        sweep.run(STUDY, "paper", place=place(tmp_path))
+        sweep.run(STUDY, "paper", options=options(tmp_path))
     for seeds in (0, -1, 1001, 2.5, "3", True, 10**20):
         with pytest.raises(ValueError, match="seeds must be a whole number from 1 to 1000, got"):
-            sweep.run(STUDY, "quick", seeds, place(tmp_path))
+            sweep.run(STUDY, "quick", seeds, options(tmp_path))
     for workers in (0, -3, "x", True):
         with pytest.raises(ValueError, match="workers must be a whole number of 1 or more"):
             RunOptions.of(workers=workers)
     file = tmp_path / "file"
     file.touch()
     with pytest.raises(ValueError, match="results must be a folder"):
-        sweep.run(STUDY, "quick", place=place(file))
+        sweep.run(STUDY, "quick", options=options(file))
     for data in ("/nowhere", "", 123):
         with pytest.raises(ValueError, match=f"data must be a folder, got {data!r}"):
             RunOptions.of(data=data)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from test_sweep import place
+from test_sweep import options
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.experiments import executors, lookup, sweep, tuning
@@ -38,7 +38,7 @@ def _tuned(runs, tmp_path, peak, grid=(1.0, 2.0, 4.0), extensions=10):
         tuned=Tuned(field="lr", grid=grid, factor=2.0, max_extensions=extensions, seeds=3),
     )
     study = Study(name="peak", title="", claims=(), arms={"desk": (arm,)}, seeds={"desk": 1})
-    found = sweep.run(study, "desk", place=place(tmp_path))
+    found = sweep.run(study, "desk", options=options(tmp_path))
     (choice,) = tuning.choices(study, "desk", tmp_path)
     return found, choice
 
@@ -67,7 +67,7 @@ def test_a_search_stops_where_the_field_does(runs, tmp_path):
         tuned=Tuned(field="gamma", grid=(0.25, 0.5, 1.0), factor=2.0),
     )
     study = Study(name="edge", title="", claims=(), arms={"desk": (arm,)}, seeds={"desk": 1})
-    sweep.run(study, "desk", place=place(tmp_path))
+    sweep.run(study, "desk", options=options(tmp_path))
     (choice,) = tuning.choices(study, "desk", tmp_path)
     assert (choice["chosen"], choice["at_edge"]) == (1.0, True)
 
@@ -108,7 +108,7 @@ def test_networks_that_share_the_names_of_their_arms_are_tuned_apart(runs, tmp_p
     )
     study = Study(name="two", title="", claims=(), arms={"desk": arms}, seeds={"desk": 2})
     for _ in range(2):  # the second time from what is recorded
-        found = sweep.run(study, "desk", place=place(tmp_path))
+        found = sweep.run(study, "desk", options=options(tmp_path))
         rates = {(run["config"].get("model", "mlp"), run["config"]["lr"]) for run in found}
         assert rates == set(peaks.items())
         assert len(found) == 4
@@ -124,7 +124,7 @@ def test_an_arm_that_follows_takes_its_leaders_value_and_is_not_searched(runs, t
     leader = Arm(name="a", config=config, tuned=tuned)
     other = Arm(name="b", config=replace(config, clamp=True), follows="a")
     study = Study(name="led", title="", claims=(), arms={"desk": (leader, other)}, seeds={"desk": 2})
-    found = sweep.run(study, "desk", place=place(tmp_path))
+    found = sweep.run(study, "desk", options=options(tmp_path))
     assert [(run["arm"], run["config"]["lr"]) for run in found] == [(n, 2.0) for n in "aabb"]
     assert len(tuning.choices(study, "desk", tmp_path)) == 1
     assert lookup.recorded(study, "desk", tmp_path) == found

@@ -70,4 +70,4 @@ if __name__ == "__main__":
         kill_in(results, kill_after)
         worker = functools.partial(work_or_kill, results, kill_after)
         executors.delayed = lambda work: joblib.delayed(worker)
-    sweep.run(STUDY, "quick", place=RunOptions(results=results, workers=workers, progress=False))
+    sweep.run(STUDY, "quick", options=RunOptions(results=results, workers=workers, progress=False))

@@ -37,10 +37,10 @@ class Job:
     trial: bool
 
 
-def run_all(jobs: list[Job], place: RunOptions, label: str) -> list[Record]:
+def run_all(jobs: list[Job], options: RunOptions, label: str) -> list[Record]:
     """The records of all jobs, in their order; those that are missing are run."""
-    pairs = [(_file(job, place), job) for job in jobs]
-    found = {file: record for file, job in pairs if (record := _finished(job, place))}
+    pairs = [(_file(job, options), job) for job in jobs]
+    found = {file: record for file, job in pairs if (record := _finished(job, options))}
     # Arms that came to one configuration, such as by their tuned rates, have one run between them.
     missing = {file: job for file, job in pairs if file not in found}
     files_of = list(missing)
@@ -48,8 +48,8 @@ def run_all(jobs: list[Job], place: RunOptions, label: str) -> list[Record]:
     for folder in {file.parent for file in wanted}:
         _require_writable(folder)
         files.remove_litter(folder, wanted)
-    with bar(place.progress, total=len(missing), desc=label, unit="run") as shown:
-        for k, record in _dispatch(list(enumerate(missing.values())), place):
+    with bar(options.progress, total=len(missing), desc=label, unit="run") as shown:
+        for k, record in _dispatch(list(enumerate(missing.values())), options):
             found[files_of[k]] = record
             shown.update()
     # An arm that was renamed finds its records by their configuration and calls them by its name.
@@ -60,16 +60,16 @@ _Task = list[tuple[int, Job]]
 """Jobs that one process does at once, with their numbers."""
 
 
-def _dispatch(jobs: _Task, place: RunOptions) -> Iterator[tuple[int, Record]]:
-    tasks = _stacks(jobs, place.stack)
-    workers = min(place.side_by_side, len(tasks))
+def _dispatch(jobs: _Task, options: RunOptions) -> Iterator[tuple[int, Record]]:
+    tasks = _stacks(jobs, options.stack)
+    workers = min(options.side_by_side, len(tasks))
     if workers < 2:
         for task in tasks:
-            yield from _work(task, place)
+            yield from _work(task, options)
         return
     parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
     try:
-        for found in parallel(delayed(_work)(task, place, os.getpid()) for task in tasks):
+        for found in parallel(delayed(_work)(task, options, os.getpid()) for task in tasks):
             yield from found
     except TerminatedWorkerError as error:
         raise WorkerLost(
@@ -87,30 +87,31 @@ def _stacks(jobs: _Task, size: int) -> list[_Task]:
     return [group[at : at + size] for group in groups.values() for at in range(0, len(group), size)]
 
 
-def _work(task: _Task, place: RunOptions, parent: int | None = None) -> list[tuple[int, Record]]:
+def _work(task: _Task, options: RunOptions, parent: int | None = None) -> list[tuple[int, Record]]:
     start = time.perf_counter()
     if parent:
         _end_with(parent)
-    if place.compile and place.side_by_side > 1:
+    if options.compile and options.side_by_side > 1:
         # Each process would start a pool of its own, of as many as there are cores, to compile with.
-        share = max(1, cpu_count() // place.side_by_side)
+        share = max(1, cpu_count() // options.side_by_side)
         os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(share))
     config = task[0][1].config
-    dataset = data.load(config.dataset, place.data, train_size=config.train_size, device=place.device)
+    size, device = config.train_size, options.device
+    dataset = data.load(config.dataset, options.data, train_size=size, device=device)
     if len(task) == 1:
         ((k, job),) = task
-        checkpoint = checkpoints.beside(_file(job, place))
-        with devices.compiling(place.compile) as made:
-            result = run_arm(job.arm, config, dataset, device=place.device, checkpoint=checkpoint)
+        checkpoint = checkpoints.beside(_file(job, options))
+        with devices.compiling(options.compile) as made:
+            result = run_arm(job.arm, config, dataset, device=device, checkpoint=checkpoint)
         seconds = checkpoint.earlier + time.perf_counter() - start
-        found = [(k, _save(job, result, place, dataset, seconds, compiled=bool(made)))]
+        found = [(k, _save(job, result, options, dataset, seconds, compiled=bool(made)))]
         checkpoint.remove()
         return found
     seeds = [job.config.seed for _, job in task]
-    results = stacked.fit_stacked(config, seeds, dataset, device=place.device)
+    results = stacked.fit_stacked(config, seeds, dataset, device=device)
     seconds = (time.perf_counter() - start) / len(task)
     return [
-        (k, _save(job, result, place, dataset, seconds, stack=len(task)))
+        (k, _save(job, result, options, dataset, seconds, stack=len(task)))
         for (k, job), result in zip(task, results, strict=True)
     ]
 
@@ -132,7 +133,7 @@ def _end_with(parent: int) -> None:
 def _save(
     job: Job,
     result: Result,
-    place: RunOptions,
+    options: RunOptions,
     dataset: data.Dataset,
     seconds: float,
     *,
@@ -140,7 +141,7 @@ def _save(
     stack: int = 1,
 ) -> Record:
     origin = provenance.collect(
-        device=devices.device_name(place.device),
+        device=devices.device_name(options.device),
         seconds=seconds,
         precision=job.config.precision,
         data=dataset.fingerprint,
@@ -148,16 +149,16 @@ def _save(
         stack=stack,
     )
     record = records.make(job.study, job.arm.name, job.config, result, origin, job.arm.options)
-    records.save(record, _file(job, place))
+    records.save(record, _file(job, options))
     return record
 
 
-def _file(job: Job, place: RunOptions) -> Path:
-    return records.path(place.results, job.study, job.config, job.arm.options, trial=job.trial)
+def _file(job: Job, options: RunOptions) -> Path:
+    return records.path(options.results, job.study, job.config, job.arm.options, trial=job.trial)
 
 
-def _finished(job: Job, place: RunOptions) -> Record | None:
-    return records.finished(place.results, job.study, job.config, job.arm.options, trial=job.trial)
+def _finished(job: Job, options: RunOptions) -> Record | None:
+    return records.finished(options.results, job.study, job.config, job.arm.options, trial=job.trial)
 
 
 def _require_writable(folder: Path) -> None:

@@ -53,7 +53,7 @@ class RunOptions:
         compile: bool = False,
         stack: int = 1,
     ) -> "RunOptions":
-        """A place as people name it: a device by name, folders as text, None for the default.
+        """Options as people name them: a device by name, folders as text, None for the default.
 
         Raises:
             ValueError: if the device or a compiler is not there, `data` is no folder or `workers` no

@@ -21,7 +21,7 @@ _SEEDS = checks.Rule(
 
 
 def run(
-    study: Study, preset: str, seeds: int | None = None, place: RunOptions | None = None
+    study: Study, preset: str, seeds: int | None = None, options: RunOptions | None = None
 ) -> list[Record]:
     """Run what is missing of a study at a preset; returns the records of its arms and seeds.
 
@@ -37,38 +37,38 @@ def run(
         raise ValueError(f"study {study.name!r} has no preset {preset!r}; allowed: {ready}")
     if seeds is not None:
         _SEEDS.checked("seeds", seeds)
-    place = place or RunOptions()
-    arms = tune(study, study.arms[preset], place)
+    options = options or RunOptions()
+    arms = tune(study, study.arms[preset], options)
     jobs = [
         Job(study.name, arm, replace(arm.config, seed=seed), False)
         for arm in arms
         for seed in range(seeds or arm.seeds or study.seeds[preset])
     ]
-    return run_all(jobs, place, f"{study.name} {preset}")
+    return run_all(jobs, options, f"{study.name} {preset}")
 
 
-def tune(study: Study, arms: tuple[Arm, ...], place: RunOptions) -> tuple[Arm, ...]:
+def tune(study: Study, arms: tuple[Arm, ...], options: RunOptions) -> tuple[Arm, ...]:
     """The arms with their tuned fields settled; each choice is recorded beside the runs.
 
     All arms are searched at once, round by round: first their grids, then what extends them.
     """
-    # By place in `arms`: networks of one study may share the names of their arms.
+    # By number in `arms`: networks of one study may share the names of their arms.
     settled: dict[int, Choice] = {}
     searches: dict[int, Search] = {}
     for k, arm in enumerate(arms):
         if not arm.tuned:
             continue
-        if choice := recorded_choice(study, arm, place.results):
+        if choice := recorded_choice(study, arm, options.results):
             settled[k] = choice
         else:
             searches[k] = Search(study.name, arm, arm.tuned)
     while pending := [(k, config) for k, search in searches.items() for config in search.pending()]:
         jobs = [Job(study.name, arms[k], config, True) for k, config in pending]
-        found = run_all(jobs, place, f"{study.name} tuning")
+        found = run_all(jobs, options, f"{study.name} tuning")
         for (k, _), record in zip(pending, found, strict=True):
             searches[k].tell(record)
     for k, search in searches.items():
         settled[k] = search.choice()
-        records.save_choice(settled[k], choice_file(study, search.arm, place.results))
+        records.save_choice(settled[k], choice_file(study, search.arm, options.results))
     choices_by_arm = {id(arms[k]): choice for k, choice in settled.items()}
     return tuple(settle(arm, choices_by_arm.get(id(study.leader(arm)))) for arm in arms)

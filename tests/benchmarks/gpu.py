@@ -156,10 +156,10 @@ def many(device: str) -> Iterator[Ratio]:
     def sweep(workers: int, stack: int) -> Callable[[], None]:
         def run() -> None:
             with tempfile.TemporaryDirectory() as folder:
-                place = RunOptions(
+                options = RunOptions(
                     results=Path(folder), device=device, workers=workers, stack=stack, progress=False
                 )
-                sweep.run(study, "quick", place=place)
+                sweep.run(study, "quick", options=options)
 
         return run
 

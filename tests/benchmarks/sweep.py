@@ -31,7 +31,7 @@ def swept(study: Study, workers: int, stack: int = 1) -> Callable[[], None]:
 
     def run() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            place = RunOptions(results=Path(folder), workers=workers, stack=stack, progress=False)
-            sweep.run(study, "quick", place=place)
+            options = RunOptions(results=Path(folder), workers=workers, stack=stack, progress=False)
+            sweep.run(study, "quick", options=options)
 
     return run
