@@ -177,5 +177,5 @@ STUDY = Study(
     title="Adam's two memories",
     claims=CLAIMS,
     arms=arms("adam_betas", _arms),
-    seeds={"quick": 5, "desk": 5, "paper": 5},
+    seeds={"quick": 3, "desk": 5, "paper": 5},
 )

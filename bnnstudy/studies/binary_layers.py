@@ -70,5 +70,5 @@ STUDY = Study(
             RunConfig(preset="desk", dataset="mnist", train_size=15_000, width=256, epochs=8)
         ),
     },
-    seeds={"quick": 5, "desk": 8},
+    seeds={"quick": 3, "desk": 8},
 )

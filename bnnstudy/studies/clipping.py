@@ -223,5 +223,5 @@ STUDY = Study(
     title="Clipping",
     claims=CLAIMS,
     arms=arms("clipping", _arms),
-    seeds={"quick": 5, "desk": 5, "paper": 5},
+    seeds={"quick": 3, "desk": 5, "paper": 5},
 )
