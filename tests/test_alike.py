@@ -38,13 +38,17 @@ def test_values_are_by_seed_as_recorded_or_scaled():
     assert values(runs, "none", "curves.train_loss") == []
 
 
-def test_signs_apart_are_drawn_as_a_share_of_all_signs_at_a_step():
-    counts = {"compared": 800, "steps": [1, 2, 4], "differing_at": [0, 20, 200]}
-    with plotting.figure() as (_, axis):
-        plotting.signs_apart(axis, counts, plotting.COLOURS[0], "a pair")
-    (line,) = axis.lines
-    assert list(line.get_xdata()) == [1, 2, 4]
-    assert list(line.get_ydata()) == [0.0, 10.0, 100.0]
+def test_signs_apart_are_drawn_as_a_share_of_all_signs_at_a_step_one_line_a_seed():
+    steps = {"compared": 800, "steps": [1, 2, 4]}
+    seeds = [{**steps, "differing_at": [0, 20, 200]}, {**steps, "differing_at": [0, 0, 2]}]
+    with plotting.figure(legend="inside") as (_, axis):
+        plotting.signs_apart(axis, seeds, plotting.COLOURS[0], "a pair", least=0.1)
+    assert [list(line.get_xdata()) for line in axis.lines] == [[1, 2, 4], [1, 2, 4]]
+    assert [list(line.get_ydata()) for line in axis.lines] == [[0.0, 10.0, 100.0], [0.0, 0.0, 1.0]]
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["a pair"]
+    bottom, top = axis.get_ylim()
+    assert -0.1 < bottom < 0  # zero is seen, in the linear part
+    assert top == 100
 
 
 def test_a_figure_names_its_lines_where_it_is_asked_to():

@@ -178,12 +178,26 @@ def interval(
 
 
 def signs_apart(
-    axis: Axes, counts: Mapping[str, Any], colour: str, label: str = "", **style: Any
+    axis: Axes,
+    seeds: Iterable[Mapping[str, Any]],
+    colour: str,
+    label: str = "",
+    *,
+    least: float = 1e-4,
+    **style: Any,
 ) -> None:
-    """The share of signs that differ, in percent, by step: `counts` as a record has them (`pair`)."""
-    size = counts["compared"] / max(counts["steps"])
-    share = [100 * differing / size for differing in counts["differing_at"]]
-    axis.plot(counts["steps"], share, color=colour, label=label or None, **style)
+    """The share of signs that differ, in percent, by step: one line a seed; zero is at the bottom.
+
+    Args:
+        seeds: the counts of each, as a record has them (`pair`).
+        least: percent from which the axis is logarithmic; below, down to zero, it is linear.
+    """
+    for k, counts in enumerate(seeds):
+        size = counts["compared"] / max(counts["steps"])
+        share = [100 * differing / size for differing in counts["differing_at"]]
+        axis.plot(counts["steps"], share, color=colour, label="" if k else label, **style)
+    axis.set_yscale("symlog", linthresh=least)
+    axis.set(xlabel="step", ylabel="signs that differ, %", ylim=(-least / 5, 100))
 
 
 def shades(count: int) -> list[tuple[float, ...]]:
@@ -310,17 +324,9 @@ def differing_signs(records: Iterable[Mapping[str, Any]], arm: str, shadows: Seq
         figure, panels = _panels(chosen, 4.8, 3.4)
         for axis, title, runs in panels:
             for shadow, colour in zip(shadows, cycle(COLOURS), strict=False):
-                for k, run in enumerate(runs):
-                    label = shadow.replace("_", " ") if k == 0 else ""
-                    signs_apart(axis, run["result"]["shadows"][shadow], colour, label, alpha=0.6)
-            axis.set_xscale("log")
-            axis.set_yscale("symlog", linthresh=1e-4)
-            axis.set(
-                title=f"{arm}, {title}",
-                xlabel="step",
-                ylabel="signs that differ, %",
-                ylim=(-2e-5, 100),
-            )
+                counts = [run["result"]["shadows"][shadow] for run in runs]
+                signs_apart(axis, counts, colour, shadow.replace("_", " "), alpha=0.6)
+            axis.set(title=f"{arm}, {title}", xscale="log")
         figure.axes[0].legend(fontsize=8)
     return _done(figure)
 
