@@ -43,10 +43,10 @@ RUNS = (
 @pytest.mark.parametrize(
     ("said", "caption"),
     [
-        ((), f"*Runs: {RUNS}*"),
+        ((), f"*{RUNS}*"),
         (("A loss.",), f"*A loss. {RUNS}*"),
         (("A loss.", "Means over seeds."), f"*A loss. {RUNS} Means over seeds.*"),
-        (("", "Means over seeds"), f"*Runs: {RUNS} Means over seeds.*"),
+        (("", "Means over seeds"), f"*{RUNS} Means over seeds.*"),
     ],
 )
 def test_a_caption_says_of_which_runs_it_is_whatever_else_it_says(chapter, said, caption):

@@ -87,7 +87,7 @@ class Chapter:
 
         Without a text it says of which runs: for a figure that the prose below it explains.
         """
-        text = f"{text} " if text else "Runs: "
+        text = f"{text} " if text else ""
         closing = f" {after.rstrip('.')}." if after else ""
         return Markdown(f"*{text}{tables.caption(self.records)}.{closing}*")
 
