@@ -82,10 +82,14 @@ class Chapter:
         """Names of the arms that have records, in the study's order, but for those left out."""
         return [arm for arm in tables.arms_in(self.study, self.records) if arm not in leave_out]
 
-    def caption(self, text: str, after: str = "") -> Markdown:
-        """A figure's or table's caption: what it shows, of which runs, and what is to be added."""
+    def caption(self, text: str = "", after: str = "") -> Markdown:
+        """A figure's or table's caption: what it shows, of which runs, and what is to be added.
+
+        Without a text it says of which runs: for a figure that the prose below it explains.
+        """
+        text = f"{text} " if text else "Runs: "
         closing = f" {after.rstrip('.')}." if after else ""
-        return Markdown(f"*{text} {tables.caption(self.records)}.{closing}*")
+        return Markdown(f"*{text}{tables.caption(self.records)}.{closing}*")
 
     def table(self, head: str | Iterable[str], rows: Iterable[Iterable[object]]) -> Markdown:
         """A table, as `tables.table` writes it: "Arm | Loss {:.3f}" is a head of two columns."""

@@ -1,0 +1,74 @@
+"""A notebook's chapter shows what the records say, of the runs that it names."""
+
+import pytest
+
+from bnnstudy.config.run import RunConfig
+from bnnstudy.report import Chapter
+
+
+def record(preset: str, arm: str, seed: int, accuracy: float, dataset: str = "digits") -> dict:
+    config = RunConfig(dataset=dataset, width=16, epochs=2, seed=seed).to_dict()
+    result = {"last": {"test_accuracy": accuracy}, "loss": 2 * accuracy}
+    return {
+        "study": "alpha",
+        "preset": preset,
+        "arm": arm,
+        "config": config,
+        "result": result,
+        "provenance": {"device": "cpu"},
+    }
+
+
+@pytest.fixture
+def chapter(tmp_path):
+    """Two presets: by seed the arm is 1 or 3 points better in one, and 2 points worse in the other."""
+    chapter = Chapter("alpha", results=tmp_path)
+    chapter.records = [
+        record("quick", "arm", 0, 0.91),
+        record("quick", "arm", 1, 0.95),
+        record("quick", "control", 0, 0.90),
+        record("quick", "control", 1, 0.92),
+        record("desk", "arm", 0, 0.70, "mnist"),
+        record("desk", "control", 0, 0.72, "mnist"),
+    ]
+    return chapter
+
+
+RUNS = (
+    "quick: digits mlp, all training images, width 16, 2 epochs, n = 2 seeds, cpu; "
+    "desk: mnist mlp, all training images, width 16, 2 epochs, n = 1 seeds, cpu."
+)
+
+
+@pytest.mark.parametrize(
+    ("said", "caption"),
+    [
+        ((), f"*Runs: {RUNS}*"),
+        (("A loss.",), f"*A loss. {RUNS}*"),
+        (("A loss.", "Means over seeds."), f"*A loss. {RUNS} Means over seeds.*"),
+        (("", "Means over seeds"), f"*Runs: {RUNS} Means over seeds.*"),
+    ],
+)
+def test_a_caption_says_of_which_runs_it_is_whatever_else_it_says(chapter, said, caption):
+    assert chapter.caption(*said).data == caption
+
+
+def test_titled_runs_are_the_groups_by_preset_and_task_in_words(chapter):
+    assert list(chapter.titled) == ["quick, digits mlp", "desk, mnist mlp"]
+    assert list(chapter.titled.values()) == list(chapter.groups.values())
+    assert chapter.titled["desk, mnist mlp"]["arm"][0]["last"] == {"test_accuracy": 0.70}
+
+
+def test_gains_are_paired_by_seed_arm_minus_control_in_points(chapter):
+    lines = chapter.gains({"better by": ("arm", "control"), "none": ("arm", "nothing")}).data
+    head, _, quick, desk = lines.splitlines()
+    assert head == "| Run | better by | none |"
+    # The mean of 1 and 3 points; Student's t of one degree of freedom is 12.71, the error 1 point.
+    assert quick == "| quick, digits mlp | +2.00 [-10.71, +14.71] | – |"
+    assert desk == "| desk, mnist mlp | -2.00 | – |"
+
+
+def test_gains_are_of_the_metric_that_is_named(chapter):
+    lines = chapter.gains({"loss": ("control", "arm")}, "loss").data
+    assert "| quick, digits mlp | -4.00 [" in lines
+    assert "| desk, mnist mlp | +4.00 |" in lines
