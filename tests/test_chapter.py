@@ -59,6 +59,14 @@ def test_titled_runs_are_the_groups_by_preset_and_task_in_words(chapter):
     assert chapter.titled["desk, mnist mlp"]["arm"][0]["last"] == {"test_accuracy": 0.70}
 
 
+def test_each_run_and_arm_comes_in_the_order_asked_for_and_only_where_it_has_results(chapter):
+    chapter.records.append(record("desk", "other", 0, 0.60, "mnist"))
+    found = list(chapter.each("other", "nothing", "arm"))
+    places = [("quick, digits mlp", "arm"), ("desk, mnist mlp", "other"), ("desk, mnist mlp", "arm")]
+    assert [(where, arm) for where, _, arm in found] == places
+    assert [runs for _, runs, _ in found] == [chapter.titled[where] for where, _ in places]
+
+
 def test_gains_are_paired_by_seed_arm_minus_control_in_points(chapter):
     lines = chapter.gains({"better by": ("arm", "control"), "none": ("arm", "nothing")}).data
     head, _, quick, desk = lines.splitlines()

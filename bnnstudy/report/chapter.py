@@ -1,7 +1,7 @@
 """`Chapter`: the pieces that every study's notebook is made of."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 
 import torch
@@ -67,6 +67,17 @@ class Chapter:
     def titled(self) -> dict[str, Runs]:
         """The same by "preset, task", as it stands in tables and captions."""
         return {f"{preset}, {task}": runs for (preset, task), runs in self.groups.items()}
+
+    def each(self, *arms: str) -> Iterator[tuple[str, Runs, str]]:
+        """What a table by run and arm has a row for: ("preset, task", all runs there, the arm).
+
+            [(where, arm, mean(runs, arm, "best_epoch")) for where, runs, arm in chapter.each("a", "b")]
+
+        Args:
+            arms: their names, or those of parts of arms; where one has no runs it is left out.
+        """
+        for where, runs in self.titled.items():
+            yield from ((where, runs, arm) for arm in arms if runs.get(arm))
 
     def baseline(self, arm: str) -> RunConfig:
         """The configuration of an arm at the notebook's preset."""
