@@ -68,7 +68,7 @@ def test_a_built_study_has_a_notebook_of_the_same_anatomy(study):
     solutions = [c for c in notebook.cells if "hide-cell" in c.metadata.get("tags", [])]
     assert len(solutions) >= 2
     assert all("assert" in cell.source for cell in solutions)
-    assert "chapter.print_verdicts()" in code
+    assert "chapter.verdicts()" in code
 
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=by_name)
@@ -126,10 +126,9 @@ def of_the_book(name: str):
 
 
 def printed(notebook) -> list[re.Match]:
-    """The verdict lines that a notebook printed."""
-    text = "".join(
-        output.get("text", "") for cell in notebook.cells for output in cell.get("outputs", [])
-    )
+    """The verdicts that a notebook shows, as lines of text."""
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    text = "\n".join(output.get("data", {}).get("text/plain", "") for output in outputs)
     return [match for match in map(LINE.match, text.splitlines()) if match]
 
 

@@ -118,13 +118,9 @@ class Chapter:
         return Markdown(tables.gains(self.groups, contrasts, metric))
 
     def verdicts(self) -> Markdown:
-        """The claims, how each is decided, the paper's number and ours."""
-        return Markdown(tables.verdicts(self.study, self.records))
-
-    def print_verdicts(self) -> None:
-        """One line of text for each verdict."""
-        for verdict in studies.verdicts_of(self.study, self.records):
-            print(verdict.line())
+        """The claims, how each is decided, the paper's number and ours; as text a line a verdict."""
+        lines = [verdict.line() for verdict in studies.verdicts_of(self.study, self.records)]
+        return _WithText(tables.verdicts(self.study, self.records), "\n".join(lines))
 
     def accuracies(self) -> Markdown:
         """Test accuracy of every arm, at the best validation epoch and at the last."""
@@ -135,3 +131,14 @@ class Chapter:
         found = {p: tuning.choices(self.study, p, self.options.results) for p in self.study.arms}
         parts = [f"Preset {p}:\n\n{tables.tuned(chosen)}" for p, chosen in found.items() if chosen]
         return Markdown("\n\n".join(parts))
+
+
+class _WithText(Markdown):
+    """A table that is shown as plain text where Markdown is not, as in a terminal."""
+
+    def __init__(self, markdown: str, text: str):
+        super().__init__(markdown)
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
