@@ -9,7 +9,7 @@ PYTHON ?= python3
 PRESET ?= quick
 DEVICE ?= auto
 SEEDS  ?=
-# Notebooks, and files of tests, side by side. Larger presets have their runs side by side instead.
+# Notebooks, and tests, side by side. Larger presets have their runs side by side instead.
 JOBS   ?= $(if $(filter quick,$(PRESET)),$(shell getconf _NPROCESSORS_ONLN),1)
 
 VENV := .venv
@@ -30,7 +30,7 @@ export OMP_NUM_THREADS := 1
 export JUPYTER_PREFER_ENV_PATH := 1
 # Where notebooks go side by side, each has one worker: joblib counts the cores so.
 ONE_WORKER := $(if $(filter-out 1,$(JOBS)),LOKY_MAX_CPU_COUNT=1)
-SIDE_BY_SIDE := $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist loadfile)
+SIDE_BY_SIDE := $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist)
 
 PROSE   := _config.yml _toc.yml book/check.py book/references.bib $(wildcard book/*.md) \
 	$(shell find book/_static -type f)
@@ -53,9 +53,9 @@ _build/.built: $(REPORTS_DONE) $(PROSE)
 	@touch $@
 
 test: $(VENV)/.ok
-	$(ONE_WORKER) $(PY) -m pytest $(SIDE_BY_SIDE) \
+	$(ONE_WORKER) $(PY) -m pytest $(if $(SIDE_BY_SIDE),$(SIDE_BY_SIDE) loadfile) \
 		--nbval-lax --nbval-current-env --nbval-cell-timeout 600 notebooks
-	$(PY) -m pytest $(SIDE_BY_SIDE) tests
+	$(PY) -m pytest $(if $(SIDE_BY_SIDE),$(SIDE_BY_SIDE) worksteal) tests
 
 lint: $(VENV)/.ok
 	$(VENV)/bin/ruff check .
