@@ -137,5 +137,5 @@ STUDY = Study(
     title="Going further",
     claims=CLAIMS,
     arms={preset: tuple(_arms(network)) for preset, network in BIREALNET20.items()},
-    seeds={"quick": 3, "desk": 5, "short": 3, "paper": 3},
+    seeds={"quick": 2, "desk": 5, "short": 3, "paper": 3},
 )

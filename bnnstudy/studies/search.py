@@ -157,5 +157,5 @@ STUDY = Study(
     title="Searching hyperparameters",
     claims=CLAIMS,
     arms={preset: tuple(_arms(network)) for preset, network in NETWORKS.items()},
-    seeds={"quick": 3, "desk": 8, "paper": 20},
+    seeds={"quick": 2, "desk": 8, "paper": 20},
 )
