@@ -109,7 +109,7 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from bnnstudy.experiments import sweep
+    from bnnstudy.experiments import lookup, sweep
     from bnnstudy.experiments.executors import WorkerLost
     from bnnstudy.experiments.options import RunOptions
     from bnnstudy.studies import STUDIES
@@ -128,6 +128,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         with _terminated_as_interrupted():
             records = sweep.run(study, options.preset, options.seeds, run_options)
+            found = lookup.curves(study, options.preset, run_options.results)
     except WorkerLost as error:
         _fail(str(error))
         return 1
@@ -135,7 +136,7 @@ def _run(options: argparse.Namespace) -> int:
         f"{study.name} {options.preset}: {len(records)} runs under {run_options.results / study.name}"
     )
     for claim in study.claims:
-        for verdict in decide(claim, records):
+        for verdict in decide(claim, found):
             print(verdict.line())
     return 0
 

@@ -48,7 +48,7 @@ MOVED = {
     "sweeps": "experiments.sweep",
     "tables": "report.tables",
     "tricks": "config.tricks",
-    "tuning": "experiments.tuning",
+    "tuning": "experiments.rates",
     "verdicts": "evidence.verdicts",
 }
 """Old module to new one, both below `bnnstudy`."""

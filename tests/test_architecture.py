@@ -26,11 +26,12 @@ nn: binarize losses scaling | activations parameters | layers | models.summary m
     models.plain models.reactnet models.residual | models.registry | models
 optim: base _checks reference trace | latent_sgd bop filter linear_filter | registry | param_groups
 data: augment images imagenet | audio | datasets
-evidence: files provenance results statistics | claims records | runs | verdicts
+evidence: files provenance results right statistics | claims records | runs | curves | \
+    estimates requirements | verdicts
 training: progress metrics batch_norm callbacks.base | evaluation checkpoints step | handover start \
     callbacks.activations callbacks.averaging callbacks.batch_norm callbacks.flips callbacks.gradients \
     callbacks.losses callbacks.weights callbacks.shadow_optimizers | loop | stacked callbacks
-experiments: options study | tuning arms hpo paired procedures | lookup executors | sweep
+experiments: options study | rates arms hpo paired procedures | lookup executors | sweep
 studies: _quick_rates | _paper_a _paper_b | * | ledger
 report: plotting tables | explorer cost | chapter
 __main__

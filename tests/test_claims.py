@@ -19,17 +19,22 @@ from bnnstudy.evidence.claims import (
     Trend,
     exact,
 )
+from bnnstudy.evidence.curves import fixed
 from bnnstudy.evidence.statistics import paired_interval
-from bnnstudy.evidence.verdicts import Verdict, decide_each, holm
+from bnnstudy.evidence.verdicts import Verdict, holm
 
 
 def decide(claim, records):
     """The only verdict there is."""
-    (verdict,) = verdicts.decide(claim, records)
+    (verdict,) = verdicts.decide(claim, fixed(records))
     return verdict
 
 
-def record(arm, seed, value, preset="desk", metric="test_accuracy"):
+def decide_each(claim, records):
+    return verdicts.decide_each(claim, fixed(records))
+
+
+def record(arm, seed, value, preset="desk", metric="score"):
     return {"arm": arm, "preset": preset, "config": {"seed": seed}, "result": {metric: value}}
 
 
@@ -39,9 +44,9 @@ def runs(preset="desk", **arms):
 
 SIDES = {"arm": "a", "control": "b"}
 USUAL = {
-    Difference: {"metric": "test_accuracy", **SIDES},
-    Equivalence: {"metric": "test_accuracy", **SIDES},
-    Trend: {"metric": "test_accuracy", "arms": (("a", 0.0), ("b", 1.0), ("c", 3.0))},
+    Difference: {"metric": "score", **SIDES},
+    Equivalence: {"metric": "score", **SIDES},
+    Trend: {"metric": "score", "arms": (("a", 0.0), ("b", 1.0), ("c", 3.0))},
     Speed: SIDES,
     Exact: {"arm": "a"},
 }
@@ -236,7 +241,7 @@ def test_a_report_line_and_its_object_say_the_same():
     summary = verdict.summary()
     assert list(summary) == [
         "id", "paper", "source", "claim", "paper_value", "verdict", "preset", "task", "n", "effect",
-        "low", "high", "unit",
+        "low", "high", "unit", "p", "missing", "trajectories", "why", "otherwise", "turns",
     ]  # fmt: skip
     assert math.isclose(summary["effect"], 9.6667, rel_tol=1e-3)
 
@@ -333,7 +338,7 @@ def test_every_kind_of_contrast_can_be_decided():
         for arm, value in (("a", 0.5), ("b", 0.7), ("c", 0.6)):
             for seed in (0, 1, 2):
                 result = {
-                    "test_accuracy": value + 0.01 * seed,
+                    "score": value + 0.01 * seed,
                     "pair": counts,
                     "curves": {"validation_accuracy": [value] * (seed + 1)},
                 }

@@ -52,7 +52,7 @@ def test_a_training_is_its_steps_and_what_is_measured_after_each_epoch():
 
 
 def test_a_plan_has_the_final_runs_and_the_trials_of_a_search():
-    tuned = Arm(name="tuned", config=MLP, tuned=Tuned(field="lr", grid=(0.1, 0.2, 0.3), seeds=2))
+    tuned = Arm(name="tuned", config=MLP, tuned=Tuned(field="lr", grid=(0.1, 0.2, 0.3)))
     twice = Arm(name="twice", config=replace(MLP, epochs=6))
     one = cost.run_operations(MLP)
     assert cost.planned(toy(tuned), "quick") == {"digits mlp": cost.Cost(4, 6, 10 * one)}

@@ -53,16 +53,16 @@ def undisturbed(start, tmp_path_factory):
     process = start(faults.sweep_and_die, folder, 0)
     process.join()
     assert process.exitcode == 0
-    assert len(contents(folder)) > 1 + 2 * 2  # trials, a choice, two arms of two seeds
+    assert len(contents(folder)) > 2 * 2  # a curve, and two arms of two seeds
     return folder, int((folder / "count").read_text())
 
 
 def intact(folder: Path) -> dict[Path, bytes]:
-    """The records and choices of a folder, all of which can be read; nothing else but leftovers."""
+    """The records of a folder, all of which can be read; nothing else but leftovers."""
     files = {}
     for file in (path for path in folder.rglob("*") if path.is_file()):
         if file.suffix == ".json":
-            (records.load_choice if "tuned" in file.name else records.load)(file)
+            records.load(file)
             files[file] = file.read_bytes()
         else:
             assert file.suffix == ".checkpoint" or file.name.startswith("."), file
@@ -180,7 +180,7 @@ def test_a_diverged_run_is_recorded_and_counted(tmp_path):
     assert [run["result"]["diverged"] for run in found] == [True] * 4 + [False] * 4
     contrast = Difference(metric="test_accuracy", arm="calm", control="wild")
     claim = replace(STUDY.claims[0], contrast=contrast)
-    (verdict,) = verdicts.decide(claim, lookup.recorded(study, "quick", tmp_path))
+    (verdict,) = verdicts.decide(claim, lookup.curves(study, "quick", tmp_path))
     assert verdict.n == 4
     means = [sum(r["result"]["test_accuracy"] for r in runs) / 4 for runs in (found[4:], found[:4])]
     assert verdict.effect == pytest.approx(100 * (means[0] - means[1]))

@@ -8,6 +8,7 @@ import torch
 from bnnstudy import devices
 from bnnstudy.config import tricks
 from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence.curves import judged
 from bnnstudy.experiments import lookup, sweep
 from bnnstudy.experiments.options import RunOptions
 from bnnstudy.experiments.study import Arm, Study, named
@@ -133,7 +134,7 @@ def test_a_sweep_stacks_the_seeds_of_an_arm_and_nothing_else(tmp_path):
     for stack in (1, 3):
         options = RunOptions(results=tmp_path / str(stack), workers=1, stack=stack, progress=False)
         found[stack] = sweep.run(study, "quick", options=options)
-        assert lookup.recorded(study, "quick", options.results) == found[stack]
+        assert judged(lookup.curves(study, "quick", options.results)) == found[stack]
     assert [r["provenance"].get("stack", 1) for r in found[3]] == [*[3, 3, 3, 2, 2] * 2, *[1] * 15]
     for alone, together in zip(found[1], found[3], strict=True):
         assert alone["config"] == together["config"]

@@ -13,6 +13,7 @@ from toy_study import SMALL, STUDY
 from bnnstudy import studies
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence import provenance, records, verdicts
+from bnnstudy.evidence.curves import judged
 from bnnstudy.experiments import executors, lookup, sweep
 from bnnstudy.experiments.options import RunOptions
 from bnnstudy.experiments.study import Arm, Study, Tuned
@@ -26,13 +27,17 @@ def options(folder, **changes):
 
 
 def contents(folder: Path) -> dict:
-    """What decides whether two folders hold the same records: config and result, or the choice."""
+    """What decides whether two folders hold the same records: config and result."""
     found = {}
     for file in sorted(folder.rglob("*.json")):
         record = json.loads(file.read_text())
-        kept = ("config", "result") if "config" in record else ("chosen", "at_edge", "trials")
-        found[str(file.relative_to(folder))] = {part: record[part] for part in kept}
+        found[str(file.relative_to(folder))] = {part: record[part] for part in ("config", "result")}
     return found
+
+
+def recorded(study, folder):
+    """The records that judge a study at `quick`."""
+    return judged(lookup.curves(study, "quick", folder))
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +47,11 @@ def undisturbed(tmp_path_factory):
     return folder
 
 
-def test_a_sweep_records_every_run_and_every_choice(undisturbed):
+def test_a_sweep_records_every_run(undisturbed):
     files = list((undisturbed / "toy" / "quick").glob("*.json"))
-    assert sum("tuned" in file.name for file in files) == 1
-    assert len(files) == 1 + 2 * 4
+    (curve,) = [c for c in lookup.curves(STUDY, "quick", undisturbed)["quick", "digits mlp"].values()
+                if c.field]  # fmt: skip
+    assert len(files) == 4 + sum(len(runs) for runs in curve.runs.values())
     assert not list(undisturbed.rglob("*.tmp"))
 
 
@@ -62,7 +68,7 @@ def test_more_seeds_run_only_the_new_ones(undisturbed, monkeypatch):
     fit = loop.fit
     monkeypatch.setattr(loop, "fit", lambda c, d, **k: ran.append(c.seed) or fit(c, d, **k))
     sweep.run(STUDY, "quick", 5, options(undisturbed))
-    assert ran == [4, 4]
+    assert set(ran) == {4}
     for file in (undisturbed / "toy" / "quick").glob("*-s4.json"):
         file.unlink()
 
@@ -93,10 +99,43 @@ def test_two_sweeps_side_by_side_give_the_same_records(undisturbed, tmp_path):
 
 def test_quick_records_of_other_code_are_replaced(undisturbed, tmp_path, monkeypatch):
     sweep.run(STUDY, "quick", options=options(tmp_path))
-    monkeypatch.setattr(provenance, "source_fingerprint", lambda: "another source")
-    assert lookup.recorded(STUDY, "quick", tmp_path) == []
+    for name in ("source_fingerprint", "fingerprint_of_files"):
+        monkeypatch.setattr(provenance, name, lambda: "another source")
+    assert recorded(STUDY, tmp_path) == []
     found = sweep.run(STUDY, "quick", options=options(tmp_path))
     assert {r["provenance"]["source"] for r in found} == {"another source"}
+
+
+def test_a_sweep_says_when_the_code_that_lies_there_is_not_the_imported_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "fingerprint_of_files", lambda: "edited since")
+    with pytest.raises(ValueError, match="must be those that this process imported, and they changed"):
+        sweep.run(STUDY, "quick", options=options(tmp_path))
+    assert not list(tmp_path.rglob("*.json"))
+
+
+def test_a_worker_that_imported_other_code_is_refused(monkeypatch):
+    code = provenance.Code.started()
+    code.require_here()
+    monkeypatch.setattr(provenance, "source_fingerprint", lambda: "edited since")
+    with pytest.raises(ValueError, match="must not change while a sweep starts its processes"):
+        code.require_here()
+
+
+def test_a_commit_made_during_a_sweep_is_not_taken_for_what_ran(tmp_path, monkeypatch):
+    commits = iter(["first", *["later"] * 100])
+    monkeypatch.setattr(provenance, "commit", lambda: next(commits))
+    found = sweep.run(STUDY, "quick", options=options(tmp_path, workers=1))
+    assert {r["provenance"]["commit"] for r in found} == {"first"}
+
+
+def test_reused_workers_look_where_the_sweep_looks(tmp_path, monkeypatch):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        monkeypatch.chdir(tmp_path / name)
+        monkeypatch.setenv("BNNSTUDY_DATA", str(tmp_path / name))
+        sweep.run(STUDY, "quick", 1, RunOptions(results=Path("out"), workers=2, progress=False))
+        assert list((tmp_path / name / "out").rglob("*.json"))
+        assert RunOptions().resolved().data == tmp_path / name
 
 
 def test_a_finished_run_survives_a_later_failure(tmp_path, monkeypatch):
@@ -110,7 +149,7 @@ def test_a_finished_run_survives_a_later_failure(tmp_path, monkeypatch):
     study = Study(name="failing", title="", claims=(), arms={"quick": (arm,)}, seeds={"quick": 4})
     with pytest.raises(ValueError, match="labels out of range"):
         sweep.run(study, "quick", options=options(tmp_path))
-    assert len(lookup.recorded(study, "quick", tmp_path)) == 2
+    assert len(recorded(study, tmp_path)) == 2
 
 
 def test_a_record_counts_the_seconds_of_all_sittings(tmp_path, monkeypatch):
@@ -144,24 +183,15 @@ def test_arms_that_came_to_one_configuration_have_one_run_between_them(tmp_path,
     study = Study(name="toy", title="", claims=(), arms={"quick": alike}, seeds={"quick": 2})
     found = sweep.run(study, "quick", options=options(tmp_path))
     assert [record["arm"] for record in found] == ["tuned", "tuned", "fixed", "fixed"]
-    assert [c.seed for c in trained if c.seed < 1000] == [0, 1]
-
-
-def test_the_choice_of_another_arm_is_refused(undisturbed, tmp_path):
-    sweep.run(STUDY, "quick", options=options(tmp_path))
-    (file,) = (tmp_path / "toy" / "quick").glob("*-tuned.json")
-    choice = records.load_choice(file)
-    records.save_choice({**choice, "field": "weight_decay"}, file)
-    with pytest.raises(records.RecordError, match=f"{file.name} is the choice of another arm"):
-        sweep.run(STUDY, "quick", options=options(tmp_path))
+    assert [c.seed for c in trained] == [0, 1]
 
 
 def test_records_of_other_configurations_are_not_looked_at(tmp_path):
     sweep.run(STUDY, "quick", 2, options(tmp_path))
     arms = tuple(replace(arm, config=replace(arm.config, width=17)) for arm in STUDY.arms["quick"])
     changed = replace(STUDY, arms={"quick": arms})
-    assert len(lookup.recorded(STUDY, "quick", tmp_path)) == 4
-    assert lookup.recorded(changed, "quick", tmp_path) == []
+    assert len(recorded(STUDY, tmp_path)) == 4
+    assert recorded(changed, tmp_path) == []
 
 
 def test_a_renamed_arm_keeps_its_records(tmp_path):
@@ -169,7 +199,7 @@ def test_a_renamed_arm_keeps_its_records(tmp_path):
     arms = tuple(replace(arm, name=f"new {arm.name}") for arm in STUDY.arms["quick"])
     renamed = replace(STUDY, arms={"quick": arms})
     expected = ["new adam", "new adam", "new sgd", "new sgd"]
-    assert [r["arm"] for r in lookup.recorded(renamed, "quick", tmp_path)] == expected
+    assert [r["arm"] for r in recorded(renamed, tmp_path)] == expected
     assert [r["arm"] for r in sweep.run(renamed, "quick", 2, options(tmp_path))] == expected
 
 
@@ -199,5 +229,5 @@ def test_bad_requests_are_refused_by_name(tmp_path):
 
 
 def test_the_toys_claim_is_decided_from_its_records(undisturbed):
-    (verdict,) = verdicts.decide(STUDY.claims[0], lookup.recorded(STUDY, "quick", undisturbed))
+    (verdict,) = verdicts.decide(STUDY.claims[0], lookup.curves(STUDY, "quick", undisturbed))
     assert verdict.n == 4

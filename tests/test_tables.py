@@ -183,3 +183,14 @@ def test_accuracies_stand_at_the_best_and_at_the_last_epoch():
 )
 def test_numbers_are_written_out(value, text):
     assert tables.rounded(value) == text
+
+
+def test_what_a_record_says_of_itself_is_text_and_nothing_else():
+    device = "<img src=x onerror=alert(1)> [a](javascript:b) *c* `d`"
+    said = tables.plain(device)
+    assert "<" not in said
+    assert said.startswith("&lt;img src=x onerror=alert(1)&gt; ")
+    for sign in "[]*`":
+        assert f"\\{sign}" in said
+        assert said.count(sign) == said.count(f"\\{sign}")
+    assert tables.plain("cpu (AMD EPYC)") == "cpu (AMD EPYC)"

@@ -51,7 +51,8 @@ def test_the_epoch_is_chosen_on_validation_alone(digits):
 def test_a_better_test_epoch_does_not_change_the_choice(digits, monkeypatch):
     # Validation and test accuracies by epoch, made to disagree.
     accuracies = iter([0.5, 0.9, 0.8, 0.1, 0.7, 0.2])
-    monkeypatch.setattr(evaluation, "evaluate", lambda *arguments: next(accuracies))
+    monkeypatch.setattr(loop, "evaluate", lambda *arguments: next(accuracies))
+    monkeypatch.setattr(loop, "share", lambda found: next(accuracies))
     result = loop.fit(replace(SMALL, epochs=3), digits)
     assert (result["best_epoch"], result["validation_accuracy"], result["test_accuracy"]) == (
         2,

@@ -9,6 +9,7 @@ from test_claims import claim, decide, record, runs
 from bnnstudy.evidence import runs as views
 from bnnstudy.evidence import verdicts
 from bnnstudy.evidence.claims import Equivalence, Speed
+from bnnstudy.evidence.curves import fixed
 
 
 def test_data_sets_and_networks_are_judged_apart():
@@ -16,16 +17,16 @@ def test_data_sets_and_networks_are_judged_apart():
     for record_ in runs(a=[0.5, 0.51], b=[0.8, 0.81]):
         record_["config"] |= {"dataset": "cifar10", "model": "cnn"}
         found.append(record_)
-    by_task = {v.task: v.verdict for v in verdicts.decide(claim(), found)}
+    by_task = {v.task: v.verdict for v in verdicts.decide(claim(), fixed(found))}
     assert by_task == {"digits mlp": "reproduced", "cifar10 cnn": "not reproduced"}
-    quick = verdicts.decide(claim(), found + runs("quick", a=[0.1, 0.1], b=[0.8, 0.81]))
+    quick = verdicts.decide(claim(), fixed(found + runs("quick", a=[0.1, 0.1], b=[0.8, 0.81])))
     assert {v.preset for v in quick} == {"desk"}
 
 
 def test_a_part_of_a_run_is_an_arm():
     found = runs(a=[0.9, 0.91], b=[0.8, 0.81])
     for record_ in found[:2]:
-        record_["result"]["parts"] = {"early": {"test_accuracy": 0.6}}
+        record_["result"]["parts"] = {"early": {"score": 0.6}}
     verdict = decide(claim(arm="a, early", control="a"), found)
     assert verdict.effect == pytest.approx(np.mean([60 - 90, 60 - 91]))
 
@@ -33,7 +34,7 @@ def test_a_part_of_a_run_is_an_arm():
 def test_logarithms_are_decimal_and_stop_at_the_floor():
     found = runs(a=[0.01, 0.01], b=[0.1, 0.0])
     verdict = decide(claim(log=True, scale=1.0), found)
-    assert verdict.effect == pytest.approx(np.mean([-1.0, -2.0 - math.log10(verdicts.FLOOR)]))
+    assert verdict.effect == pytest.approx(np.mean([-1.0, -2.0 - math.log10(views.FLOOR)]))
 
 
 @pytest.mark.parametrize(

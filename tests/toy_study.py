@@ -38,7 +38,7 @@ STUDY = Study(
             Arm(
                 name="sgd",
                 config=RunConfig(**SMALL, optimizer="sgd"),
-                tuned=Tuned(field="lr", grid=(0.01, 0.1), factor=10.0, seeds=2),
+                tuned=Tuned(field="lr", grid=(0.01, 0.1), factor=10.0),
             ),
         )
     },

@@ -4,14 +4,14 @@ import glob
 import hashlib
 import os
 import wave
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import scipy  # its own rooms are imported when first used: `scipy.signal` takes a second
 
-from bnnstudy.data.images import CLASSES, Parts
+from bnnstudy.data.images import CLASSES, Parts, digest_of
 
 RATE = 8_000
 """Samples a second, to which every recording is brought."""
@@ -64,6 +64,8 @@ SOURCES = {"fsdd": Source(speakers=6), "audiomnist": Source(speakers=60)}
 def read(name: str, root: Path) -> tuple[Parts, str]:
     """The features of a set of recordings under `root/<name>`, and the fingerprint of its samples.
 
+    The fingerprint is of every recording with its digit, speaker and take (`images.digest_of`).
+
     Files are called `{digit}_{speaker}_{take}.wav`, mono, 16 bits, 8 to 192 kHz, in any folder below.
     Takes 0 to 4 are the test set by the convention of FSDD's authors, 5 to 9 validate, the others
     train, take by take, so that the first recordings are of all speakers and digits.
@@ -80,14 +82,14 @@ def read(name: str, root: Path) -> tuple[Parts, str]:
     files = _files(folder)
     _require_complete(files, SOURCES[name], folder)
     order = sorted(files, key=lambda key: (key[2], key[0], key[1]))
-    digest = hashlib.sha256()
-    features = np.concatenate(list(_features(order, files, digest.update)))
+    digests: list[bytes] = []
+    features = np.concatenate(list(_features(order, files, digests)))
     labels = np.array([digit for digit, _, _ in order], dtype=np.uint8)
     takes = np.array([take for _, _, take in order])
     test, validation = np.isin(takes, TEST_TAKES), np.isin(takes, VALIDATION_TAKES)
     masks = (~(test | validation), validation, test)
     parts = tuple((features[mask], labels[mask]) for mask in masks)
-    return parts, digest.hexdigest()[:16]
+    return parts, digest_of([digests])
 
 
 def log_mel(recordings: np.ndarray) -> np.ndarray:
@@ -120,13 +122,13 @@ def _triangles(frequencies: np.ndarray) -> np.ndarray:
 def _features(
     order: list[tuple[int, str, int]],
     files: dict[tuple[int, str, int], Path],
-    update: Callable[[memoryview], object],
+    digests: list[bytes],
 ) -> Iterable[np.ndarray]:
     # In portions, so that 30,000 recordings fit into memory as well.
     for start in range(0, len(order), 500):
         recordings = [_read(files[key]) for key in order[start : start + 500]]
-        for recording in recordings:
-            update(recording.data)
+        for key, recording in zip(order[start : start + 500], recordings, strict=True):
+            digests.append(hashlib.sha256(f"{key} ".encode() + recording.tobytes()).digest())
         yield log_mel(np.stack([_one_second(recording) for recording in recordings]))
 
 

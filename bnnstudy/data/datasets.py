@@ -8,7 +8,6 @@ by name. ImageNet fits into no memory: `bnnstudy.data.imagenet` reads it batch b
 """
 
 import functools
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +42,8 @@ class Dataset:
     """A data set in three parts, with what is needed to standardise and to identify it.
 
     `mean` and `std` are those of the training images, (C, 1, 1) in float64, in units of a pixel (0 to
-    255). `fingerprint` is the sha256 (16 hex digits) of all images and labels (of recordings: of all
-    samples), before any are left out.
+    255). `fingerprint` (`images.digest`) is of all images and labels (of recordings: of all samples),
+    before any are left out: other labels, or images turned, are other data; another order is not.
     """
 
     name: str
@@ -153,7 +152,7 @@ def _parts(name: str, root: str) -> tuple[tuple[Split, Split, Split], str]:
         arrays, fingerprint = audio.read(name, Path(root))
     else:
         arrays = images.digits() if name == "digits" else images.read(name, Path(root))
-        fingerprint = _digest(arrays)
+        fingerprint = images.digest(arrays)
     train, validation, test = (_split(*pair) for pair in arrays)
     return (train, validation, test), fingerprint
 
@@ -173,11 +172,3 @@ def _split(images: np.ndarray, labels: np.ndarray) -> Split:
     images = images[..., None] if images.ndim == 3 else images
     channels_first = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
     return Split(channels_first, torch.from_numpy(labels.astype(np.int64)))
-
-
-def _digest(parts: tuple[tuple[np.ndarray, np.ndarray], ...]) -> str:
-    digest = hashlib.sha256()
-    for part in parts:
-        for array in part:
-            digest.update(np.ascontiguousarray(array).data)
-    return digest.hexdigest()[:16]

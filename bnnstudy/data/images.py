@@ -1,6 +1,7 @@
 """Images from `<name>.npz`, from torchvision's files or from scikit-learn, checked."""
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,6 +73,31 @@ def shape_of(name: str) -> tuple[int, int, int]:
     """(C, H, W) of an image of a data set."""
     height, width, *channels = (8, 8) if name == "digits" else SOURCES[name].shape
     return (channels or [1])[0], height, width
+
+
+def digest(parts: Parts) -> str:
+    """sha256 (16 hex digits) of training, validation and test images with their labels, in any order.
+
+    Of each part the sha256 of every label and image (its height, width and channels before its pixels)
+    are sorted and digested. So the digest is the same wherever the data was read from, in whatever
+    order it lay there.
+    """
+    return digest_of([_digests(*part) for part in parts])
+
+
+def digest_of(parts: Iterable[Iterable[bytes]]) -> str:
+    """sha256 (16 hex digits) over the digests of the items of each part, whatever their order."""
+    whole = hashlib.sha256()
+    for part in parts:
+        whole.update(hashlib.sha256(b"".join(sorted(part))).digest())
+    return whole.hexdigest()[:16]
+
+
+def _digests(images: np.ndarray, labels: np.ndarray) -> Iterator[bytes]:
+    images = images[..., None] if images.ndim == 3 else images  # grey, with or without its channel
+    shape = str(images.shape[1:]).encode()
+    for image, label in zip(np.ascontiguousarray(images), labels.tolist(), strict=True):
+        yield hashlib.sha256(b"%d %b " % (label, shape) + image.tobytes()).digest()
 
 
 def digits() -> Parts:

@@ -6,11 +6,13 @@ from bnnstudy.evidence.claims import (
     Difference,
     Equivalence,
     Exact,
+    Requirement,
     Speed,
     Trend,
 )
+from bnnstudy.evidence.curves import Curve, Curves
 from bnnstudy.evidence.provenance import Provenance
-from bnnstudy.evidence.records import Choice, Record, RecordError
+from bnnstudy.evidence.records import Record, RecordError
 from bnnstudy.evidence.results import Result, best_epoch
 from bnnstudy.evidence.runs import (
     by_task,
@@ -36,6 +38,7 @@ __all__ = [
     "Trend",
     "Speed",
     "Exact",
+    "Requirement",
     # What records say of it.
     "Verdict",
     "MARKS",
@@ -46,7 +49,8 @@ __all__ = [
     "Record",
     "Result",
     "Provenance",
-    "Choice",
+    "Curve",
+    "Curves",
     "RecordError",
     "by_task",
     "task_of",

@@ -96,16 +96,20 @@ class Estimate(Contrast):
 
     Attributes:
         margin: the smallest effect that would matter, in `unit`.
+        paired: whether one difference a seed is formed; else each arm has a spread of its own. A seed
+            fixes the draw and the order of images, which pairs networks that start alike.
         spent: (preset, n): the first n seeds of that preset chose what is compared, and do not count
             there. To judge the same networks on other images would be no remedy: a network that was
             chosen for its luck keeps some of it.
     """
 
     margin: float = 0.0
+    paired: bool = True
     spent: tuple[str, int] = ("", 0)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        checks.FLAG.checked("paired", self.paired)
         if not _is_spent(self.spent):
             raise ValueError(
                 f"spent must be ('', 0) or a preset and a number of its seeds, got {self.spent!r}"
@@ -372,6 +376,50 @@ def _quoted(side: Side) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Requirement:
+    """What has to act for a claim to be tested, read off the runs that judge it.
+
+    A clip that no weight reaches, a drop of the rate from a loss that still falls: the arms of such a
+    claim may differ by nothing, or by something else, and say nothing of it. It is read on another
+    metric than the contrast's, and holds if it does in more than half of the seeds.
+
+    Attributes:
+        figure: a path into a record's `result`; of a list, such as a curve, the largest value counts.
+            After "@" the name of a function of `evidence.requirements.FIGURES`.
+        arm: whose runs are looked at.
+        at_least, at_most: the bounds; one of them, or both.
+        says: what the figure says, as `str.format` writes it: "{:.1%} of latent weights reached ±1".
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
+    """
+
+    figure: str
+    arm: str
+    says: str
+    at_least: float | None = None
+    at_most: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("figure", "arm", "says"):
+            _TEXT.checked(name, getattr(self, name))
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("at_least or at_most must be a number, got None for both")
+        for name in ("at_least", "at_most"):
+            if getattr(self, name) is not None:
+                _FINITE.checked(name, getattr(self, name))
+        try:
+            self.says.format(0.5)
+        except (ValueError, LookupError) as error:
+            raise ValueError(f"says must be a text with one number, got {self.says!r}") from error
+
+    def holds(self, value: float) -> bool:
+        """Whether a figure lies within the bounds."""
+        low = self.at_least is None or value >= self.at_least
+        return low and (self.at_most is None or value <= self.at_most)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Claim:
     """An empirical claim, in our words.
 
@@ -382,6 +430,7 @@ class Claim:
         text: what is claimed.
         paper_value: the paper's own number, None where it gives none.
         contrast: what decides it.
+        requires: what has to act for it to be tested.
 
     Raises:
         ValueError: naming the argument, its value and what is allowed.
@@ -393,6 +442,7 @@ class Claim:
     text: str
     contrast: Contrast
     paper_value: str | None = None
+    requires: tuple[Requirement, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("id", "source", "text"):
@@ -402,6 +452,15 @@ class Claim:
             _TEXT.checked("paper_value", self.paper_value)
         if not isinstance(self.contrast, Contrast):
             raise ValueError(f"contrast must be a Contrast, got {self.contrast!r}")
+        if not isinstance(self.requires, tuple) or not all(
+            isinstance(need, Requirement) for need in self.requires
+        ):
+            raise ValueError(f"requires must be a tuple of Requirement, got {self.requires!r}")
+        for need in self.requires:
+            if need.figure == self.contrast.metric:
+                raise ValueError(
+                    f"requires must be read on another metric than the contrast's, got {need.figure!r}"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -427,6 +486,7 @@ class Shorthand:
         text: str,
         value: str | None = None,
         kind: type[Contrast] = Difference,
+        requires: tuple[Requirement, ...] = (),
         **contrast: Any,
     ) -> Claim:
         """A claim of the paper, decided by a contrast of this kind with these fields.
@@ -435,6 +495,7 @@ class Shorthand:
             id: as in `Claim`, and so `source` and `text`.
             value: the paper's number; None means the shorthand's own words for none.
             kind: a class of contrast.
+            requires: what has to act for it to be tested.
             contrast: its fields, such as `arm`, `control`, `margin`.
 
         Raises:
@@ -447,6 +508,7 @@ class Shorthand:
             text=text,
             paper_value=self.value if value is None else value,
             contrast=self._contrast(kind, contrast),
+            requires=requires,
         )
 
     def ours(
@@ -456,11 +518,12 @@ class Shorthand:
         source: str,
         text: str,
         kind: type[Contrast] = Difference,
+        requires: tuple[Requirement, ...] = (),
         **contrast: Any,
     ) -> Claim:
         """A claim of our own, as `claim`."""
         decided = self._contrast(kind, contrast)
-        return Claim(id=id, paper="ours", source=source, text=text, contrast=decided)
+        return Claim(id=id, paper="ours", source=source, text=text, contrast=decided, requires=requires)
 
     def _contrast(self, kind: type[Contrast], fields: Mapping[str, Any]) -> Contrast:
         usual = self.accuracy if issubclass(kind, Difference | Equivalence) else {}

@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-import tempfile
+import secrets
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -18,30 +18,40 @@ CHECKPOINT_AGE = 30 * 24 * 3600.0
 def write_atomically(file: Path, content: bytes) -> Path:
     """Write `content` so that at any moment `file` is either absent, the old one or the new one.
 
-    It goes to a hidden file beside it first, which is renamed when it is complete and on the disk.
+    It goes to a hidden file beside it first, which is renamed when it is complete and on the disk; the
+    folder follows, so that a power cut does not take the name back. Permissions follow the umask.
 
     Raises:
         OSError: naming the file, if the folder takes no more; nothing is left behind.
     """
     file = Path(file)
-    temporary = None
+    temporary = file.with_name(f".{file.name}.{secrets.token_hex(8)}{TEMPORARY}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=file.parent, prefix=".", suffix=TEMPORARY)
-        with os.fdopen(handle, "wb") as stream:
+        with open(temporary, "xb") as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        os.chmod(temporary, 0o644)
         os.replace(temporary, file)
+        _sync_folder(file.parent)
     except BaseException as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink()
         if isinstance(error, OSError):
             reason = error.strerror or str(error)
             raise OSError(error.errno, f"{file} cannot be written ({reason})") from error
         raise
     return file
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        # Some network file systems cannot: there the file is as safe as they make it.
+        with contextlib.suppress(OSError):
+            os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def remove_litter(folder: Path, wanted: Collection[Path] = ()) -> None:

@@ -5,6 +5,7 @@ import hashlib
 import os
 import platform
 import subprocess
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import NotRequired, TypedDict
@@ -43,12 +44,52 @@ class Provenance(TypedDict):
     data: str
 
 
+@dataclass(frozen=True)
+class Code:
+    """The code that runs: `Provenance`'s `source` and `commit`, as they were when it started.
+
+    A sweep takes them once and hands them to its processes, so that an edit or a commit made while it
+    runs is not taken for what ran.
+    """
+
+    source: str
+    commit: str | None
+
+    @classmethod
+    def started(cls) -> "Code":
+        """The code of this process.
+
+        Raises:
+            ValueError: if files of the package changed since this process imported them: what would
+                run is not what lies there.
+        """
+        if fingerprint_of_files() != source_fingerprint():
+            raise ValueError(
+                f"the files of {PACKAGE} must be those that this process imported, and they changed "
+                "since: start it again (in a notebook: restart the kernel)"
+            )
+        return cls(source_fingerprint(), commit())
+
+    def require_here(self) -> None:
+        """That this process, a worker, imported the same code.
+
+        Raises:
+            ValueError: if it did not.
+        """
+        if source_fingerprint() != self.source:
+            raise ValueError(
+                f"the files of {PACKAGE} must not change while a sweep starts its processes, and they "
+                "did: start it again"
+            )
+
+
 def collect(
     *,
     device: str,
     seconds: float,
     precision: str,
     data: str,
+    code: Code | None = None,
     compiled: bool = False,
     stack: int = 1,
 ) -> Provenance:
@@ -59,9 +100,11 @@ def collect(
         seconds: how long the run took; its share if `stack` networks were trained together.
         precision: the configuration's.
         data: fingerprint of the data set.
+        code: the code that ran; None takes that of this process.
         compiled: whether the step was compiled; left out where not.
         stack: how many networks were trained at once; left out where it is one.
     """
+    code = code or Code(source_fingerprint(), commit())
     versions: dict[str, str | None] = {"python": platform.python_version()}
     for name in _LIBRARIES:
         versions[name] = metadata.version(name) if _installed(name) else None
@@ -70,8 +113,8 @@ def collect(
         "device": device,
         "seconds": round(seconds, 3),
         "precision": precision,
-        "commit": commit(),
-        "source": source_fingerprint(),
+        "commit": code.commit,
+        "source": code.source,
         "data": data,
     }
     if compiled:
@@ -81,13 +124,20 @@ def collect(
     return found
 
 
-@functools.cache
-def source_fingerprint() -> str:
-    """sha256 (16 hex digits) over the names and texts of all Python files of the package."""
+def fingerprint_of_files() -> str:
+    """sha256 (16 hex digits) over names and texts of the package's Python files, as they are now."""
     digest = hashlib.sha256()
     for file in sorted(PACKAGE.rglob("*.py")):
         digest.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+_IMPORTED = fingerprint_of_files()
+
+
+def source_fingerprint() -> str:
+    """The fingerprint of the package's files as they were when this process imported them."""
+    return _IMPORTED
 
 
 @functools.cache

@@ -1,13 +1,14 @@
 """Records: one run is one small JSON file, written at once or not at all.
 
 A record lies at `<results>/<study>/<preset>/<key>-s<seed>.json` and holds `schema`, `study`, `arm`,
-`preset`, `config`, `result`, `provenance` and `digest`, the hash of all the others but provenance.
-Where what a run does has options (`study.Arm.options`), they are its `options` and in its key. Two
-records are the same if their `config`, `options` and `result` are. What a tuning chose lies beside
-them, as `<key>-tuned.json`.
+`preset`, `config`, `result`, `provenance` and `digest`, the hash of all the others. Where what a run
+does has options (`study.Arm.options`), they are its `options` and in its key. Two records are the same
+if their `config`, `options` and `result` are. Records of schema 1, whose digest leaves provenance out,
+are read as well.
 """
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,11 +23,29 @@ from bnnstudy.evidence.results import Result
 DEFAULT_RESULTS = provenance.PACKAGE.parent / "book" / "results"
 """`book/results` beside the package: found from the package's own place, not from where one works."""
 
-SCHEMA = 1
+SCHEMA = 2
 _PARTS = ("schema", "study", "arm", "preset", "config", "result")
-_OPTIONAL = ("options",)
-_CHOICE_PARTS = ("schema", "study", "arm", "preset", "field", "chosen", "at_edge", "trials")
-_ORIGIN = ("versions", "device", "seconds", "precision", "commit", "source", "data")
+_DIGESTED = {1: _PARTS, 2: (*_PARTS, "provenance")}
+"""By schema the parts that the digest is of; `options` too, where there are some."""
+
+CARRIED = {
+    "2d7c94c01932ffc1": "1cf1f67f93a81ea0",  # digits
+    "152e1f0d077b104c": "7a9a4e57533a9a9f",  # mnist
+    "da27fb252ebe3f52": "b30a26ee7fcb9a71",  # cifar10
+    "ef178a1d2632432d": "78134d7452e1ea4f",  # fsdd
+}
+"""Fingerprints of data by which records of schema 1 name what today bears another: the same data."""
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "study": (str,), "arm": (str,), "preset": (str,), "config": (dict,), "options": (dict,),
+    "result": (dict,), "provenance": (dict,), "digest": (str,),
+}  # fmt: skip
+_ORIGIN: dict[str, tuple[type, ...]] = {
+    "versions": (dict,), "device": (str,), "seconds": (int, float), "precision": (str,),
+    "commit": (str, type(None)), "source": (str,), "data": (str,), "compiled": (bool,),
+    "stack": (int,),
+}  # fmt: skip
+_MAY_LACK = ("options", "compiled", "stack")
 
 
 class Record(TypedDict):
@@ -38,7 +57,7 @@ class Record(TypedDict):
         config: the fields of the configuration that are not at their defaults, and the seed.
         options: what else the run was given, and there only if it was.
         result: what it measured.
-        provenance: where it comes from; no part of the digest.
+        provenance: where it comes from.
         digest: hash of all the others.
     """
 
@@ -51,31 +70,6 @@ class Record(TypedDict):
     result: Result
     provenance: Provenance
     digest: str
-
-
-class Choice(TypedDict):
-    """What the tuning of an arm chose.
-
-    Attributes:
-        schema, study, arm, preset, provenance, digest: as in `Record`; there when it is recorded.
-        field: the field of the configuration that was tuned.
-        chosen: the value that was best.
-        at_edge: whether that lies at an end of what was tried.
-        trials: by trial its `value`, `seed` and `validation_accuracy`.
-        task: data set and network, where `tuning.choices` adds them.
-    """
-
-    schema: NotRequired[int]
-    study: str
-    arm: str
-    preset: str
-    field: str
-    chosen: Any
-    at_edge: bool
-    trials: list[dict[str, float]]
-    provenance: Provenance
-    digest: NotRequired[str]
-    task: NotRequired[str]
 
 
 class RecordError(ValueError):
@@ -101,12 +95,9 @@ def path(
     study: str,
     config: RunConfig,
     options: Mapping[str, Any] | None = None,
-    *,
-    trial: bool = False,
 ) -> Path:
-    """The file of one run; runs made for tuning (`trial`) lie one folder deeper."""
-    place = folder(results, study, config.preset)
-    return (place / "trials" if trial else place) / f"{key(config, options)}-s{config.seed}.json"
+    """The file of one run."""
+    return folder(results, study, config.preset) / f"{key(config, options)}-s{config.seed}.json"
 
 
 def make(
@@ -128,7 +119,7 @@ def make(
         "result": result,
         "provenance": provenance,
     }
-    return cast(Record, {**record, "digest": _digest(record, _PARTS)})
+    return cast(Record, {**record, "digest": _digest(record)})
 
 
 def save(record: Record, file: Path) -> Path:
@@ -146,7 +137,7 @@ def load(file: Path) -> Record:
     Raises:
         RecordError: naming the file, if it is cut short, edited by hand or of another schema.
     """
-    record = cast(Record, _read(file, _PARTS, _ORIGIN))
+    record = cast(Record, _read(file))
     try:
         config = RunConfig.from_dict(record["config"])
     except (TypeError, ValueError) as error:
@@ -154,6 +145,8 @@ def load(file: Path) -> Record:
     name = key(config, record.get("options"))
     if Path(file).name != f"{name}-s{config.seed}.json":
         raise RecordError(f"{file} does not bear the name of its configuration, {name}")
+    data = record["provenance"]["data"]
+    record["provenance"]["data"] = CARRIED.get(data, data)
     return record
 
 
@@ -170,7 +163,7 @@ def load_seeds(
     """
     folder, start = path(results, study, config).parent, f"{key(config, options)}-s"
     names = [n for n in _listed(folder) if n.startswith(start) and n.endswith(".json")]
-    found = [record for name in names if is_current(record := load(folder / name))]
+    found = [record for name in names if is_current(record := _load_of(study, folder / name))]
     return sorted(found, key=lambda record: record["config"]["seed"])
 
 
@@ -194,23 +187,7 @@ def parts(record: Mapping[str, Any]) -> list[Record]:
     ]
 
 
-def save_choice(choice: Choice, file: Path) -> Path:
-    """Write what a tuning chose, with its digest, atomically."""
-    complete = {"schema": SCHEMA, **choice}
-    complete["digest"] = _digest(complete, _CHOICE_PARTS)
-    return files.write_atomically(file, _text(complete).encode())
-
-
-def load_choice(file: Path) -> Choice:
-    """Read what a tuning chose.
-
-    Raises:
-        RecordError: as `load`.
-    """
-    return cast(Choice, _read(file, _CHOICE_PARTS))
-
-
-def is_current(record: Record | Choice) -> bool:
+def is_current(record: Record) -> bool:
     """Whether a record may be used with the present code: `quick` ones only if the code is the same."""
     if record["preset"] != "quick":
         return True
@@ -222,15 +199,22 @@ def finished(
     study: str,
     config: RunConfig,
     options: Mapping[str, Any] | None = None,
-    *,
-    trial: bool = False,
 ) -> Record | None:
     """The record of this very run if there is one to use, else None."""
-    file = path(results, study, config, options, trial=trial)
+    file = path(results, study, config, options)
     if not file.exists():
         return None
-    record = load(file)
+    record = _load_of(study, file)
     return record if is_current(record) else None
+
+
+def _load_of(study: str, file: Path) -> Record:
+    """`load`, of a record that is its folder's own."""
+    record = load(file)
+    for part, own in (("study", study), ("preset", file.parent.name)):
+        if record[part] != own:  # type: ignore[literal-required]
+            raise RecordError(f"{file} is of {part} {record[part]!r}, its folder of {own!r}: move it")  # type: ignore[literal-required]
+    return record
 
 
 def _text(record: Mapping[str, Any]) -> str:
@@ -241,35 +225,64 @@ def _text(record: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 
-def _read(file: Path, parts: tuple[str, ...], needs: tuple[str, ...] = ()) -> dict[str, Any]:
+def _read(file: Path) -> dict[str, Any]:
     try:
-        record = json.loads(Path(file).read_text(), parse_constant=_refuse_constant)
+        text = Path(file).read_text()
+        record = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except OSError as error:
         raise RecordError(f"{file} cannot be read ({error.strerror})") from error
     except (ValueError, RecursionError) as error:  # not JSON, or not even text
         raise RecordError(f"{file} is no complete record ({error}); delete it to run again") from error
-    needed = (*parts, "provenance", "digest")
+    _require_parts(file, record)
+    try:
+        whole = record["digest"] == _digest(record)
+    except RecursionError as error:
+        raise RecordError(f"{file} is nested too deep; delete it to run again") from error
+    if not whole:
+        raise RecordError(f"{file} was changed after it was written; delete it to run again")
+    return record
+
+
+def _require_parts(file: Path, record: Any) -> None:
+    """That a record has all its parts, of the types that they should be."""
+    needed = (*_PARTS, "provenance", "digest")
     missing = [part for part in needed if not isinstance(record, dict) or part not in record]
     if missing:
         raise RecordError(f"{file} lacks {', '.join(missing)}; delete it to run again")
-    if not isinstance(record["provenance"], dict):
-        raise RecordError(f"{file} has no provenance; delete it to run again")
-    lacking = [part for part in needs if part not in record["provenance"]]
+    if type(record["schema"]) is not int or record["schema"] not in _DIGESTED:
+        readable = " and ".join(map(str, _DIGESTED))
+        raise RecordError(f"{file} has schema {record['schema']!r}, this version reads {readable}")
+    _require_types(file, "", record, _TYPES)
+    _require_types(file, "provenance.", record["provenance"], _ORIGIN)
+    versions = record["provenance"]["versions"]
+    if not all(isinstance(version, str | None) for version in versions.values()):
+        raise RecordError(f"{file}: provenance.versions must be texts, got {versions!r}")
+
+
+def _require_types(
+    file: Path, where: str, values: Mapping[str, Any], types: Mapping[str, tuple[type, ...]]
+) -> None:
+    lacking = [where + name for name in types if name not in values and name not in _MAY_LACK]
     if lacking:
-        raise RecordError(
-            f"{file} lacks {', '.join(lacking)} in its provenance; delete it to run again"
-        )
-    if record["schema"] != SCHEMA:
-        raise RecordError(f"{file} has schema {record['schema']!r}, this version reads {SCHEMA}")
-    if record["digest"] != _digest(record, parts):
-        raise RecordError(f"{file} was changed after it was written; delete it to run again")
-    return record
+        raise RecordError(f"{file} lacks {', '.join(lacking)}; delete it to run again")
+    for name, allowed in types.items():
+        # A bool is an int to Python, and no number of seconds.
+        if name in values and type(values[name]) not in allowed:
+            names = " or ".join("null" if kind is type(None) else kind.__name__ for kind in allowed)
+            raise RecordError(f"{file}: {where}{name} must be of type {names}, got {values[name]!r}")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no number that a float can hold")
+    return value
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
 
 
-def _digest(record: Mapping[str, Any], parts: tuple[str, ...]) -> str:
-    present = [*parts, *(part for part in _OPTIONAL if part in record)]
-    return serialise.digest({part: record[part] for part in present})[:16]
+def _digest(record: Mapping[str, Any]) -> str:
+    parts = [*_DIGESTED[record["schema"]], *(["options"] if "options" in record else [])]
+    return serialise.digest({part: record[part] for part in parts})[:16]

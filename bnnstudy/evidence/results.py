@@ -28,6 +28,7 @@ class Result(TypedDict, total=False):
         stages: what each stage of a run of several measured.
         phases: loss and accuracies after each phase of a run with drops of the rate.
         parts: what was measured in several ways, by name a result each.
+        right: which test images were right, by metric (`bnnstudy.evidence.right`).
         best_trial, trials: of a hyperparameter search: the number, from 1, of the best, and all.
     """
 
@@ -42,6 +43,7 @@ class Result(TypedDict, total=False):
     stages: list[dict[str, Any]]
     phases: list[dict[str, Any]]
     parts: dict[str, "Result"]
+    right: dict[str, Any]
     best_trial: int
     trials: list[dict[str, Any]]
 

@@ -18,14 +18,19 @@ def paired_interval(values: Sequence[float]) -> tuple[float, float, float]:
     Returns:
         (mean, low, high).
     """
+    mean = math.fsum(values) / len(values)
+    error = standard_error(values, mean) if len(values) > 1 else math.inf
+    return mean, *interval(mean, error, len(values) - 1)
+
+
+def interval(mean: float, error: float, freedom: float) -> tuple[float, float]:
+    """The 95 % interval of an estimate with a standard error, of so many degrees of freedom."""
     from scipy.special import stdtrit
 
-    mean = math.fsum(values) / len(values)
-    if len(values) < 2:
-        return mean, -math.inf, math.inf
-    error = standard_error(values, mean)
-    reach = stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2) * error
-    return mean, mean - reach, mean + reach
+    if not math.isfinite(error):
+        return -math.inf, math.inf
+    reach = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * error
+    return mean - reach, mean + reach
 
 
 def standard_error(values: Sequence[float], mean: float) -> float:
@@ -34,7 +39,7 @@ def standard_error(values: Sequence[float], mean: float) -> float:
     return math.sqrt(squares / (len(values) - 1) / len(values))
 
 
-def two_sided_p(t: float, freedom: int) -> float:
+def two_sided_p(t: float, freedom: float) -> float:
     """The probability of a Student's t at least so far from 0, with so many degrees of freedom."""
     from scipy.special import stdtr
 

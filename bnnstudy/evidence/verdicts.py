@@ -1,4 +1,4 @@
-"""How records decide a claim: effect, confidence interval, n, verdict.
+"""How curves decide a claim: effect, confidence interval, n, verdict; and whether it was tested at all.
 
 A claim is decided for each preset and each *task*, the data set and network that runs have in common:
 runs of different tasks are never compared.
@@ -6,33 +6,17 @@ runs of different tasks are never compared.
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import singledispatch
-from typing import Any
+from dataclasses import dataclass, replace
 
 from bnnstudy.config.fields import PRESETS
-from bnnstudy.evidence.claims import (
-    Claim,
-    Contrast,
-    Difference,
-    Equivalence,
-    Estimate,
-    Exact,
-    Side,
-    Speed,
-    Trend,
-)
-from bnnstudy.evidence.runs import FLOOR, Runs, by_task, read
-from bnnstudy.evidence.statistics import (
-    first_reach,
-    holm_rejections,
-    paired_interval,
-    slope_weights,
-    standard_error,
-    two_sided_p,
-)
+from bnnstudy.evidence.claims import Claim, Equivalence, Estimate, Exact, Speed
+from bnnstudy.evidence.curves import Curve, Curves, common_seeds, with_parts
+from bnnstudy.evidence.estimates import effect
+from bnnstudy.evidence.requirements import look
+from bnnstudy.evidence.runs import read, same_course
+from bnnstudy.evidence.statistics import holm_rejections
 
-NOT_RUN = "not run"
+NOT_RUN, NOT_TESTED = "not run", "not tested"
 
 MARKS = {
     "reproduced": "✓",
@@ -40,6 +24,7 @@ MARKS = {
     "supported": "✓",
     "refuted": "✗",
     "inconclusive": "?",
+    NOT_TESTED: "○",
     NOT_RUN: "–",
 }
 """Every word that a verdict may have, in the order of tables, with a sign for each."""
@@ -65,7 +50,9 @@ class Verdict:
     seeds, for `Exact` the number of comparisons. `p` is the two-sided p-value of the effect against the
     margin that it passes; 1 where it passes none or the differences have no spread, None where there is
     no interval. `missing` counts seeds that all arms ran, but not to where the metric is (a loss that
-    diverged).
+    diverged). `trajectories` counts the runs of an `Exact` contrast. Where the verdict is "not tested",
+    `why` has the figures that show it and `otherwise` the verdict that it would have been. `turns` says
+    which arm at its runner-up value turns the verdict, and to what.
 
     Raises:
         ValueError: if `verdict` is no word of `MARKS`.
@@ -81,6 +68,10 @@ class Verdict:
     high: float | None = None
     p: float | None = None
     missing: int = 0
+    trajectories: int | None = None
+    why: str = ""
+    otherwise: str = ""
+    turns: str = ""
 
     def __post_init__(self) -> None:
         if self.verdict not in MARKS:
@@ -103,6 +94,12 @@ class Verdict:
             "low": self.low,
             "high": self.high,
             "unit": claim.contrast.unit,
+            "p": self.p,
+            "missing": self.missing,
+            "trajectories": self.trajectories,
+            "why": self.why,
+            "otherwise": self.otherwise,
+            "turns": self.turns,
         }
 
     def measured(self) -> str:
@@ -111,7 +108,8 @@ class Verdict:
             return ""
         unit = self.claim.contrast.unit
         if isinstance(self.claim.contrast, Exact):
-            return f"{self.effect:,.0f} of {self.n:,} {unit}"
+            runs = f"{self.trajectories} trajector{'y' if self.trajectories == 1 else 'ies'}"
+            return f"{self.effect:,.0f} of {self.n:,} {unit} ({runs})"
         interval = "" if self.low is None else f" [{self.low:+.2f}, {self.high:+.2f}]"
         equal = " (equal in every seed)" if self.effect == self.low == self.high == 0 else ""
         missing = f" (seeds without a value: {self.missing})" if self.missing else ""
@@ -120,31 +118,37 @@ class Verdict:
     def line(self) -> str:
         """The verdict as one line of text."""
         head = f"{self.verdict:<15} {self.claim.id}"
-        return f"{head}: {self.measured()} ({self.where()})" if self.preset else head
+        if not self.preset:
+            return head
+        beside = "".join(f"; {text}" for text in (self.why, self.turns) if text)
+        return f"{head}: {self.measured()} ({self.where()}){beside}"
 
     def where(self) -> str:
         """Preset, data and network in words, such as "desk, mnist mlp"; empty if not run."""
         return ", ".join(part for part in (self.preset, self.task) if part)
 
 
-def decide(claim: Claim, records: Iterable[Mapping[str, Any]]) -> list[Verdict]:
+def decide(claim: Claim, curves: Curves, first: Mapping[str, int] | None = None) -> list[Verdict]:
     """The verdicts of the largest preset that can decide the claim, one a task; else "not run".
 
     A single seed has no interval: where a smaller preset has one, it is that preset's verdict.
+
+    Args:
+        first: by preset the first seed that counts, where it is not 0.
     """
-    found = decide_each(claim, records)
+    found = decide_each(claim, curves, first)
     if not found:
         return [Verdict(claim=claim, verdict=NOT_RUN)]
     able = [v for v in found if v.low is not None or isinstance(claim.contrast, Exact)] or found
     return [verdict for verdict in found if verdict.preset == able[-1].preset]
 
 
-def decide_each(claim: Claim, records: Iterable[Mapping[str, Any]]) -> list[Verdict]:
+def decide_each(claim: Claim, curves: Curves, first: Mapping[str, int] | None = None) -> list[Verdict]:
     """One verdict for each preset and task that has what the contrast needs, presets in their order."""
-    grouped = by_task(records)
     found = []
-    for preset, task in sorted(grouped, key=lambda group: PRESETS.index(group[0])):
-        if verdict := _verdict(claim.contrast, claim, grouped[preset, task], preset, task):
+    for preset, task in sorted(curves, key=lambda group: PRESETS.index(group[0])):
+        start = (first or {}).get(preset, 0)
+        if verdict := _verdict(claim, with_parts(curves[preset, task]), preset, task, start):
             found.append(verdict)
     return found
 
@@ -159,136 +163,109 @@ def holm(verdicts: Iterable[Verdict]) -> set[tuple[str, str | None]]:
     return {(tested[place].claim.id, tested[place].task) for place in held}
 
 
-@singledispatch
-def _verdict(contrast: Contrast, claim: Claim, runs: Runs, preset: str, task: str) -> Verdict | None:
-    """The verdict of one preset and task, by the class of the claim's contrast; None without runs."""
-    raise NotImplementedError(f"nothing decides a contrast of class {type(contrast).__name__}")
+def _verdict(
+    claim: Claim, curves: Mapping[str, Curve], preset: str, task: str, first: int
+) -> Verdict | None:
+    """The verdict of one preset and task; None without runs."""
+    contrast = claim.contrast
+    if isinstance(contrast, Exact):
+        return _exact(claim, contrast, curves, preset, task)
+    assert isinstance(contrast, Estimate)
+    chose, spent = contrast.spent
+    first = max(first, spent if chose == preset else 0)
+    verdict = _estimated(claim, contrast, curves, first)
+    if not verdict:
+        return None
+    verdict = replace(verdict, preset=preset, task=task)
+    if why := _untested(claim, contrast, curves, first):
+        return replace(verdict, verdict=NOT_TESTED, otherwise=verdict.verdict, why=why)
+    return replace(verdict, turns=_turns(claim, contrast, curves, first, verdict.verdict))
 
 
-@_verdict.register
-def _(contrast: Exact, claim: Claim, runs: Runs, preset: str, task: str) -> Verdict | None:
-    found = [read(result, contrast.metric) for result in runs.get(contrast.arm, {}).values()]
+def _exact(
+    claim: Claim, contrast: Exact, curves: Mapping[str, Curve], preset: str, task: str
+) -> Verdict | None:
+    curve = curves.get(contrast.arm)
+    found = [read(record["result"], contrast.metric) for record in (curve.judged() if curve else [])]
     found = [counts for counts in found if counts is not None]
     if not found:
         return None
     against = sum(counts["differing"] for counts in found)
-    compared = sum(counts["compared"] for counts in found)
     return Verdict(
         claim=claim,
         verdict=word(claim, against == 0),
         preset=preset,
         task=task,
-        n=compared,
+        n=sum(counts["compared"] for counts in found),
+        trajectories=len(found),
         effect=float(against),
     )
 
 
-@_verdict.register
-def _(contrast: Estimate, claim: Claim, runs: Runs, preset: str, task: str) -> Verdict | None:
-    chose, seeds = contrast.spent
-    if chose == preset:
-        runs = {arm: {s: r for s, r in found.items() if s >= seeds} for arm, found in runs.items()}
-    effects = _effects(contrast, runs)
-    values = [value for value in effects if value is not None]
-    if not values:
+def _estimated(
+    claim: Claim,
+    contrast: Estimate,
+    curves: Mapping[str, Curve],
+    first: int,
+    instead: Curve | None = None,
+) -> Verdict | None:
+    found = effect(contrast, curves, first, instead)
+    if not found:
         return None
-    mean, low, high = paired_interval(values)
+    low, high = found.interval()
     holds = contrast.holds(low, high)
-    if not any(values) and not isinstance(contrast, Equivalence) and contrast.margin >= 0:
-        # The arms have identical results, as where a trick never acted: that tests no difference.
-        holds = None
+    equal = found.values and not any(found.values)
+    if equal and not isinstance(contrast, Equivalence) and contrast.margin >= 0:
+        holds = None  # equal to the last digit: that tests no difference
     bounded = math.isfinite(low)
+    p = 1.0 if holds is None else found.p(contrast.beyond(found.mean))
     return Verdict(
         claim=claim,
         verdict=word(claim, holds),
-        preset=preset,
-        task=task,
-        n=len(values),
-        effect=mean,
+        n=found.n,
+        effect=found.mean,
         low=low if bounded else None,
         high=high if bounded else None,
-        p=_p_value(contrast, holds, values, mean) if bounded else None,
-        missing=len(effects) - len(values),
+        p=p if bounded else None,
+        missing=found.missing,
     )
 
 
-def _p_value(contrast: Estimate, holds: bool | None, values: list[float], mean: float) -> float:
-    error = standard_error(values, mean)
-    # Differences of accuracies that are equal in arithmetic are not to the last bit.
-    if holds is None or error <= 1e-9 * max(map(abs, values)):
-        return 1.0
-    return two_sided_p(contrast.beyond(mean) / error, len(values) - 1)
+def _untested(claim: Claim, contrast: Estimate, curves: Mapping[str, Curve], first: int) -> str:
+    """Why the runs do not test the claim, with the figures; empty if they do."""
+    names = contrast.named()
+    seeds = common_seeds([curves[name] for name in names], first)
+    if len(names) > 1 and _identical([curves[name] for name in names], seeds, contrast.metric):
+        return "all arms are the same training, to the last digit, in every seed"
+    if isinstance(contrast, Speed):
+        found = effect(contrast, curves, first)
+        if found and found.censored > 0.5:
+            return f"{found.censored:.0%} of the runs never came to the level"
+    looked = [look(need, curves, seeds) for need in claim.requires]
+    return "; ".join(str(one) for one in looked if not one.met)
 
 
-@singledispatch
-def _effects(contrast: Estimate, runs: Runs) -> list[float | None]:
-    """The effect for each seed that all arms of the contrast have; None where one has no such value."""
-    raise NotImplementedError(f"nothing estimates a contrast of class {type(contrast).__name__}")
+def _identical(curves: list[Curve], seeds: list[int], metric: str) -> bool:
+    """Whether all arms are one training in every seed, and measured alike: what differs never acted."""
+    judged = [curve.judged(seeds) for curve in curves]
+    return all(
+        same_course(one["result"], other["result"])
+        and read(one["result"], metric) == read(other["result"], metric)
+        for others in judged[1:]
+        for one, other in zip(judged[0], others, strict=True)
+    )
 
 
-@_effects.register
-def _(contrast: Difference | Equivalence, runs: Runs) -> list[float | None]:
-    weights = _difference_weights(contrast.arm, contrast.control)
-    metrics = dict.fromkeys(weights, contrast.metric)
-    if contrast.control_metric:
-        metrics[str(contrast.control)] = contrast.control_metric
-    return _weighted_sums(contrast, weights, metrics, runs)
-
-
-@_effects.register
-def _(contrast: Trend, runs: Runs) -> list[float | None]:
-    weights = slope_weights(contrast.arms)
-    return _weighted_sums(contrast, weights, dict.fromkeys(weights, contrast.metric), runs)
-
-
-@_effects.register
-def _(contrast: Speed, runs: Runs) -> list[float | None]:
-    effects: list[float | None] = []
-    for seed in _common_seeds(runs, contrast.named()):
-        arm, control = (read(runs[side][seed], contrast.metric) for side in contrast.named())
-        if not arm or not control:
-            effects.append(None)
+def _turns(
+    claim: Claim, contrast: Estimate, curves: Mapping[str, Curve], first: int, verdict: str
+) -> str:
+    """What the verdict turns to where an arm is taken at its runner-up value; empty if it stands."""
+    choosers = dict.fromkeys(curves[name].chooser for name in contrast.named())
+    turned = []
+    for chooser in choosers:
+        if chooser.runner_up is None:
             continue
-        ends = arm[-1], control[-1]
-        levels = {"own": ends, "lower": (min(ends),) * 2, "control": (control[-1],) * 2}[contrast.level]
-        taken = [
-            first_reach(curve, level - contrast.below)
-            for curve, level in zip((arm, control), levels, strict=True)
-        ]
-        effects.append(float(taken[0] - taken[1]))
-    return effects
-
-
-def _weighted_sums(
-    contrast: Difference | Equivalence | Trend,
-    weights: Mapping[str, float],
-    metrics: Mapping[str, str],
-    runs: Runs,
-) -> list[float | None]:
-    """For each seed the arms' values, each times its weight, added up and in the contrast's unit."""
-    effects: list[float | None] = []
-    for seed in _common_seeds(runs, weights):
-        parts = {arm: read(runs[arm][seed], metrics[arm]) for arm in weights}
-        if None in parts.values():
-            effects.append(None)
-            continue
-        if contrast.log:
-            parts = {arm: math.log10(max(part, FLOOR)) for arm, part in parts.items()}
-        effects.append(contrast.scale * math.fsum(w * parts[a] for a, w in weights.items()))
-    return effects
-
-
-def _common_seeds(runs: Runs, arms: Iterable[str]) -> list[int]:
-    return sorted(set.intersection(*(set(runs.get(arm, {})) for arm in arms)))
-
-
-def _difference_weights(arm: Side, control: Side | None) -> dict[str, float]:
-    weights: dict[str, float] = {}
-    for side, factor in ((arm, 1.0), (control, -1.0)):
-        if not side:
-            continue
-        plus, minus = (side, None) if isinstance(side, str) else side
-        weights[plus] = weights.get(plus, 0.0) + factor
-        if minus is not None:
-            weights[minus] = weights.get(minus, 0.0) - factor
-    return weights
+        found = _estimated(claim, contrast, curves, first, chooser)
+        if found and found.verdict != verdict:
+            turned.append(f"{found.verdict} with `{chooser.arm}` at {chooser.runner_up:.3g}")
+    return "; ".join(turned)

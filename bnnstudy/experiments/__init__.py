@@ -7,11 +7,10 @@ from bnnstudy._lazy import lazy
 if TYPE_CHECKING:
     from bnnstudy.experiments.arms import run_arm
     from bnnstudy.experiments.executors import WorkerLost
-    from bnnstudy.experiments.lookup import recorded
+    from bnnstudy.experiments.lookup import curves
     from bnnstudy.experiments.options import RunOptions
     from bnnstudy.experiments.study import Arm, Named, Study, Tuned, named
     from bnnstudy.experiments.sweep import run
-    from bnnstudy.experiments.tuning import choices
 
 _FILES = {
     "Study": "study",
@@ -21,14 +20,13 @@ _FILES = {
     "named": "study",
     "RunOptions": "options",
     "run": "sweep",
-    "recorded": "lookup",
-    "choices": "tuning",
+    "curves": "lookup",
     "run_arm": "arms",
     "WorkerLost": "executors",
 }
 
-__all__ = ["Study", "Arm", "Tuned", "Named", "named", "RunOptions", "run", "recorded", "choices",
-           "run_arm", "WorkerLost"]  # fmt: skip
+__all__ = ["Study", "Arm", "Tuned", "Named", "named", "RunOptions", "run", "curves", "run_arm",
+           "WorkerLost"]  # fmt: skip
 
 if not TYPE_CHECKING:  # a type checker would let every name pass
     __getattr__ = lazy(__name__, _FILES)

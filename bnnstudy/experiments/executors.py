@@ -2,6 +2,7 @@
 
 import functools
 import os
+import platform
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from bnnstudy import data, devices
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence import files, provenance, records
+from bnnstudy.evidence.provenance import Code
 from bnnstudy.evidence.records import Record
 from bnnstudy.evidence.results import Result
 from bnnstudy.experiments.arms import run_arm
@@ -29,16 +31,45 @@ class WorkerLost(RuntimeError):
 
 @dataclass(frozen=True)
 class Job:
-    """One run: of an arm, with its tuned field and seed in `config`; a `trial` only serves a choice."""
+    """One run: of an arm, with its tuned value and seed in `config`."""
 
     study: str
     arm: Arm
     config: RunConfig
-    trial: bool
 
 
-def run_all(jobs: list[Job], options: RunOptions, label: str) -> list[Record]:
-    """The records of all jobs, in their order; those that are missing are run."""
+@dataclass(frozen=True)
+class _Parent:
+    """The process that runs a sweep, as its workers know it."""
+
+    host: str
+    pid: int
+
+    @classmethod
+    def here(cls) -> "_Parent":
+        return cls(platform.node(), os.getpid())
+
+    def is_gone(self, child: bool) -> bool:
+        """Whether it has ended; a child whose parent ends gets another one."""
+        if child:
+            return os.getppid() != self.pid
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            pass
+        return False
+
+
+def run_all(jobs: list[Job], options: RunOptions, code: Code, label: str) -> list[Record]:
+    """The records of all jobs, in their order; those that are missing are run.
+
+    Args:
+        options: resolved, as workers may be at work in another folder.
+        code: the code that runs, as it was when the sweep started.
+        label: what the bar is called.
+    """
     pairs = [(_file(job, options), job) for job in jobs]
     found = {file: record for file, job in pairs if (record := _finished(job, options))}
     # Arms that came to one configuration, such as by their tuned rates, have one run between them.
@@ -49,7 +80,7 @@ def run_all(jobs: list[Job], options: RunOptions, label: str) -> list[Record]:
         _require_writable(folder)
         files.remove_litter(folder, wanted)
     with bar(options.progress, total=len(missing), desc=label, unit="run") as shown:
-        for k, record in _dispatch(list(enumerate(missing.values())), options):
+        for k, record in _dispatch(list(enumerate(missing.values())), options, code):
             found[files_of[k]] = record
             shown.update()
     # An arm that was renamed finds its records by their configuration and calls them by its name.
@@ -60,16 +91,16 @@ _Task = list[tuple[int, Job]]
 """Jobs that one process does at once, with their numbers."""
 
 
-def _dispatch(jobs: _Task, options: RunOptions) -> Iterator[tuple[int, Record]]:
+def _dispatch(jobs: _Task, options: RunOptions, code: Code) -> Iterator[tuple[int, Record]]:
     tasks = _stacks(jobs, options.stack)
     workers = min(options.side_by_side, len(tasks))
     if workers < 2:
         for task in tasks:
-            yield from _work(task, options)
+            yield from _work(task, options, code)
         return
     parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
     try:
-        for found in parallel(delayed(_work)(task, options, os.getpid()) for task in tasks):
+        for found in parallel(delayed(_work)(task, options, code, _Parent.here()) for task in tasks):
             yield from found
     except TerminatedWorkerError as error:
         raise WorkerLost(
@@ -87,8 +118,11 @@ def _stacks(jobs: _Task, size: int) -> list[_Task]:
     return [group[at : at + size] for group in groups.values() for at in range(0, len(group), size)]
 
 
-def _work(task: _Task, options: RunOptions, parent: int | None = None) -> list[tuple[int, Record]]:
+def _work(
+    task: _Task, options: RunOptions, code: Code, parent: _Parent | None = None
+) -> list[tuple[int, Record]]:
     start = time.perf_counter()
+    code.require_here()
     if parent:
         _end_with(parent)
     if options.compile and options.side_by_side > 1:
@@ -104,26 +138,30 @@ def _work(task: _Task, options: RunOptions, parent: int | None = None) -> list[t
         with devices.compiling(options.compile) as made:
             result = run_arm(job.arm, config, dataset, device=device, checkpoint=checkpoint)
         seconds = checkpoint.earlier + time.perf_counter() - start
-        found = [(k, _save(job, result, options, dataset, seconds, compiled=bool(made)))]
+        found = [(k, _save(job, result, options, code, dataset, seconds, compiled=bool(made)))]
         checkpoint.remove()
         return found
     seeds = [job.config.seed for _, job in task]
     results = stacked.fit_stacked(config, seeds, dataset, device=device)
     seconds = (time.perf_counter() - start) / len(task)
     return [
-        (k, _save(job, result, options, dataset, seconds, stack=len(task)))
+        (k, _save(job, result, options, code, dataset, seconds, stack=len(task)))
         for (k, job), result in zip(task, results, strict=True)
     ]
 
 
 @functools.cache
-def _end_with(parent: int) -> None:
-    """Has this process end soon after its parent has, however that ended."""
-    if os.getppid() != parent:
-        return  # a worker of another kind, such as a cluster's
+def _end_with(parent: _Parent) -> None:
+    """Has this process end soon after its parent has, however that ended, and be it before now.
+
+    A worker on another machine, such as a cluster's, is left to whoever started it.
+    """
+    if platform.node() != parent.host:
+        return
+    child = os.getppid() == parent.pid
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while not parent.is_gone(child):
             time.sleep(1)
         os._exit(1)
 
@@ -134,6 +172,7 @@ def _save(
     job: Job,
     result: Result,
     options: RunOptions,
+    code: Code,
     dataset: data.Dataset,
     seconds: float,
     *,
@@ -145,6 +184,7 @@ def _save(
         seconds=seconds,
         precision=job.config.precision,
         data=dataset.fingerprint,
+        code=code,
         compiled=compiled,
         stack=stack,
     )
@@ -154,11 +194,11 @@ def _save(
 
 
 def _file(job: Job, options: RunOptions) -> Path:
-    return records.path(options.results, job.study, job.config, job.arm.options, trial=job.trial)
+    return records.path(options.results, job.study, job.config, job.arm.options)
 
 
 def _finished(job: Job, options: RunOptions) -> Record | None:
-    return records.finished(options.results, job.study, job.config, job.arm.options, trial=job.trial)
+    return records.finished(options.results, job.study, job.config, job.arm.options)
 
 
 def _require_writable(folder: Path) -> None:

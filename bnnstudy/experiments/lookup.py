@@ -3,29 +3,27 @@
 import os
 
 from bnnstudy.evidence import records
-from bnnstudy.evidence.records import Record
+from bnnstudy.evidence.curves import Curves, require_one_data
+from bnnstudy.evidence.runs import task_of
+from bnnstudy.experiments import rates
 from bnnstudy.experiments.study import Study
-from bnnstudy.experiments.tuning import recorded_choice, settle
 
 
-def recorded(
+def curves(
     study: Study, preset: str, results: str | os.PathLike[str] = records.DEFAULT_RESULTS
-) -> list[Record]:
-    """The usable records of a study's present arms at a preset, by arm and seed; runs nothing.
+) -> Curves:
+    """The curves of a study's present arms at a preset, as far as they are recorded; runs nothing.
 
     What other configurations left in the folder is not looked at.
 
     Raises:
-        RecordError: naming a record that cannot be used.
+        RecordError: naming a record that cannot be used, or two that are of different data.
     """
-    found: list[Record] = []
-    for arm in study.arms.get(preset, ()):
-        leader = study.leader(arm)
-        if leader.tuned:
-            choice = recorded_choice(study, leader, results)
-            if not choice:
-                continue
-            arm = settle(arm, choice)
-        runs = records.load_seeds(results, study.name, arm.config, arm.options)
-        found += [{**run, "arm": arm.name} for run in runs]
+    found: Curves = {}
+    for plan in rates.recorded(study, preset, results):
+        curve = plan.curve()
+        if plan.settled and curve.seeds:
+            found.setdefault((preset, task_of(plan.arm.config)), {})[plan.arm.name] = curve
+    for arms in found.values():
+        require_one_data(arms)
     return found

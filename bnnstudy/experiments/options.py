@@ -1,13 +1,15 @@
 """`RunOptions`: where and how runs are computed, which changes no result but for rounding."""
 
+import contextlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from joblib import cpu_count
 
 from bnnstudy import devices
 from bnnstudy.config import checks
+from bnnstudy.data.datasets import default_root
 from bnnstudy.evidence import records
 
 
@@ -41,6 +43,17 @@ class RunOptions:
         checks.COUNT.checked("stack", self.stack)
         if self.workers is not None:
             checks.COUNT.checked("workers", self.workers)
+
+    def resolved(self) -> "RunOptions":
+        """The same with whole paths and the default data folder, for processes that work elsewhere.
+
+        Reused workers have the folder and the environment of the sweep that started them.
+        """
+        data = self.data
+        if data is None:
+            with contextlib.suppress(ValueError):  # no home: a data set that needs a folder says so
+                data = default_root()
+        return replace(self, results=self.results.absolute(), data=data and data.absolute())
 
     @classmethod
     def of(

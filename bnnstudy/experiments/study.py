@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
-from bnnstudy.config import checks
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.serialise import to_jsonable
 from bnnstudy.evidence import records
@@ -35,10 +34,10 @@ def named(name: str, /, **options: Any) -> Named:
 
 @dataclass(frozen=True, kw_only=True)
 class Tuned:
-    """A field of an arm's configuration that validation accuracy settles.
+    """A field of an arm's configuration that validation accuracy settles, over a grid of values.
 
-    The grid is tried; while its best value stands at an end, that end is extended by `factor`, at most
-    `max_extensions` times and as far as the field allows. Ties go to the smaller value.
+    While the best value stands at an end of the grid, that end is extended by `factor`, at most
+    `max_extensions` times and as far as the field allows (`bnnstudy.experiments.rates`).
 
     Raises:
         ValueError: naming the argument, its value and what is allowed.
@@ -48,7 +47,6 @@ class Tuned:
     grid: tuple[float, ...]
     factor: float = 10**0.5
     max_extensions: int = 4
-    seeds: int = 1
 
     def __post_init__(self) -> None:
         if self.field not in RunConfig.__dataclass_fields__ or self.field == "seed":
@@ -57,7 +55,6 @@ class Tuned:
             raise ValueError("grid must have a value, got none")
         if not self.factor > 1:
             raise ValueError(f"factor must be above 1, got {self.factor!r}")
-        checks.COUNT.checked("seeds", self.seeds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +65,7 @@ class Arm:
         name: how claims and figures call it, unique in its study for one data set and network.
         config: the configuration; its seed is set by the sweep.
         tuned: a field that is settled before the final runs, if any.
-        follows: name of an arm of the same data set and network whose tuned value this one takes; where
+        follows: name of an arm of the same data set and network whose choice this one takes; where
             that arm has a fixed value, this one has it in its configuration.
         callbacks: what looks on at a run; by their names.
         procedure: what a run does where `training.fit` is not enough, if anything.

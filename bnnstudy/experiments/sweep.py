@@ -1,35 +1,40 @@
-"""Many runs: what is recorded is not run again, rates are tuned, seeds are paired.
+"""Many runs: what is recorded is not run again, rates are curves, seeds are paired.
 
 Each run is recorded as soon as it ends, by the process that made it; a kill loses what the runs in
 progress did since their last checkpoint, and nothing else. Two sweeps may work on one folder side by
 side: at worst they do a run twice, with the same result.
 """
 
-from dataclasses import replace
-
 from bnnstudy.config import checks
-from bnnstudy.evidence import records
-from bnnstudy.evidence.records import Choice, Record
+from bnnstudy.evidence.provenance import Code
+from bnnstudy.evidence.records import Record
+from bnnstudy.experiments import rates
 from bnnstudy.experiments.executors import Job, run_all
 from bnnstudy.experiments.options import RunOptions
-from bnnstudy.experiments.study import Arm, Study
-from bnnstudy.experiments.tuning import TUNING_SEED, Search, choice_file, recorded_choice, settle
+from bnnstudy.experiments.study import Study
+
+PILOT_SEED = 1000
+"""First seed of pilot runs, which judge nothing; the others count from 0."""
 
 _SEEDS = checks.Rule(
-    int, f"a whole number from 1 to {TUNING_SEED}", lambda value: 1 <= value <= TUNING_SEED
+    int, f"a whole number from 1 to {PILOT_SEED}", lambda value: 1 <= value <= PILOT_SEED
 )
 
 
 def run(
     study: Study, preset: str, seeds: int | None = None, options: RunOptions | None = None
 ) -> list[Record]:
-    """Run what is missing of a study at a preset; returns the records of its arms and seeds.
+    """Run what is missing of a study at a preset; returns the records that judge, by arm and seed.
+
+    All curves are run at once, round by round: their grids, what extends them, all seeds near the best,
+    and then the arms that follow.
 
     Args:
-        seeds: number of final seeds (0 to seeds - 1); None means the preset's own.
+        seeds: number of seeds that judge (0 to seeds - 1); None means the preset's own.
 
     Raises:
-        ValueError: if the study has no arms at this preset, or a tuned or final run fails on bad input.
+        ValueError: if the study has no arms at this preset, a run fails on bad input, or the package's
+            files changed since they were imported.
         RecordError: if a record in the way cannot be used; it names the file.
     """
     if preset not in study.arms:
@@ -37,38 +42,14 @@ def run(
         raise ValueError(f"study {study.name!r} has no preset {preset!r}; allowed: {ready}")
     if seeds is not None:
         _SEEDS.checked("seeds", seeds)
-    options = options or RunOptions()
-    arms = tune(study, study.arms[preset], options)
-    jobs = [
-        Job(study.name, arm, replace(arm.config, seed=seed), False)
-        for arm in arms
-        for seed in range(seeds or arm.seeds or study.seeds[preset])
-    ]
-    return run_all(jobs, options, f"{study.name} {preset}")
-
-
-def tune(study: Study, arms: tuple[Arm, ...], options: RunOptions) -> tuple[Arm, ...]:
-    """The arms with their tuned fields settled; each choice is recorded beside the runs.
-
-    All arms are searched at once, round by round: first their grids, then what extends them.
-    """
-    # By number in `arms`: networks of one study may share the names of their arms.
-    settled: dict[int, Choice] = {}
-    searches: dict[int, Search] = {}
-    for k, arm in enumerate(arms):
-        if not arm.tuned:
-            continue
-        if choice := recorded_choice(study, arm, options.results):
-            settled[k] = choice
-        else:
-            searches[k] = Search(study.name, arm, arm.tuned)
-    while pending := [(k, config) for k, search in searches.items() for config in search.pending()]:
-        jobs = [Job(study.name, arms[k], config, True) for k, config in pending]
-        found = run_all(jobs, options, f"{study.name} tuning")
-        for (k, _), record in zip(pending, found, strict=True):
-            searches[k].tell(record)
-    for k, search in searches.items():
-        settled[k] = search.choice()
-        records.save_choice(settled[k], choice_file(study, search.arm, options.results))
-    choices_by_arm = {id(arms[k]): choice for k, choice in settled.items()}
-    return tuple(settle(arm, choices_by_arm.get(id(study.leader(arm)))) for arm in arms)
+    code, options = Code.started(), (options or RunOptions()).resolved()
+    plans = rates.plans(study, preset, seeds)
+    # Arms that tune nothing are in the first round, whose bar bears the preset's name alone.
+    number = 0
+    while wanted := [(plan, *run) for plan in plans for run in plan.pending()]:
+        jobs = [Job(study.name, plan.arm, plan.config(value, seed)) for plan, value, seed in wanted]
+        label = f"{study.name} {preset}" + (f", round {number + 1}" if number else "")
+        for (plan, value, _), record in zip(wanted, run_all(jobs, options, code, label), strict=True):
+            plan.tell(value, record)
+        number += 1
+    return [record for plan in plans for record in plan.curve().judged(sorted(plan.seeds))]

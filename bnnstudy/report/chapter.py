@@ -9,9 +9,10 @@ from IPython.display import Markdown
 
 from bnnstudy import studies
 from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence.curves import Curves, judged
 from bnnstudy.evidence.records import Record
 from bnnstudy.evidence.runs import Runs, by_task
-from bnnstudy.experiments import sweep, tuning
+from bnnstudy.experiments import sweep
 from bnnstudy.experiments.options import RunOptions
 from bnnstudy.report import tables
 
@@ -49,14 +50,19 @@ class Chapter:
     def run(self) -> list[Record]:
         """Run what is missing at the preset; returns the records of *all* presets."""
         sweep.run(self.study, self.preset, self.seeds, self.options)
-        for stale in ("records", "groups"):
+        for stale in ("curves", "records", "groups"):
             self.__dict__.pop(stale, None)
         return self.records
 
     @cached_property
+    def curves(self) -> Curves:
+        """The curves of the study's arms at every preset, as they were after `run`."""
+        return studies.curves(self.study, self.options.results)
+
+    @cached_property
     def records(self) -> list[Record]:
-        """The records of the study at every preset, as they were after `run`."""
-        return studies.recorded(self.study, self.options.results)
+        """The records that judge: each seed at the value that the other seeds chose."""
+        return judged(self.curves)
 
     @cached_property
     def groups(self) -> dict[tuple[str, str], Runs]:
@@ -119,18 +125,16 @@ class Chapter:
 
     def verdicts(self) -> Markdown:
         """The claims, how each is decided, the paper's number and ours; as text a line a verdict."""
-        lines = [verdict.line() for verdict in studies.verdicts_of(self.study, self.records)]
-        return _WithText(tables.verdicts(self.study, self.records), "\n".join(lines))
+        lines = [verdict.line() for verdict in studies.verdicts_of(self.study, self.curves)]
+        return _WithText(tables.verdicts(self.study, self.curves), "\n".join(lines))
 
     def accuracies(self) -> Markdown:
         """Test accuracy of every arm, at the best validation epoch and at the last."""
         return Markdown(tables.accuracies(self.records))
 
     def tuned(self) -> Markdown:
-        """What the searches for a rate chose, for each preset."""
-        found = {p: tuning.choices(self.study, p, self.options.results) for p in self.study.arms}
-        parts = [f"Preset {p}:\n\n{tables.tuned(chosen)}" for p, chosen in found.items() if chosen]
-        return Markdown("\n\n".join(parts))
+        """Of each arm that tunes a value: what was tried, what came near the best, what judges."""
+        return Markdown(tables.tuned(self.curves))
 
 
 class _WithText(Markdown):

@@ -11,10 +11,11 @@ from bnnstudy import data
 from bnnstudy.config.fields import PRESETS
 from bnnstudy.config.run import RunConfig
 from bnnstudy.data.images import CLASSES
+from bnnstudy.evidence.curves import EVERYWHERE
 from bnnstudy.evidence.runs import task_of
 from bnnstudy.experiments.study import Study
 from bnnstudy.nn import models
-from bnnstudy.report.tables import rounded, table
+from bnnstudy.report.tables import plain, rounded, table
 
 BACKWARD = 2
 """A backward pass over a forward pass: one for the gradients of inputs, one for those of weights."""
@@ -22,10 +23,11 @@ BACKWARD = 2
 
 @dataclass(frozen=True)
 class Cost:
-    """What a study takes on one network at a preset: final runs, trials of searches for a rate, work.
+    """What a study takes on one network at a preset: runs that judge, others of rate curves, work.
 
     `operations` are multiply-accumulates of all of them. `trials` and so `operations` are those of the
-    grids as they stand: a best value at an end extends them. What a procedure trains beside the run
+    grids as they stand, with one value judging: a best value at an end extends them, and values near
+    the best judge too. What a procedure trains beside the run
     itself, such as its twin, is not in them; the trainings of a hyperparameter search are.
     """
 
@@ -49,7 +51,7 @@ def planned(study: Study, preset: str) -> dict[str, Cost]:
     for arm in study.arms[preset]:
         task = task_of(arm.config)
         seeds = arm.seeds or study.seeds[preset]
-        trials = len(arm.tuned.grid) * arm.tuned.seeds if arm.tuned else 0
+        trials = (len(arm.tuned.grid) - 1) * min(seeds, EVERYWHERE) if arm.tuned else 0
         before = found.get(task, Cost())
         work = (seeds + trials) * run_operations(arm.config, arm.options)
         found[task] = Cost(before.runs + seeds, before.trials + trials, before.operations + work)
@@ -97,7 +99,7 @@ def _measured(study: Study, records: Iterable[Mapping[str, Any]]) -> list[tuple[
     groups: dict[tuple[Any, ...], list[Mapping[str, Any]]] = {}
     for record in records:
         config = RunConfig.from_dict(record["config"])
-        device = record["provenance"]["device"] + _how(record["provenance"])
+        device = plain(record["provenance"]["device"]) + _how(record["provenance"])
         key = (PRESETS.index(config.preset), task_of(record["config"]), device)
         groups.setdefault(key, []).append(record)
     rows = []

@@ -1,6 +1,8 @@
 """Markdown tables and sentences computed from records, so that no number is typed by hand."""
 
 import dataclasses
+import html
+import re
 import statistics
 from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -9,6 +11,7 @@ from typing import Any
 from bnnstudy.config.fields import PRESETS
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Claim
+from bnnstudy.evidence.curves import Curves
 from bnnstudy.evidence.runs import Runs, by_task, task_of
 from bnnstudy.evidence.runs import differences as differences_of
 from bnnstudy.evidence.statistics import paired_interval
@@ -46,6 +49,11 @@ def _written(form: str, cell: object) -> str:
     if not form or isinstance(cell, str):
         return str(cell)
     return "–" if cell is None else form.format(cell)
+
+
+def plain(text: object) -> str:
+    """A text that a record holds, such as a device's name, as Markdown that says just that."""
+    return html.escape(re.sub(r"([\\`*_\[\]#!$~])", r"\\\1", str(text)), quote=False)
 
 
 def rounded(value: float, digits: int = 2) -> str:
@@ -102,14 +110,14 @@ def gains(
     return table(("Run", *contrasts), rows)
 
 
-def verdicts(study: Study, records: Iterable[Mapping[str, Any]]) -> str:
+def verdicts(study: Study, curves: Curves) -> str:
     """The claims of one study: what is claimed and how it is decided, the paper's number, ours."""
-    records = list(records)
     rows = []
     for claim in study.claims:
-        ours = decide_each(claim, records) or [Verdict(claim=claim, verdict="not run")]
+        ours = decide_each(claim, curves) or [Verdict(claim=claim, verdict="not run")]
         measured = "<br>".join(
-            f"**{v.verdict}** ({v.where()}): {v.measured()}" if v.preset else v.verdict for v in ours
+            f"**{v.verdict}** ({v.where()}): {v.measured()}{_beside(v)}" if v.preset else v.verdict
+            for v in ours
         )
         claimed = f"{source(claim)}<br>{claim.contrast.declared()}"
         rows.append((claimed, claim.paper_value or "–", measured))
@@ -130,7 +138,11 @@ def scoreboard(found: Iterable[Verdict], paper: str) -> str:
     for verdict in sorted((v for v in found if v.claim.paper == paper), key=lambda v: not v.preset):
         claim = verdict.claim
         star = _star(verdict, held)
-        measured = f"{verdict.measured()} ({verdict.where()}){star}" if verdict.preset else "–"
+        measured = (
+            f"{verdict.measured()} ({verdict.where()}){_beside(verdict)}{star}"
+            if verdict.preset
+            else "–"
+        )
         mark = f"{MARKS[verdict.verdict]} {verdict.verdict}"
         text = f"{claim.text} ({claim.source}; {claim.id})<br>{claim.contrast.declared()}"
         rows.append((text, mark, measured, claim.paper_value or "–"))
@@ -144,6 +156,13 @@ def findings(found: Iterable[Verdict], held: Container[tuple[str, str | None]] =
         for v in found
         if v.preset
     )
+
+
+def _beside(verdict: Verdict) -> str:
+    """Why a claim was not tested, and what it would have been; or what turns the verdict."""
+    if verdict.why:
+        return f"; not tested, as {verdict.why} (it would have been: {verdict.otherwise})"
+    return f"; {verdict.turns}" if verdict.turns else ""
 
 
 def _star(verdict: Verdict, held: Container[tuple[str, str | None]]) -> str:
@@ -190,7 +209,8 @@ def provenance(records: Iterable[Mapping[str, Any]]) -> str:
         commits = ", ".join(sorted({(r["provenance"]["commit"] or "none")[:8] for r in runs}))
         if preset == "quick":
             commits = "this build"
-        rows.append((study, preset, data, len(runs), seeds, f"{minutes:.1f}", device, torch, commits))
+        origin = (plain(device), plain(torch), plain(commits))
+        rows.append((study, preset, data, len(runs), seeds, f"{minutes:.1f}", *origin))
     head = ("Study", "Preset", "Data", "Runs", "Seeds", "Minutes", "Device", "torch", "Commit")
     return table(head, rows)
 
@@ -203,7 +223,7 @@ def caption(records: Iterable[Mapping[str, Any]]) -> str:
         groups.setdefault((record["preset"], task_of(record["config"])), []).append(record)
     for (preset, task), runs in sorted(groups.items(), key=lambda item: PRESETS.index(item[0][0])):
         configs = [RunConfig.from_dict(run["config"]) for run in runs]
-        devices = ", ".join(sorted({run["provenance"]["device"] for run in runs}))
+        devices = ", ".join(sorted({plain(run["provenance"]["device"]) for run in runs}))
         seeds = sorted(set(Counter(run["arm"] for run in runs).values()))
         n = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
         sizes = {(c.train_size, c.width, c.epochs) for c in configs}
@@ -321,16 +341,23 @@ def settings(config: RunConfig) -> str:
     return table(("Field", "Value"), ((f"`{name}`", f"`{value!r}`") for name, value in fields.items()))
 
 
-def tuned(choices: Iterable[Mapping[str, Any]]) -> str:
-    """What the searches for a rate (or another field) chose, and between what."""
-    rows, choices = [], list(choices)
-    rates = all(choice["field"] == "lr" for choice in choices)
-    for choice in choices:
-        values = sorted({trial["value"] for trial in choice["trials"]})
-        edge = "yes" if choice["at_edge"] else "no"
-        tried = f"{values[0]:.3g} to {values[-1]:.3g}"
-        rows.append((choice["task"], choice["arm"], f"{choice['chosen']:.3g}", tried, edge))
-    return table(("Task", "Arm", "Rate" if rates else "Value", "Tried", "At an edge"), rows)
+def tuned(curves: Curves) -> str:
+    """Rates as curves: what was tried, what came near the best, and which value judges each seed."""
+    rows = []
+    fields = set()
+    for (preset, task), arms in curves.items():
+        for curve in (curve for curve in arms.values() if curve.field and not curve.leader):
+            fields.add(curve.field)
+            tried = [value for value in curve.runs if value is not None]
+            near = ", ".join(f"{value:.3g}" for value in curve.near)
+            counts = Counter(curve.chosen(curve.seeds))
+            chosen = ", ".join(f"{value:.3g} ({count})" for value, count in counts.most_common())
+            edge = "yes" if curve.at_edge else "no"
+            span_ = f"{tried[0]:.3g} to {tried[-1]:.3g}"
+            rows.append((f"{preset}, {task}", curve.arm, span_, near, chosen, edge))
+    what = "Rates" if fields <= {"lr"} else "Values"
+    head = ("Run", "Arm", f"{what} tried", "Near the best", "Judged at (seeds)", "Best at an edge")
+    return table(head, rows)
 
 
 def layers(rows: Iterable[LayerSummary]) -> str:

@@ -1,5 +1,5 @@
 """The studies: one file a finding, with the claims it decides and its arms; `ledger()` gathers all."""
 
-from bnnstudy.studies.ledger import STUDIES, ledger, recorded, verdicts, verdicts_of
+from bnnstudy.studies.ledger import STUDIES, curves, ledger, recorded, verdicts, verdicts_of
 
-__all__ = ["STUDIES", "ledger", "verdicts", "verdicts_of", "recorded"]
+__all__ = ["STUDIES", "ledger", "verdicts", "verdicts_of", "curves", "recorded"]

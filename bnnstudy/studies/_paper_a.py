@@ -86,12 +86,12 @@ def stage_epochs(network: RunConfig) -> int:
 
 
 def around(middle: float) -> tuple[float, ...]:
-    """Three rates around `middle`, in steps of sqrt(10), in six digits as a search extends them."""
-    return tuple(significant(middle * factor, 6) for factor in (10**-0.5, 1.0, 10**0.5))
+    """Five rates around `middle`, in half decades, in six digits as a curve extends them."""
+    return tuple(significant(middle * 10 ** (step / 2), 6) for step in range(-2, 3))
 
 
 def tuned(name: str, config: RunConfig, middle: float = 0.01, **run: Any) -> Arm:
-    """An arm whose rate is searched from three values around `middle`.
+    """An arm whose rate is tuned, on a grid of five around `middle`.
 
     Args:
         run: `callbacks` and `procedure`, as in `Arm`.

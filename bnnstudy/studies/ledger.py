@@ -4,6 +4,7 @@ import os
 
 from bnnstudy.evidence import records
 from bnnstudy.evidence.claims import Claim
+from bnnstudy.evidence.curves import Curves, judged
 from bnnstudy.evidence.records import Record
 from bnnstudy.evidence.verdicts import Verdict, decide
 from bnnstudy.experiments import lookup
@@ -76,16 +77,21 @@ def verdicts(results: str | os.PathLike[str] | None = None) -> list[Verdict]:
     Raises:
         RecordError: naming a record that cannot be used.
     """
-    return [v for study in STUDIES.values() for v in verdicts_of(study, recorded(study, results))]
+    return [v for study in STUDIES.values() for v in verdicts_of(study, curves(study, results))]
 
 
-def verdicts_of(study: Study, runs: list[Record]) -> list[Verdict]:
-    """The verdicts of each claim of one study, from its records."""
-    return [verdict for claim in study.claims for verdict in decide(claim, runs)]
+def verdicts_of(study: Study, found: Curves) -> list[Verdict]:
+    """The verdicts of each claim of one study, from its curves."""
+    return [verdict for claim in study.claims for verdict in decide(claim, found)]
 
 
 def recorded(study: Study, results: str | os.PathLike[str] | None = None) -> list[Record]:
-    """The records of a study's present arms, at every preset.
+    """The records that judge, of a study's present arms at every preset; as `curves`."""
+    return judged(curves(study, results))
+
+
+def curves(study: Study, results: str | os.PathLike[str] | None = None) -> Curves:
+    """The curves of a study's present arms, at every preset.
 
     Raises:
         ValueError: if `results` is named and is no folder.
@@ -94,4 +100,7 @@ def recorded(study: Study, results: str | os.PathLike[str] | None = None) -> lis
     if results is not None and not os.path.isdir(results):
         raise ValueError(f"results must be a folder, got {results!r}")
     place = records.DEFAULT_RESULTS if results is None else results
-    return [run for preset in study.arms for run in lookup.recorded(study, preset, place)]
+    found: Curves = {}
+    for preset in study.arms:
+        found |= lookup.curves(study, preset, place)
+    return found

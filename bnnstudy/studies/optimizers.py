@@ -15,8 +15,8 @@ from bnnstudy.config.tricks import (
     float_twin,
 )
 from bnnstudy.evidence.claims import Equivalence, Speed
-from bnnstudy.experiments.study import Arm, Study, Tuned
-from bnnstudy.studies._paper_a import CNN, HALF_A_POINT, MLP, around, claim, ours
+from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.studies._paper_a import CNN, HALF_A_POINT, MLP, claim, ours, tuned
 from bnnstudy.studies._quick_rates import at_settled_rates
 
 OPTIMIZERS = ("sgd", "momentum", "nesterov", "adagrad", "adadelta", "rmsprop", "adam")
@@ -200,55 +200,47 @@ CLAIMS = (
 )
 
 
-def _arms(binary: RunConfig, optimizers: tuple[str, ...] = OPTIMIZERS, seeds: int = 1) -> list[Arm]:
+def _arms(binary: RunConfig, optimizers: tuple[str, ...] = OPTIMIZERS) -> list[Arm]:
     """1W/32A and 1W/1A with both controls, and the float twin of the first."""
     signs = binary_activations(binary)
     found = []
     for bits, config in ((BINARY, binary), (BINARY_BOTH, signs)):
-        found += _named(bits, config, optimizers, MIDDLES[BINARY], seeds)
+        found += _named(bits, config, optimizers, MIDDLES[BINARY])
         controlled = tuple(name for name in optimizers if name in MIDDLES[CONTROL])
-        found += _controls(bits, config, controlled, seeds)
-    return found + _named(FLOAT, float_twin(binary), optimizers, MIDDLES[FLOAT], seeds)
+        found += _controls(bits, config, controlled)
+    return found + _named(FLOAT, float_twin(binary), optimizers, MIDDLES[FLOAT])
 
 
-def _hardtanh_arms(binary: RunConfig, seeds: int = 1) -> list[Arm]:
+def _hardtanh_arms(binary: RunConfig) -> list[Arm]:
     """The float twin of 1W/1A, to look at: no claim is about it."""
     twin = float_twin(binary_activations(binary))
-    return _named(f"{FLOAT} hardtanh", twin, ("sgd", "momentum", "adam"), MIDDLES[FLOAT], seeds)
+    return _named(f"{FLOAT} hardtanh", twin, ("sgd", "momentum", "adam"), MIDDLES[FLOAT])
 
 
 def _cnn_arms(binary: RunConfig) -> list[Arm]:
     """Of the dear network the paper's own comparison, and what the claims on 1W/32A compare it with."""
     compared = ("sgd", "momentum", "adam")
     return [
-        # At one seed these three may fail at a rate that serves them well at others.
-        *_named(BINARY, binary, OPTIMIZERS[:3], MIDDLES[BINARY], seeds=3),
-        *_named(BINARY, binary, OPTIMIZERS[3:], MIDDLES[BINARY]),
+        *_named(BINARY, binary, OPTIMIZERS, MIDDLES[BINARY]),
         *_named(FLOAT, float_twin(binary), compared, MIDDLES[FLOAT]),
         *_controls(BINARY, binary, ("sgd", "adam")),
     ]
 
 
 def _named(
-    bits: str, config: RunConfig, names: tuple[str, ...], middles: dict[str, float], seeds: int = 1
+    bits: str, config: RunConfig, names: tuple[str, ...], middles: dict[str, float]
 ) -> list[Arm]:
-    return [
-        _arm(f"{bits} {name}", replace(config, optimizer=name), middles[name], seeds) for name in names
-    ]
+    return [tuned(f"{bits} {name}", replace(config, optimizer=name), middles[name]) for name in names]
 
 
-def _controls(bits: str, config: RunConfig, names: tuple[str, ...], seeds: int = 1) -> list[Arm]:
+def _controls(bits: str, config: RunConfig, names: tuple[str, ...]) -> list[Arm]:
     found = []
     for name in names:
         middle, named = MIDDLES[CONTROL][name], replace(config, optimizer=name)
-        found.append(_arm(f"{bits} {name}{CONTROL}", batch_norm_on_adam(named), middle, seeds))
+        found.append(tuned(f"{bits} {name}{CONTROL}", batch_norm_on_adam(named), middle))
         if name == "sgd":
-            found.append(_arm(f"{bits} {name}{OWN_RATE}", batch_norm_at_own_rate(named), middle, seeds))
+            found.append(tuned(f"{bits} {name}{OWN_RATE}", batch_norm_at_own_rate(named), middle))
     return found
-
-
-def _arm(name: str, config: RunConfig, middle: float, seeds: int) -> Arm:
-    return Arm(name=name, config=config, tuned=Tuned(field="lr", grid=around(middle), seeds=seeds))
 
 
 _DESK = replace(MLP["desk"], train_size=20_000)
@@ -260,8 +252,8 @@ STUDY = Study(
     arms={
         "quick": at_settled_rates("optimizers", _arms(MLP["quick"], ("sgd", "momentum", "adam"))),
         "desk": (
-            *_arms(_DESK, seeds=2),
-            *_hardtanh_arms(_DESK, seeds=2),
+            *_arms(_DESK),
+            *_hardtanh_arms(_DESK),
             *_cnn_arms(CNN["desk"]),
         ),
         "paper": (*_arms(MLP["paper"]), *_hardtanh_arms(MLP["paper"]), *_cnn_arms(CNN["paper"])),

@@ -1,7 +1,7 @@
-"""Accuracy of a network on parts of the data."""
+"""Accuracy of a network on parts of the data, and on which test images it is right."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bnnstudy import devices
 from bnnstudy.data import Dataset, Split
@@ -10,16 +10,26 @@ from bnnstudy.nn.parameters import evaluating
 from bnnstudy.training import metrics
 
 
-@torch.no_grad()
 def evaluate(model: nn.Module, dataset: Dataset, split: Split, batch: int | None = None) -> float:
     """Accuracy (0 to 1) of the model in evaluation mode on a split, in batches (None: a good size)."""
+    return share(right(model, dataset, split, batch))
+
+
+def share(found: Tensor) -> float:
+    """Of which images a network is right, as an accuracy."""
+    return found.double().mean().item()
+
+
+@torch.no_grad()
+def right(model: nn.Module, dataset: Dataset, split: Split, batch: int | None = None) -> Tensor:
+    """Whether the model in evaluation mode is right on each image of a split, (N) of bool."""
     dtype = next(model.parameters()).dtype
     # Small enough for a CPU's cache; large enough to fill a GPU, and small enough to share it.
     batch = batch or (500 if split.images.device.type == "cpu" else 2_000)
     forward = devices.compiled(model)
     with evaluating(model):
         outputs = [forward(dataset.inputs(images, dtype)) for images in split.images.split(batch)]
-    return metrics.accuracy(torch.cat(outputs), split.labels).item()
+    return metrics.right(torch.cat(outputs), split.labels)
 
 
 def accuracies(model: nn.Module, dataset: Dataset) -> Accuracies:

@@ -9,6 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, cast, overload
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -16,12 +17,13 @@ from bnnstudy import data, devices
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.serialise import significant
 from bnnstudy.evidence.results import Accuracies, Result, best_epoch
+from bnnstudy.evidence.right import keep
 from bnnstudy.nn.parameters import observed_weights
 from bnnstudy.training import metrics
 from bnnstudy.training.callbacks.base import Callback, Context, MakeCallback
 from bnnstudy.training.callbacks.flips import FlipRatio
 from bnnstudy.training.checkpoints import Checkpoint
-from bnnstudy.training.evaluation import accuracies
+from bnnstudy.training.evaluation import evaluate, right, share
 from bnnstudy.training.handover import network_of, require_stages
 from bnnstudy.training.progress import bar
 from bnnstudy.training.step import Step
@@ -86,7 +88,8 @@ def fit(
     Returns:
         `validation_accuracy` and `test_accuracy` (shares, 0 to 1) at `best_epoch` (from 1), the same
         two under `last`, `curves` by epoch, `flip_ratio`, `saturation`, `diverged`. The curves hold the
-        shares of weights with |w| >= 1 (`saturation`) and with |w| > 1 (`beyond`) too.
+        shares of weights with |w| >= 1 (`saturation`) and with |w| > 1 (`beyond`) too. `right` says of
+        each test image whether the network was right, at the best epoch and after the last.
 
         A run of several stages has the callbacks' results of the last one, and under `stages` those of
         each, with its `epochs` and the accuracies at its `start`, before any step. Epochs in which the
@@ -131,7 +134,7 @@ _MEASURED = ("train_loss", *_ACCURACIES)
 _CURVES = (*_MEASURED, "saturation", "beyond")
 _TAKEN = frozenset(
     {*_ACCURACIES, "best_epoch", "last", "curves", "saturation", "diverged", "stages", "phases",
-     "parts", "epochs", "start"}
+     "parts", "epochs", "start", "right"}
 )  # fmt: skip
 """Keys of every result and of its stages: no callback may have one for its name."""
 
@@ -152,6 +155,7 @@ class Run:
         self.curves: dict[str, list[Any]] = {name: [] for name in _CURVES}
         self.stages: list[dict[str, Any]] = []
         self.parts: dict[str, Result] = {}
+        self.right: list[Tensor] = []
         self.diverged = False
         self._enter(0, None)
         self.start: Mapping[str, object] = {}
@@ -195,6 +199,7 @@ class Run:
             callback.after_epoch(self.epochs, recorded)
         for name, value in (self._accuracies() | self._magnitudes()).items():
             self.curves[name].append(value)
+        self.right.append(torch.from_numpy(np.packbits(self._test_images)))
         if self.diverged or self.epochs == self.plan[self.stage].epochs:
             self._close_stage()
 
@@ -218,7 +223,17 @@ class Run:
     def _accuracies(self) -> Accuracies:
         # A steepness that moves would be compiled anew after each epoch.
         with devices.compiling(devices.is_compiling() and not self.step.steepens):
-            return accuracies(self.model, self.dataset)
+            validation = evaluate(self.model, self.dataset, self.dataset.validation)
+            found = right(self.model, self.dataset, self.dataset.test)
+        self._test_images = found.cpu().numpy()
+        return {"validation_accuracy": validation, "test_accuracy": share(found)}
+
+    def _right(self, epochs: Mapping[str, int]) -> dict[str, Any]:
+        """By metric which test images were right after an epoch, from 0."""
+        size = len(self.dataset.test)
+        return keep(
+            {name: np.unpackbits(self.right[k].numpy(), count=size) for name, k in epochs.items()}
+        )
 
     def _magnitudes(self) -> dict[str, float]:
         weights = list(observed_weights(self.model).values())
@@ -238,6 +253,7 @@ class Run:
             "curves": curves,
             "saturation": metrics.saturation(list(observed_weights(self.model).values())),
             "diverged": self.diverged,
+            "right": self._right({"test_accuracy": best - 1, "last.test_accuracy": -1}),
             **last,
             **({"stages": self.stages} if len(self.plan) > 1 else {}),
             **({"phases": self._phases()} if self.plan[0].drops else {}),
@@ -255,7 +271,15 @@ class Run:
         config, done = self.plan[0], len(self.curves["train_loss"])
         # The last epoch that lies wholly before a drop; 1e-9 for products such as 0.7 * 10.
         ends = [int(drop * config.epochs + 1e-9) for drop in (*config.drops, 1.0)]
-        return [_at(self.curves, end - 1, _MEASURED) if 0 < end <= done else {} for end in ends]
+        return [
+            {
+                **_at(self.curves, end - 1, _MEASURED),
+                "right": self._right({"test_accuracy": end - 1}),
+            }
+            if 0 < end <= done
+            else {}
+            for end in ends
+        ]
 
     def state_dict(self) -> dict[str, Any]:
         """All that the run's end depends on."""
@@ -266,6 +290,7 @@ class Run:
             "curves": self.curves,
             "stages": self.stages,
             "parts": self.parts,
+            "right": self.right,
             "start": self.start,
             "diverged": self.diverged,
             "model": self.model.state_dict(),
@@ -278,7 +303,7 @@ class Run:
         self._enter(state["stage"], None)
         self.epochs, self.diverged = state["epochs"], state["diverged"]
         self.curves, self.stages, self.parts = state["curves"], state["stages"], state["parts"]
-        self.start = state["start"]
+        self.start, self.right = state["start"], state["right"]
         self.order.set_state(state["order"])
         self.model.load_state_dict(state["model"])
         self.step.load_state_dict(state["step"])

@@ -11,7 +11,12 @@ from bnnstudy.nn.binarize import not_signs
 
 def accuracy(outputs: Tensor, labels: Tensor) -> Tensor:
     """Share of rows of `outputs` (N, classes) whose largest value stands at `labels` (N)."""
-    return (outputs.argmax(1) == labels).double().mean()
+    return right(outputs, labels).double().mean()
+
+
+def right(outputs: Tensor, labels: Tensor) -> Tensor:
+    """Whether the largest value of each row of `outputs` (N, classes) stands at `labels` (N)."""
+    return outputs.argmax(1) == labels
 
 
 def flips(before: Tensor, after: Tensor) -> Tensor:

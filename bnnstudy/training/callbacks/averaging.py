@@ -6,11 +6,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from bnnstudy.evidence.results import Result
+from bnnstudy.evidence.results import Accuracies, Result
+from bnnstudy.evidence.right import keep
 from bnnstudy.nn.parameters import observed_weights
 from bnnstudy.training.batch_norm import estimation_batches, reestimate
 from bnnstudy.training.callbacks.base import Callback, Context
-from bnnstudy.training.evaluation import accuracies
+from bnnstudy.training.evaluation import evaluate, right, share
 
 
 class AveragedWeights(Callback):
@@ -52,8 +53,14 @@ class AveragedWeights(Callback):
         dataset, dtype = self.context.dataset, next(model.parameters()).dtype
         batch = self.context.config.batch_size
         reestimate(model, estimation_batches(dataset, self._images, batch, dtype))
-        found = accuracies(model, dataset)
-        return {**found, "last": found}
+        validation, found = (
+            evaluate(model, dataset, dataset.validation),
+            right(model, dataset, dataset.test),
+        )
+        scores: Accuracies = {"validation_accuracy": validation, "test_accuracy": share(found)}
+        bits = found.cpu().numpy()
+        kept = keep({"test_accuracy": bits, "last.test_accuracy": bits})
+        return {**scores, "last": scores, "right": kept}
 
     def state_dict(self) -> dict[str, Any]:
         return {"sums": self._sums}

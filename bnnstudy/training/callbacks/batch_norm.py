@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from bnnstudy.evidence.results import Accuracies, Result, of_curves
+from bnnstudy.evidence.right import keep
 from bnnstudy.training.batch_norm import estimation_batches, norms_of, reestimated
 from bnnstudy.training.callbacks.base import Callback, Context
-from bnnstudy.training.evaluation import accuracies, evaluate
+from bnnstudy.training.evaluation import accuracies, evaluate, right, share
 
 
 class Averages(Callback):
@@ -46,6 +47,8 @@ class Averages(Callback):
         self._curves: dict[str, dict[str, list[Any]]] = {
             name: {"validation_accuracy": [], "test_accuracy": []} for name in names
         }
+        # Which test images are right with each, at its best epoch so far and after the last.
+        self._right: dict[str, dict[str, Tensor]] = {name: {} for name in names}
 
     @torch.no_grad()
     def after_step(self, step: int) -> None:
@@ -68,17 +71,24 @@ class Averages(Callback):
 
     def parts(self) -> dict[str, Result]:
         """On the test set an epoch has a value where its validation's is best so far, or the last."""
-        return {name: of_curves(curves) for name, curves in self._curves.items()}
+        return {
+            name: {
+                **of_curves(curves),
+                "right": keep({metric: bits.numpy() for metric, bits in self._right[name].items()}),
+            }
+            for name, curves in self._curves.items()
+        }
 
     def state_dict(self) -> dict[str, Any]:
-        return {"averages": self._averages, "start": self._start, "curves": self._curves}
+        own = {"averages": self._averages, "start": self._start}
+        return {**own, "curves": self._curves, "right": self._right}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         pairs = [(self._averages[name], saved) for name, saved in state["averages"].items()]
         for own, saved in (*pairs, (self._start, state["start"])):
             for statistic, value in zip(own, saved, strict=True):
                 statistic.copy_(value)
-        self._curves = state["curves"]
+        self._curves, self._right = state["curves"], state["right"]
 
     def _own(self) -> list[Tensor]:
         return [s for norm in self._norms for s in (norm.running_mean, norm.running_var)]
@@ -101,8 +111,15 @@ class Averages(Callback):
         accuracy = evaluate(model, dataset, dataset.validation)
         best = max(curves["validation_accuracy"], default=-1.0)
         curves["validation_accuracy"].append(accuracy)
-        needed = accuracy > best or epoch == self.context.config.epochs
-        score = evaluate(model, dataset, dataset.test) if needed else None
+        last = epoch == self.context.config.epochs
+        score = None
+        if accuracy > best or last:
+            found = right(model, dataset, dataset.test)
+            score, bits = share(found), found.cpu()
+            if accuracy > best:
+                self._right[name]["test_accuracy"] = bits
+            if last:
+                self._right[name]["last.test_accuracy"] = bits
         curves["test_accuracy"].append(score)
 
 

@@ -1,0 +1,109 @@
+"""Whether what a claim speaks of acted in the runs that judge it, and the figure that shows it."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence.claims import Requirement
+from bnnstudy.evidence.curves import Curve
+from bnnstudy.evidence.records import Record
+from bnnstudy.evidence.results import Result
+from bnnstudy.evidence.runs import read, steps_of
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A requirement as the runs have it.
+
+    Attributes:
+        requirement: what was looked for.
+        held: in how many seeds it held.
+        of: how many seeds have the figure.
+        figure: the median over these seeds; None where none has it.
+    """
+
+    requirement: Requirement
+    held: int
+    of: int
+    figure: float | None
+
+    @property
+    def met(self) -> bool:
+        """Whether it held in more than half of the seeds."""
+        return 2 * self.held > self.of
+
+    def __str__(self) -> str:
+        if self.figure is None:
+            return f"`{self.requirement.arm}`: not measured"
+        said = self.requirement.says.format(self.figure)
+        return f"`{self.requirement.arm}`: {said}"
+
+
+def look(requirement: Requirement, curves: Mapping[str, Curve], seeds: Sequence[int]) -> Looked:
+    """Look whether a requirement holds in the judged runs of its arm; none if there is no such arm."""
+    curve = curves.get(requirement.arm)
+    there = [seed for seed in seeds if curve and seed in curve.seeds]
+    figures = [figure(requirement.figure, record) for record in (curve.judged(there) if curve else [])]
+    found = sorted(value for value in figures if value is not None)
+    held = sum(requirement.holds(value) for value in found)
+    middle = found[len(found) // 2] if found else None
+    return Looked(requirement, held, len(found), middle)
+
+
+def figure(name: str, record: Record) -> float | None:
+    """A figure of one run: at a path, the largest value of a list there, or of a function by "@name".
+
+    Raises:
+        ValueError: if there is no function of that name.
+    """
+    if name.startswith("@"):
+        if name[1:] not in FIGURES:
+            raise ValueError(f"figure must be one of @{', @'.join(FIGURES)}; got {name!r}")
+        return FIGURES[name[1:]](RunConfig.from_dict(record["config"]), record["result"])
+    found = read(record["result"], name)
+    values = found if isinstance(found, list) else [found]
+    there = [float(value) for value in values if value is not None]
+    return max(there) if there else None
+
+
+def alpha_times_steps(config: RunConfig, result: Result) -> float:
+    """The sum of alpha over all steps: how many of its own memories a run is long."""
+    from bnnstudy.theory import memory  # scipy, which the command line need not wait for
+
+    pole, _ = memory.rates(config, steps_of(result))
+    return float(pole.sum())
+
+
+def second_memories(config: RunConfig, result: Result) -> float:
+    """The length of a run in memories of Adam's second moment, (1 - beta2) times the steps."""
+    return (1 - config.betas[1]) * steps_of(result)
+
+
+def fall_before_drop(config: RunConfig, result: Result) -> float | None:
+    """By how many decades the loss fell in the last quarter of the epochs before the first drop.
+
+    0 on a plateau. None where there is no drop, or a loss that is not finite.
+    """
+    if not config.drops:
+        return None
+    end = int(config.drops[0] * config.epochs + 1e-9)
+    losses = result["curves"]["train_loss"][:end]
+    start = end - max(1, end // 4) - 1
+    if start < 0 or len(losses) < end or not losses[start] or not losses[-1]:
+        return None
+    return math.log10(losses[start] / losses[-1])
+
+
+def seen_again(config: RunConfig, result: Result) -> float:
+    """How often a run saw each image: its epochs."""
+    return float(len(result["curves"]["train_loss"]))
+
+
+FIGURES: dict[str, Callable[[RunConfig, Result], float | None]] = {
+    "alpha times steps": alpha_times_steps,
+    "second memories": second_memories,
+    "fall before drop": fall_before_drop,
+    "seen again": seen_again,
+}
+"""Figures of a run that stand at no path of its result, by name."""
