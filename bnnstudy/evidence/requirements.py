@@ -35,7 +35,7 @@ class Looked:
 
     def __str__(self) -> str:
         if self.figure is None:
-            return f"`{self.requirement.arm}`: not measured"
+            return f"`{self.requirement.arm}`: what has to act was not measured"
         said = self.requirement.says.format(self.figure)
         return f"`{self.requirement.arm}`: {said}"
 
@@ -95,15 +95,16 @@ def fall_before_drop(config: RunConfig, result: Result) -> float | None:
     return math.log10(losses[start] / losses[-1])
 
 
-def seen_again(config: RunConfig, result: Result) -> float:
-    """How often a run saw each image: its epochs."""
-    return float(len(result["curves"]["train_loss"]))
+def share_of_the_run(config: RunConfig, result: Result) -> float | None:
+    """After what share of its epochs a run was stopped; None for one that was not meant to be."""
+    stopped = read(result, "epochs")
+    return None if stopped is None else stopped / config.epochs
 
 
 FIGURES: dict[str, Callable[[RunConfig, Result], float | None]] = {
     "alpha times steps": alpha_times_steps,
     "second memories": second_memories,
     "fall before drop": fall_before_drop,
-    "seen again": seen_again,
+    "share of the run": share_of_the_run,
 }
 """Figures of a run that stand at no path of its result, by name."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.serialise import significant
-from bnnstudy.evidence.claims import Shorthand
+from bnnstudy.evidence.claims import Requirement, Shorthand
 from bnnstudy.experiments.study import Arm, Tuned
 from bnnstudy.studies._quick_rates import at_settled_rates
 
@@ -19,6 +19,25 @@ STEPS_APART = "steps after which a weight differs"
 """Unit of an exact claim that two trainings are one (`paired.weight_by_weight`)."""
 
 NO_NUMBER = "no number given"
+
+
+def reached(arm: str, metric: str = "curves.saturation") -> Requirement:
+    """That clipping has something to clip: 5 % of an unclipped arm's latent weights get to ±1."""
+    says = "at most {:.1%} of the latent weights reached ±1"
+    return Requirement(figure=metric, arm=arm, at_least=0.05, says=says)
+
+
+def flat(arm: str) -> Requirement:
+    """That the loss is on a plateau before the first drop of the rate, as the paper's is."""
+    says = "the loss still fell by {:.2f} decades in the last quarter before the first drop"
+    return Requirement(figure="@fall before drop", arm=arm, at_most=0.1, says=says)
+
+
+def stopped(arm: str) -> Requirement:
+    """That an early stop came before the end."""
+    says = "it stopped after {:.0%} of the run"
+    return Requirement(figure="@share of the run", arm=arm, at_most=0.9, says=says)
+
 
 _ACCURACY = {"metric": "test_accuracy", "margin": 0.2}
 _SHORTHAND = Shorthand(paper="A", value=NO_NUMBER, accuracy=_ACCURACY)

@@ -5,7 +5,7 @@ from typing import Any
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.tricks import zero_start
-from bnnstudy.evidence.claims import Shorthand
+from bnnstudy.evidence.claims import Requirement, Shorthand
 
 CURVES = "curves only"
 """What the paper gives where it gives a figure and no number."""
@@ -14,6 +14,12 @@ _SHORTHAND = Shorthand(
     paper="B", value=CURVES, accuracy={"metric": "last.test_accuracy", "margin": 0.5}
 )
 claim, ours = _SHORTHAND.claim, _SHORTHAND.ours
+
+
+def forgets(arm: str) -> Requirement:
+    """That a run is longer than its memory: alpha times the steps, with its schedule, is 3 or more."""
+    says = "alpha times the steps is {:.2g}"
+    return Requirement(figure="@alpha times steps", arm=arm, at_least=3.0, says=says)
 
 
 def _network(**sizes: Any) -> RunConfig:

@@ -10,9 +10,9 @@ from typing import Any
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.tricks import float_twin
-from bnnstudy.evidence.claims import Equivalence
+from bnnstudy.evidence.claims import Equivalence, Requirement
 from bnnstudy.experiments.study import Arm, Study, named
-from bnnstudy.studies._paper_a import TRAINING_LOSS, arms, claim, is_small_cnn, ours, tuned
+from bnnstudy.studies._paper_a import TRAINING_LOSS, arms, claim, flat, is_small_cnn, ours, tuned
 
 RATE = 0.1
 DROPS = (0.2, 0.4, 0.5)
@@ -25,6 +25,15 @@ _OVERLAP = "all overlap at about .005 to .01"
 _END: dict[str, Any] = {"metric": "curves.train_loss.-1", "margin": 0.1, **TRAINING_LOSS}
 _FIGURE = "section 3.1, Figure 2c"
 
+
+def _remembered(arm: str) -> Requirement:
+    """That the run is longer than the memory it is about: three times 1 / (1 - beta2) steps."""
+    says = "the run is {:.1f} memories of its second moment long"
+    return Requirement(figure="@second memories", arm=arm, at_least=3.0, says=says)
+
+
+_LONG = (_remembered("beta2 0.999"),)
+
 SIZES: dict[str, Any] = {
     "callbacks": (named("UpdateSize"),),
     "procedure": named("procedures.phases_as_parts"),
@@ -34,6 +43,7 @@ SIZES: dict[str, Any] = {
 CLAIMS = (
     claim(
         "betas-second",
+        requires=_LONG,
         source=_FIGURE,
         text=(
             "The memory of the second moment matters: beta2 .999 ends at a lower training loss than .8."
@@ -56,6 +66,7 @@ CLAIMS = (
     ),
     claim(
         "betas-before-drop",
+        requires=(*_LONG, flat("beta2 0.999")),
         source="Figure 2c",
         text="Before the first drop of the rate the values of beta2 train alike.",
         arm="beta2 0.8, phase 1",
@@ -68,6 +79,7 @@ CLAIMS = (
     ),
     claim(
         "betas-after-drop",
+        requires=(*_LONG, flat("beta2 0.999")),
         source="Figure 2c",
         text="The gap between values of beta2 opens after the first drop of the rate, not before.",
         arm=("beta2 0.8, phase 2", "beta2 0.999, phase 2"),
@@ -79,6 +91,7 @@ CLAIMS = (
     ),
     ours(
         "betas-accuracy",
+        requires=_LONG,
         source="audit of Figure 2c",
         text=(
             "The second moment's significant role shows in accuracy, too: beta2 .999 ends higher than "
@@ -101,6 +114,7 @@ CLAIMS = (
     ),
     claim(
         "betas-float-second",
+        requires=(_remembered("float, beta2 0.999"),),
         source="Appendix A",
         text="For real weights the memory of the second moment does not matter.",
         arm="float, beta2 0.999",
@@ -132,6 +146,7 @@ CLAIMS = (
     ),
     ours(
         "betas-tuned-loss",
+        requires=(_remembered("beta2 0.999, tuned"),),
         source="audit of Figure 2c",
         text="With a rate of its own for each, beta2 .8 ends at the training loss of .999.",
         arm="beta2 0.8, tuned",
@@ -141,6 +156,7 @@ CLAIMS = (
     ),
     ours(
         "betas-tuned-accuracy",
+        requires=(_remembered("beta2 0.999, tuned"),),
         source="audit of Figure 2c",
         text="With a rate of its own for each, beta2 .8 ends at the accuracy of .999.",
         arm="beta2 0.8, tuned",

@@ -7,7 +7,7 @@ from typing import Any
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Equivalence, Trend, exact
 from bnnstudy.experiments.study import Arm, Study, named
-from bnnstudy.studies._paper_b import CURVES, claim, networks, ours
+from bnnstudy.studies._paper_b import CURVES, claim, forgets, networks, ours
 
 ALPHAS = ("1e-6", "1e-5", "1e-4", "1e-3", "1e-2", "1e-1")
 
@@ -41,6 +41,7 @@ CLAIMS = (
     ),
     claim(
         "alpha-large",
+        requires=(forgets("1e-3"),),
         source="Figure 5",
         text="Too large an alpha flips too much to converge.",
         arm="1e-3",
@@ -49,6 +50,7 @@ CLAIMS = (
     ),
     ours(
         "alpha-large-decay",
+        requires=(forgets("1e-3"), forgets("1e-3, constant")),
         source="audit of Figure 5",
         text="Alpha's decay hides most of what too large an alpha costs.",
         arm=("1e-3, constant", "1e-1, constant"),
@@ -57,6 +59,7 @@ CLAIMS = (
     ),
     claim(
         "alpha-small",
+        requires=(forgets("1e-3"),),
         source="Figure 5",
         text="Too small an alpha converges too fast, to a worse result.",
         arm="1e-3",
@@ -65,6 +68,7 @@ CLAIMS = (
     ),
     ours(
         "alpha-small-constant",
+        requires=(forgets("1e-3, constant"),),
         source="audit of Figure 5",
         text="Without decay a small alpha is no worse.",
         arm="1e-6, constant",

@@ -8,7 +8,17 @@ from bnnstudy.config.run import RunConfig
 from bnnstudy.config.tricks import binary_activations, float_twin
 from bnnstudy.evidence.claims import Equivalence, exact
 from bnnstudy.experiments.study import Arm, Study, named
-from bnnstudy.studies._paper_a import STEPS_APART, TRAINING_LOSS, arms, claim, is_small_cnn, ours, tuned
+from bnnstudy.studies._paper_a import (
+    STEPS_APART,
+    TRAINING_LOSS,
+    arms,
+    claim,
+    flat,
+    is_small_cnn,
+    ours,
+    reached,
+    tuned,
+)
 
 RATE = 0.1
 DROPS = (0.25, 0.5, 0.625)
@@ -31,6 +41,7 @@ _BOUND: dict[str, Any] = {"metric": "saturation", "margin": 1.0, "unit": "points
 CLAIMS = (
     claim(
         "clipping-gradients",
+        requires=(reached("none"),),
         source="Table 3",
         text="Clipping gradients ends better than the vanilla straight-through estimator.",
         arm="gradients",
@@ -40,6 +51,7 @@ CLAIMS = (
     ),
     claim(
         "clipping-both",
+        requires=(reached("none"),),
         source="section 3.2, Table 3",
         text="Clipping both ends better than clipping nothing.",
         arm="both",
@@ -52,6 +64,7 @@ CLAIMS = (
     ),
     claim(
         "clipping-weights-alone",
+        requires=(reached("none"),),
         source="section 3.2, Table 3",
         text="Clipping weights helps more beside gradient clipping than alone.",
         arm=("both", "gradients"),
@@ -64,6 +77,7 @@ CLAIMS = (
     ),
     claim(
         "clipping-sgd-speed",
+        requires=(reached("sgd, none", "curves.saturation.0"),),
         source="section 3.2",
         text=(
             "Clipping has next to no effect on the speed of plain SGD: after the first epoch it is "
@@ -77,6 +91,7 @@ CLAIMS = (
     ),
     claim(
         "clipping-momentum-speed",
+        requires=(reached("momentum, none", "curves.saturation.0"),),
         source="section 3.2",
         text="Clipping has next to no effect on the speed of momentum either.",
         arm="momentum, both",
@@ -87,6 +102,7 @@ CLAIMS = (
     ),
     claim(
         "clipping-adam",
+        requires=(reached("none"),),
         source="section 3.2",
         text="Adam is the one that is sensitive to clipping: it gains more from it than momentum does.",
         arm=("both", "none"),
@@ -103,6 +119,7 @@ CLAIMS = (
     ),
     ours(
         "clipping-strict",
+        requires=(reached("none, high rate"),),
         source="audit of Table 3",
         text=(
             "With < in the mask a clamped weight never moves again: more of them end at ±1 than with "
@@ -114,6 +131,7 @@ CLAIMS = (
     ),
     ours(
         "clipping-strict-accuracy",
+        requires=(reached("none, high rate"),),
         source="audit of Table 3",
         text="The strict mask costs accuracy: with it clipping both ends lower.",
         arm="both, strict, high rate",
@@ -135,6 +153,7 @@ CLAIMS = (
     ),
     claim(
         "speed-clipping",
+        requires=(reached("none, high rate"), flat("none, high rate")),
         source="section 4",
         text=(
             "Clipping slows training: at a high rate, before its first drop, clipping both is behind "
@@ -147,6 +166,7 @@ CLAIMS = (
     ),
     claim(
         "speed-legend",
+        requires=(reached("none, high rate"), flat("none, high rate")),
         source="Figure 5, legend",
         text=(
             "As the legend has it, the opposite: without clipping training is stuck, with both it is "
@@ -159,6 +179,7 @@ CLAIMS = (
     ),
     claim(
         "speed-halt",
+        requires=(reached("none, high rate"), flat("none, high rate")),
         source="section 4, Figure 5",
         text="At a large rate, clipping gradients without clipping weights halts training.",
         arm="gradients, high rate",
@@ -168,6 +189,7 @@ CLAIMS = (
     ),
     ours(
         "clipping-one-rate",
+        requires=(reached("none, high rate"),),
         source="audit of Table 3",
         text="At one high rate for all, clipping gradients ends better than the vanilla estimator.",
         arm="gradients, high rate",
@@ -176,6 +198,7 @@ CLAIMS = (
     ),
     claim(
         "speed-cost",
+        requires=(reached("none, high rate"), flat("none, high rate")),
         source="section 4",
         text=(
             "At a high rate the vanilla estimator ends at a slightly lower accuracy than clipping both."
@@ -188,6 +211,7 @@ CLAIMS = (
     ),
     ours(
         "clipping-binary-activations",
+        requires=(reached("1W/1A none"),),
         source="audit of Table 3",
         text="With binary activations too, clipping both ends better than clipping nothing.",
         arm="1W/1A both",

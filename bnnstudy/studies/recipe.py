@@ -6,9 +6,9 @@ from typing import Any
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.stage import Stage
-from bnnstudy.evidence.claims import Claim
+from bnnstudy.evidence.claims import Claim, Requirement
 from bnnstudy.experiments.study import Arm, Study, named
-from bnnstudy.studies._paper_a import arms, claim, stage_epochs, tuned
+from bnnstudy.studies._paper_a import arms, claim, reached, stage_epochs, stopped, tuned
 
 SLOW, FAST = 0.01, 0.2
 """Batch norm's momentum in torch's count: 0.99 and 0.8 in the paper's."""
@@ -17,13 +17,16 @@ FREE = (("surrogate", "identity"), ("clamp", False))
 ALL, NONE = "all five", "none"
 
 
-def _recommended(number: int, *, text: str, control: str) -> Claim:
+def _recommended(
+    number: int, *, text: str, control: str, requires: tuple[Requirement, ...] = ()
+) -> Claim:
     return claim(
         f"recipe-{number}",
         source=f"section 5, recommendation {number}",
         text=text,
         arm=ALL,
         control=control,
+        requires=requires,
         margin=0.1,
     )
 
@@ -38,6 +41,7 @@ CLAIMS = (
         2,
         text="No early stopping: with it the recipe ends lower.",
         control=f"{ALL}, stopped early",
+        requires=(stopped(f"{ALL}, stopped early"),),
     ),
     # Rewritten when runs at desk were known: the arm had lost recommendation 5, too.
     _recommended(
@@ -52,6 +56,7 @@ CLAIMS = (
         4,
         text="No clipping in the first stage: with it the recipe ends lower.",
         control="clipping in stage 1",
+        requires=(reached(ALL),),
     ),
     _recommended(
         5,

@@ -18,7 +18,9 @@ from bnnstudy.studies._paper_a import (
     arms,
     claim,
     ours,
+    reached,
     stage_epochs,
+    stopped,
     tuned,
 )
 
@@ -47,6 +49,7 @@ CLAIMS = (
     ),
     claim(
         "two-stages-first-stage",
+        requires=(reached(VANILLA),),
         source="section 4",
         text=(
             "The first stage is faster without clipping: at its end validation accuracy is ahead of "
@@ -59,6 +62,7 @@ CLAIMS = (
     ),
     claim(
         "two-stages-accuracy",
+        requires=(reached(VANILLA),),
         source="sections 4 and 5",
         text="Two stages end at no lower accuracy than training clipped throughout at the same rates.",
         arm=STAGES,
@@ -83,6 +87,7 @@ CLAIMS = (
     ),
     ours(
         "two-stages-clipping",
+        requires=(reached(VANILLA),),
         source="audit of section 4",
         text="Clipping in the second stage adds nothing to the fall of the rate.",
         arm=STAGES,
@@ -92,6 +97,7 @@ CLAIMS = (
     ),
     ours(
         "two-stages-first",
+        requires=(reached(VANILLA),),
         source="audit of section 4",
         text="Leaving clipping out of the first stage neither helps nor harms the end.",
         arm=STAGES,
@@ -101,6 +107,7 @@ CLAIMS = (
     ),
     claim(
         "two-stages-high-rate",
+        requires=(reached(f"{VANILLA}{HIGH}"),),
         source="section 4",
         text="At a high rate (0.1) too the first stage is faster without clipping.",
         arm=f"{STAGES}{HIGH}",
@@ -110,6 +117,7 @@ CLAIMS = (
     ),
     ours(
         "two-stages-high-first",
+        requires=(reached(f"{VANILLA}{HIGH}"),),
         source="audit of section 4",
         text=(
             "At a high rate too, where many weights reach ±1, leaving clipping out of the first stage "
@@ -122,6 +130,7 @@ CLAIMS = (
     ),
     ours(
         "two-stages-high-clipping",
+        requires=(reached(f"{VANILLA}{HIGH}"),),
         source="audit of section 4",
         text="At a high rate clipping in the second stage adds nothing to the fall of the rate.",
         arm=f"{STAGES}{HIGH}",
@@ -131,6 +140,7 @@ CLAIMS = (
     ),
     claim(
         "early-stopping-late",
+        requires=(stopped(f"{ONE}, stopped early"),),
         source="section 3.1, Table 5",
         text=(
             "The best validation epochs come late, though accuracy looks flat for long: stopping early "
@@ -155,6 +165,7 @@ CLAIMS = (
     ),
     ours(
         "early-stopping-drop",
+        requires=(stopped(f"{CLIPPED}, stopped early"), stopped(f"{ONE}, stopped early")),
         source="audit of section 3.1",
         text=(
             "Part of what an early stop costs is the lower rate that it never sees: it costs more "
