@@ -9,7 +9,8 @@ import yaml
 
 from bnnstudy.evidence import provenance, records
 
-ROOT = Path(provenance.PACKAGE).parent
+PACKAGE = Path(provenance.PACKAGE)
+ROOT = PACKAGE.parent
 _spec = importlib.util.spec_from_file_location("check", ROOT / "book" / "check.py")
 check = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(check)
@@ -104,3 +105,14 @@ def test_nothing_recorded_is_large():
     files = [f for f in records.DEFAULT_RESULTS.glob("*/*/*.json") if f.parent.name != "quick"]
     assert sum(file.stat().st_size for file in files) < 10e6
     assert all(file.stat().st_size < 64e3 for file in files)
+
+
+def test_the_code_that_the_notation_names_is_there():
+    text = (ROOT / "book" / "notation.md").read_text()
+    named = set(re.findall(r"`([a-z_]+)\.([A-Za-z_]\w*)`", text)) - {("layer", "weight")}
+    assert len(named) > 10
+    for module, name in named:
+        files = [*PACKAGE.rglob(f"{module}.py"), *PACKAGE.rglob(f"{module}/*.py")]
+        defined = rf"^(?:\s*def |class |from .* import .*\b|    )?{name}\b"
+        there = any(re.search(defined, file.read_text(), re.MULTILINE) for file in files)
+        assert there or any(file.stem == name for file in files), f"{module}.{name}"
