@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import NoReturn
 
 from bnnstudy.config.fields import PRESETS
-from bnnstudy.evidence.verdicts import decide, holm
+from bnnstudy.evidence.answers import Answer, answers, holm
+from bnnstudy.evidence.verdicts import NOT_RUN, decide
 
 KEPT = "what had finished is recorded, run again to go on"
 _OF_MEMORY = re.compile("out of memory|can't allocate memory", re.IGNORECASE)
 
 DEVICES = ("auto", "cpu", "cuda")
 
-REPORT_SCHEMA = 2
-"""Version of what `report --json` prints: 1 was the bare list of verdicts."""
+REPORT_SCHEMA = 3
+"""Version of what `report --json` prints: 1 was a bare list of verdicts, 2 that list in an object."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -83,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
     report = commands.add_parser("report", help="the verdict of each claim", allow_abbrev=False)
     report.add_argument(
-        "--json", action="store_true", help="a schema version, and one object for each verdict"
+        "--json", action="store_true", help="a schema version, and one object for each claim"
     )
     report.set_defaults(command=_report)
     for command in (run, report):
@@ -156,21 +157,45 @@ def _report(options: argparse.Namespace) -> int:
 
     if options.results and not options.results.is_dir():
         raise ValueError(f"--results must be a folder, got {str(options.results)!r}")
-    found = verdicts(options.results)
+    found = answers(verdicts(options.results))
+    held = holm(found)
     if options.json:
-        whole = {"schema": REPORT_SCHEMA, "verdicts": [verdict.summary() for verdict in found]}
-        print(json.dumps(whole, indent=1, allow_nan=False))
+        claims = [_summary(one, one.claim.id in held) for one in found]
+        print(json.dumps({"schema": REPORT_SCHEMA, "claims": claims}, indent=1, allow_nan=False))
         return 0
-    run = [verdict for verdict in found if verdict.verdict != "not run"]
-    held = holm(run)
-    for verdict in run:
-        print(verdict.line() + (" *" if (verdict.claim.id, verdict.task) in held else ""))
-    claims = len({verdict.claim.id for verdict in run})
+    run = [one for one in found if one.answer != NOT_RUN]
+    for one in run:
+        where = f": {one.where()}" if one.where() else ""
+        print(f"{one.answer:<15} {one.claim.id}{where}{' *' if one.claim.id in held else ''}")
+        for verdict in one.verdicts:
+            print(f"  {verdict.line()}")
     print(
-        f"{claims} claims run ({len(run)} verdicts), {len(found) - len(run)} not run; "
-        "* holds after Holm's correction"
+        f"{len(run)} claims run ({sum(len(one.verdicts) for one in run)} verdicts), "
+        f"{len(found) - len(run)} not run; * stands after Holm's correction over claims"
     )
     return 0
+
+
+def _summary(one: Answer, held: bool) -> dict[str, object]:
+    """What a report says of a claim, in JSON's types; None where there is nothing to say."""
+    claim = one.claim
+    return {
+        "id": claim.id,
+        "paper": claim.paper,
+        "source": claim.source,
+        "claim": claim.text,
+        "paper_value": claim.paper_value,
+        "answer": one.answer,
+        "p": one.p,
+        "holm": held,
+        "contrast": claim.contrast.declared(),
+        "metric": claim.contrast.metric,
+        "requires": [
+            {"figure": n.figure, "arm": n.arm, "at_least": n.at_least, "at_most": n.at_most}
+            for n in claim.requires
+        ],
+        "verdicts": [verdict.summary() for verdict in one.verdicts],
+    }
 
 
 def _convert(options: argparse.Namespace) -> int:

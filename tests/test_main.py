@@ -72,14 +72,16 @@ def test_run_then_report(monkeypatch, tmp_path, capsys):
     assert command_line.main(["report", "--results", str(tmp_path), "--json"]) == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["schema"] == command_line.REPORT_SCHEMA
-    report = {claim["id"]: claim for claim in printed["verdicts"]}
+    report = {claim["id"]: claim for claim in printed["claims"]}
     assert set(report) == {claim.id for claim in studies.ledger()}
-    assert report["toy-adam"]["n"] == 2
-    assert report["toy-adam"]["preset"] == "quick"
-    assert report["toy-adam"]["low"] <= report["toy-adam"]["effect"] <= report["toy-adam"]["high"]
-    absent = report["imagenet-one-step"]
-    assert absent["verdict"] == "not run"
+    (ran,) = report["toy-adam"]["verdicts"]
+    assert (ran["n"], ran["preset"]) == (2, "quick")
+    assert ran["low"] <= ran["effect"] <= ran["high"]
+    assert report["imagenet-one-step"]["answer"] == "not run"
+    (absent,) = report["imagenet-one-step"]["verdicts"]
     assert [absent[k] for k in ("preset", "n", "effect", "low", "high")] == [None] * 5
+    (need, *_) = report["clipping-both"]["requires"]
+    assert need == {"figure": "curves.saturation", "arm": "none", "at_least": 0.05, "at_most": None}
     assert command_line.main(["report", "--results", str(tmp_path)]) == 0
     assert "toy-adam" in capsys.readouterr().out
 

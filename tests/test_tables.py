@@ -6,8 +6,9 @@ import pytest
 
 from bnnstudy import studies
 from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence.answers import ANSWERS
 from bnnstudy.evidence.claims import Claim, Difference, Equivalence, Exact, Speed, Trend
-from bnnstudy.evidence.verdicts import MARKS, Verdict
+from bnnstudy.evidence.verdicts import Verdict
 from bnnstudy.report import tables
 
 CLAIM = Claim(
@@ -55,38 +56,42 @@ def test_a_span_goes_from_the_least_to_the_most_and_says_one_number_once():
 
 
 def test_the_scoreboard_shows_effect_interval_n_preset_and_star():
-    rows = cells(tables.scoreboard([OPEN, DONE], "A"))
-    assert rows[1][1:3] == ["✓ reproduced", r"+1.23 [+0.50, +2.00] percentage points, n = 5 (desk) \*"]
+    rows = cells(tables.scoreboard([other(OPEN), DONE], "A"))
+    said = "reproduced: +1.23 [+0.50, +2.00] percentage points, n = 5 (desk)"
+    assert rows[1][1:3] == [r"✓ holds \*", said]
     assert rows[2][1:3] == ["– not run", "–"]
+    untested = replace(DONE, verdict="not tested", why="0.0% reached ±1", otherwise="reproduced")
+    (_, row) = cells(tables.scoreboard([untested], "A"))
+    assert row[1] == "○ not tested"
+    assert row[2].endswith("not tested, as 0.0% reached ±1 (it would have been: reproduced)")
     assert len(cells(tables.scoreboard([DONE], "B"))) == 1
 
 
-def test_tallies_add_up():
-    head, a, b, ours = cells(tables.tally([DONE, OPEN]))
+def other(verdict, id="other"):
+    return replace(verdict, claim=replace(CLAIM, id=id))
+
+
+def test_tallies_count_claims():
+    head, a, b, ours = cells(tables.tally([DONE, replace(DONE, task="cifar10 cnn"), other(OPEN)]))
     assert a[0] == "Paper A"
-    assert a[head.index("reproduced")] == "1"
+    assert a[head.index("holds")] == "1"
     assert a[head.index("not run")] == "1"
     assert [row[-1] for row in (a, b, ours)] == ["2", "0", "0"]
-    other = replace(OPEN, claim=replace(CLAIM, id="other"))
-    assert tables.tally_sentence([DONE, other]) == "Of 2 claims 1 were run: 1 reproduced."
-    twice = [DONE, replace(DONE, task="cifar10 cnn"), other]
-    assert tables.tally_sentence(twice) == (
-        "Of 2 claims 1 were run, with 2 verdicts (one a data set and network): 2 reproduced."
-    )
+    assert tables.tally_sentence([DONE, other(OPEN)]) == "Of 2 claims 1 were run: 1 holds."
+    mixed = [DONE, replace(DONE, task="cifar10 cnn", verdict="not reproduced"), other(OPEN)]
+    assert tables.tally_sentence(mixed) == "Of 2 claims 1 were run: 1 mixed."
     assert "none yet" in tables.tally_sentence([OPEN])
 
 
-def test_a_tally_has_a_column_for_every_word_that_a_verdict_may_have():
-    each = [replace(DONE, verdict=word) for word in MARKS]
-    head, row, *_ = cells(tables.tally(each))
-    assert row[1:] == ["1"] * len(MARKS) + [str(len(MARKS))]
-    assert head[1:-1] == list(MARKS)
+def test_a_tally_has_a_column_for_every_answer_that_there_may_be():
+    head, *_ = cells(tables.tally([DONE]))
+    assert head[1:-1] == list(ANSWERS)
 
 
 def test_findings_leave_out_what_was_not_run():
     assert tables.findings([OPEN]) == ""
     assert tables.findings([DONE]).startswith("- **Reproduced**: a beats b. +1.23")
-    assert tables.findings([DONE], {(DONE.claim.id, DONE.task)}).endswith(r"\*.")
+    assert tables.findings([DONE], {DONE.claim.id}).endswith(r"\*.")
 
 
 PLAIN = Difference(metric="x", arm="a", control="b", margin=0.1)

@@ -1,5 +1,6 @@
 """What was run and what it says: claims, the contrasts that decide them, records, verdicts."""
 
+from bnnstudy.evidence.answers import ANSWERS, Answer, answers, holm
 from bnnstudy.evidence.claims import (
     Claim,
     Contrast,
@@ -27,7 +28,7 @@ from bnnstudy.evidence.runs import (
     values,
 )
 from bnnstudy.evidence.statistics import first_reach, paired_interval
-from bnnstudy.evidence.verdicts import MARKS, Verdict, decide, decide_each, holm
+from bnnstudy.evidence.verdicts import MARKS, Verdict, decide, decide_each
 
 __all__ = [
     # What is claimed, and what decides it.
@@ -44,6 +45,9 @@ __all__ = [
     "MARKS",
     "decide",
     "decide_each",
+    "Answer",
+    "ANSWERS",
+    "answers",
     "holm",
     # Records, and views of them.
     "Record",

@@ -5,7 +5,7 @@ runs of different tasks are never compared.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from bnnstudy.config.fields import PRESETS
@@ -14,7 +14,6 @@ from bnnstudy.evidence.curves import Curve, Curves, common_seeds, with_parts
 from bnnstudy.evidence.estimates import effect
 from bnnstudy.evidence.requirements import look
 from bnnstudy.evidence.runs import read, same_course
-from bnnstudy.evidence.statistics import holm_rejections
 
 NOT_RUN, NOT_TESTED = "not run", "not tested"
 
@@ -78,14 +77,8 @@ class Verdict:
             raise ValueError(f"verdict must be one of {', '.join(MARKS)}; got {self.verdict!r}")
 
     def summary(self) -> dict[str, object]:
-        """What a report says of the claim, in JSON's types; None where there is nothing to say."""
-        claim = self.claim
+        """What a report says of the verdict, in JSON's types; None where there is nothing to say."""
         return {
-            "id": claim.id,
-            "paper": claim.paper,
-            "source": claim.source,
-            "claim": claim.text,
-            "paper_value": claim.paper_value,
             "verdict": self.verdict,
             "preset": self.preset,
             "task": self.task,
@@ -93,7 +86,7 @@ class Verdict:
             "effect": self.effect,
             "low": self.low,
             "high": self.high,
-            "unit": claim.contrast.unit,
+            "unit": self.claim.contrast.unit,
             "p": self.p,
             "missing": self.missing,
             "trajectories": self.trajectories,
@@ -129,9 +122,11 @@ class Verdict:
 
 
 def decide(claim: Claim, curves: Curves, first: Mapping[str, int] | None = None) -> list[Verdict]:
-    """The verdicts of the largest preset that can decide the claim, one a task; else "not run".
+    """The verdicts that a claim's answer rests on, one a preset and task; else "not run".
 
-    A single seed has no interval: where a smaller preset has one, it is that preset's verdict.
+    Those of all presets from `desk` on stand side by side: a larger one with fewer seeds does not
+    silently win. `quick` counts where there is no other, and a single seed, which has no interval,
+    where nothing has one.
 
     Args:
         first: by preset the first seed that counts, where it is not 0.
@@ -140,7 +135,7 @@ def decide(claim: Claim, curves: Curves, first: Mapping[str, int] | None = None)
     if not found:
         return [Verdict(claim=claim, verdict=NOT_RUN)]
     able = [v for v in found if v.low is not None or isinstance(claim.contrast, Exact)] or found
-    return [verdict for verdict in found if verdict.preset == able[-1].preset]
+    return [verdict for verdict in able if verdict.preset != PRESETS[0]] or able
 
 
 def decide_each(claim: Claim, curves: Curves, first: Mapping[str, int] | None = None) -> list[Verdict]:
@@ -151,16 +146,6 @@ def decide_each(claim: Claim, curves: Curves, first: Mapping[str, int] | None = 
         if verdict := _verdict(claim, with_parts(curves[preset, task]), preset, task, start):
             found.append(verdict)
     return found
-
-
-def holm(verdicts: Iterable[Verdict]) -> set[tuple[str, str | None]]:
-    """(claim's id, task) of the verdicts that hold when all are judged together (Holm 1979).
-
-    All that have an interval are counted, the inconclusive ones too.
-    """
-    tested = [verdict for verdict in verdicts if verdict.p is not None]
-    held = holm_rejections([v.p for v in tested if v.p is not None])
-    return {(tested[place].claim.id, tested[place].task) for place in held}
 
 
 def _verdict(

@@ -10,12 +10,13 @@ from typing import Any
 
 from bnnstudy.config.fields import PRESETS
 from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence.answers import ANSWERS, Answer, answers, holm
 from bnnstudy.evidence.claims import Claim
 from bnnstudy.evidence.curves import Curves
 from bnnstudy.evidence.runs import Runs, by_task, task_of
 from bnnstudy.evidence.runs import differences as differences_of
 from bnnstudy.evidence.statistics import paired_interval
-from bnnstudy.evidence.verdicts import MARKS, Verdict, decide_each, holm
+from bnnstudy.evidence.verdicts import NOT_RUN, Verdict, decide_each
 from bnnstudy.experiments.study import Arm, Study
 from bnnstudy.nn.models import LayerSummary
 
@@ -125,32 +126,31 @@ def verdicts(study: Study, curves: Curves) -> str:
 
 
 def scoreboard(found: Iterable[Verdict], paper: str) -> str:
-    """The claims of one paper with their verdicts, those that were run first.
+    """The claims of one paper with their answers and verdicts, those that were run first.
 
-    `*` marks what holds after Holm's correction.
+    `*` marks answers that stand after Holm's correction over claims.
 
     Args:
         found: the verdicts of *all* claims, which are judged together.
     """
-    found = list(found)
-    held = holm(found)
+    every = answers(found)
+    held = holm(every)
+    own = [one for one in every if one.claim.paper == paper]
     rows = []
-    for verdict in sorted((v for v in found if v.claim.paper == paper), key=lambda v: not v.preset):
-        claim = verdict.claim
-        star = _star(verdict, held)
-        measured = (
-            f"{verdict.measured()} ({verdict.where()}){_beside(verdict)}{star}"
-            if verdict.preset
-            else "–"
+    for one in sorted(own, key=lambda one: one.answer == NOT_RUN):
+        claim = one.claim
+        star = r" \*" if claim.id in held else ""
+        verdicts = "<br>".join(
+            f"{v.verdict}: {v.measured()} ({v.where()}){_beside(v)}" for v in one.verdicts if v.preset
         )
-        mark = f"{MARKS[verdict.verdict]} {verdict.verdict}"
         text = f"{claim.text} ({claim.source}; {claim.id})<br>{claim.contrast.declared()}"
-        rows.append((text, mark, measured, claim.paper_value or "–"))
-    return table(("Claim", "Verdict", "Effect, 95 % interval", "Paper's number"), rows)
+        answered = f"{ANSWERS[one.answer]} {one.answer}{star}"
+        rows.append((text, answered, verdicts or "–", claim.paper_value or "–"))
+    return table(("Claim", "Answer", "Verdicts: effect, 95 % interval", "Paper's number"), rows)
 
 
-def findings(found: Iterable[Verdict], held: Container[tuple[str, str | None]] = ()) -> str:
-    """Verdicts as a list of sentences; those that were not run are left out, those `held` starred."""
+def findings(found: Iterable[Verdict], held: Container[str] = ()) -> str:
+    """Verdicts as a list of sentences; those that were not run are left out, claims `held` starred."""
     return "\n".join(
         f"- **{v.verdict.capitalize()}**: {v.claim.text} {v.measured()} ({v.where()}){_star(v, held)}."
         for v in found
@@ -165,31 +165,29 @@ def _beside(verdict: Verdict) -> str:
     return f"; {verdict.turns}" if verdict.turns else ""
 
 
-def _star(verdict: Verdict, held: Container[tuple[str, str | None]]) -> str:
-    return r" \*" if (verdict.claim.id, verdict.task) in held else ""
+def _star(verdict: Verdict, held: Container[str]) -> str:
+    return r" \*" if verdict.claim.id in held else ""
 
 
 def tally_sentence(found: Iterable[Verdict]) -> str:
     """How many claims there are, how many were run, and what came out, in one sentence."""
-    found = list(found)
-    claims = len({verdict.claim.id for verdict in found})
-    run = [verdict for verdict in found if verdict.preset]
-    run_claims = len({verdict.claim.id for verdict in run})
-    words = dict.fromkeys(verdict.verdict for verdict in run)
-    counts = ", ".join(f"{sum(v.verdict == word for v in run)} {word}" for word in words)
-    each = f", with {len(run)} verdicts (one a data set and network)" if len(run) > run_claims else ""
-    return f"Of {claims} claims {run_claims} were run{each}: {counts or 'none yet'}."
+    every = answers(found)
+    run = [one for one in every if one.answer != NOT_RUN]
+    counts = Counter(one.answer for one in run)
+    told = ", ".join(f"{counts[word]} {word}" for word in ANSWERS if counts[word])
+    return f"Of {len(every)} claims {len(run)} were run: {told or 'none yet'}."
 
 
 def tally(found: Iterable[Verdict]) -> str:
-    """How many verdicts the claims of each paper got; a claim has one a data set and network."""
+    """How many claims of each paper got which answer."""
     names = {"A": "Paper A", "B": "Paper B", "ours": "Our own"}
-    found = list(found)
+    every = answers(found)
     rows = []
     for paper, name in names.items():
-        counts = [sum(v.claim.paper == paper and v.verdict == word for v in found) for word in MARKS]
-        rows.append((name, *(count or "–" for count in counts), sum(counts)))
-    return table(("Verdicts on", *MARKS, "all"), rows)
+        own: list[Answer] = [one for one in every if one.claim.paper == paper]
+        counts = [sum(one.answer == word for one in own) for word in ANSWERS]
+        rows.append((name, *(count or "–" for count in counts), len(own)))
+    return table(("Claims", *ANSWERS, "all"), rows)
 
 
 def provenance(records: Iterable[Mapping[str, Any]]) -> str:
