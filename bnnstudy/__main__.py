@@ -153,20 +153,24 @@ def _terminated_as_interrupted() -> Iterator[None]:
 
 
 def _report(options: argparse.Namespace) -> int:
-    from bnnstudy.studies import verdicts
+    from bnnstudy.studies import history, verdicts
 
     if options.results and not options.results.is_dir():
         raise ValueError(f"--results must be a folder, got {str(options.results)!r}")
     found = answers(verdicts(options.results))
     held = holm(found)
     if options.json:
-        claims = [_summary(one, one.claim.id in held) for one in found]
+        claims = [
+            {**_summary(one, one.claim.id in held), "post_hoc": history.is_post_hoc(one.claim.id)}
+            for one in found
+        ]
         print(json.dumps({"schema": REPORT_SCHEMA, "claims": claims}, indent=1, allow_nan=False))
         return 0
     run = [one for one in found if one.answer != NOT_RUN]
     for one in run:
         where = f": {one.where()}" if one.where() else ""
-        print(f"{one.answer:<15} {one.claim.id}{where}{' *' if one.claim.id in held else ''}")
+        mark = " (post hoc)" if history.is_post_hoc(one.claim.id) else ""
+        print(f"{one.answer:<15} {one.claim.id}{mark}{where}{' *' if one.claim.id in held else ''}")
         for verdict in one.verdicts:
             print(f"  {verdict.line()}")
     print(

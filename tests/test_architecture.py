@@ -32,7 +32,7 @@ training: progress metrics batch_norm callbacks.base | evaluation checkpoints st
     callbacks.activations callbacks.averaging callbacks.batch_norm callbacks.flips callbacks.gradients \
     callbacks.losses callbacks.weights callbacks.shadow_optimizers | loop | stacked callbacks
 experiments: options study | rates arms hpo paired procedures | lookup executors | sweep
-studies: _quick_rates | _paper_a _paper_b | * | ledger
+studies: _quick_rates history | _paper_a _paper_b | * | ledger
 report: plotting tables | explorer cost | chapter
 __main__
 """

@@ -19,6 +19,7 @@ from bnnstudy.evidence.statistics import paired_interval
 from bnnstudy.evidence.verdicts import NOT_RUN, Verdict, decide_each
 from bnnstudy.experiments.study import Arm, Study
 from bnnstudy.nn.models import LayerSummary
+from bnnstudy.studies import history
 
 
 def table(head: str | Iterable[str], rows: Iterable[Iterable[object]]) -> str:
@@ -120,7 +121,7 @@ def verdicts(study: Study, curves: Curves) -> str:
             f"**{v.verdict}** ({v.where()}): {v.measured()}{_beside(v)}" if v.preset else v.verdict
             for v in ours
         )
-        claimed = f"{source(claim)}<br>{claim.contrast.declared()}"
+        claimed = f"{source(claim)}{_mark(claim)}<br>{claim.contrast.declared()}"
         rows.append((claimed, claim.paper_value or "–", measured))
     return table(("Claim", "Paper's number", "Ours"), rows)
 
@@ -143,7 +144,7 @@ def scoreboard(found: Iterable[Verdict], paper: str) -> str:
         verdicts = "<br>".join(
             f"{v.verdict}: {v.measured()} ({v.where()}){_beside(v)}" for v in one.verdicts if v.preset
         )
-        text = f"{claim.text} ({claim.source}; {claim.id})<br>{claim.contrast.declared()}"
+        text = f"{claim.text} ({claim.source}; {claim.id}){_mark(claim)}<br>{claim.contrast.declared()}"
         answered = f"{ANSWERS[one.answer]} {one.answer}{star}"
         rows.append((text, answered, verdicts or "–", claim.paper_value or "–"))
     return table(("Claim", "Answer", "Verdicts: effect, 95 % interval", "Paper's number"), rows)
@@ -156,6 +157,10 @@ def findings(found: Iterable[Verdict], held: Container[str] = ()) -> str:
         for v in found
         if v.preset
     )
+
+
+def _mark(claim: Claim) -> str:
+    return " *Post hoc.*" if history.is_post_hoc(claim.id) else ""
 
 
 def _beside(verdict: Verdict) -> str:

@@ -1,0 +1,66 @@
+"""The ledger's history: what each claim's contrast was from which day on, and whether runs were known.
+
+A claim that was made, or whose contrast was changed, after its study had its first records at `desk` is
+*post hoc*: these runs may have suggested it. `history.jsonl` has an entry for each contrast that a
+claim ever had, in the order of time, and only grows: a test holds that the last one is the ledger's.
+"""
+
+import dataclasses
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bnnstudy.config.serialise import to_jsonable
+from bnnstudy.evidence.claims import Claim
+
+FILE = Path(__file__).with_name("history.jsonl")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One contrast that a claim had.
+
+    Attributes:
+        claim: its id.
+        date: when it was written down, in UTC, as ISO 8601 has it.
+        contrast: what it was, as `described` has it; of entries that were superseded, the fields alone
+            that they had then.
+        known: seeds of its study that were recorded at `desk` by then; 0 where it came before them.
+    """
+
+    claim: str
+    date: str
+    contrast: Mapping[str, Any]
+    known: int = 0
+
+
+def described(claim: Claim) -> dict[str, Any]:
+    """A claim's contrast in JSON's types: its kind, and the fields that are not at their defaults."""
+    contrast = claim.contrast
+    fields = {
+        field.name: getattr(contrast, field.name)
+        for field in dataclasses.fields(contrast)
+        if getattr(contrast, field.name) != field.default
+    }
+    return {"kind": contrast.kind, **to_jsonable(fields)}
+
+
+@functools.cache
+def entries() -> tuple[Entry, ...]:
+    """All entries, the earliest first."""
+    return tuple(Entry(**json.loads(line)) for line in FILE.read_text().splitlines())
+
+
+@functools.cache
+def latest() -> dict[str, Entry]:
+    """The last entry of each claim."""
+    return {entry.claim: entry for entry in entries()}
+
+
+def is_post_hoc(claim: str) -> bool:
+    """Whether a claim's contrast was written down when runs of its study were known."""
+    entry = latest().get(claim)
+    return bool(entry and entry.known)
