@@ -178,4 +178,4 @@ def test_the_real_recordings_are_read_where_they_are():
         pytest.skip("no folder fsdd under BNNSTUDY_DATA")
     loaded = data.load("fsdd")
     assert [len(s) for s in (loaded.train, loaded.validation, loaded.test)] == [2400, 300, 300]
-    assert loaded.fingerprint == "ef178a1d2632432d"
+    assert loaded.fingerprint == "78134d7452e1ea4f"

@@ -246,6 +246,8 @@ def weights_of(contrast) -> dict[str, float]:
 
 def one_training(runs, seeds, contrast) -> bool:
     first, *others = contrast.named()
+    if not all("curves" in runs[name][seed] for name in (first, *others) for seed in seeds):
+        return False  # parts, which have no course of their own
     return all(
         runs[first][seed]["curves"]["train_loss"] == runs[other][seed]["curves"]["train_loss"]
         and at(runs[first][seed], contrast) == at(runs[other][seed], contrast)

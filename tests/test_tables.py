@@ -63,7 +63,7 @@ def test_the_scoreboard_shows_effect_interval_n_preset_and_star():
     untested = replace(DONE, verdict="not tested", why="0.0% reached ±1", otherwise="reproduced")
     (_, row) = cells(tables.scoreboard([untested], "A"))
     assert row[1] == "○ not tested"
-    assert row[2].endswith("not tested, as 0.0% reached ±1 (it would have been: reproduced)")
+    assert row[2].endswith("; 0.0% reached ±1 (it would have been: reproduced)")
     assert len(cells(tables.scoreboard([DONE], "B"))) == 1
 
 

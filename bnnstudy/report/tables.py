@@ -166,7 +166,7 @@ def _mark(claim: Claim) -> str:
 def _beside(verdict: Verdict) -> str:
     """Why a claim was not tested, and what it would have been; or what turns the verdict."""
     if verdict.why:
-        return f"; not tested, as {verdict.why} (it would have been: {verdict.otherwise})"
+        return f"; {verdict.why} (it would have been: {verdict.otherwise})"
     return f"; {verdict.turns}" if verdict.turns else ""
 
 
@@ -356,8 +356,8 @@ def tuned(curves: Curves) -> str:
             counts = Counter(curve.chosen(curve.seeds))
             chosen = ", ".join(f"{value:.3g} ({count})" for value, count in counts.most_common())
             edge = "yes" if curve.at_edge else "no"
-            span_ = f"{tried[0]:.3g} to {tried[-1]:.3g}"
-            rows.append((f"{preset}, {task}", curve.arm, span_, near, chosen, edge))
+            shown = (span(tried, "{:.3g}"), near, chosen, edge)
+            rows.append((f"{preset}, {task}", curve.arm, *shown))
     what = "Rates" if fields <= {"lr"} else "Values"
     head = ("Run", "Arm", f"{what} tried", "Near the best", "Judged at (seeds)", "Best at an edge")
     return table(head, rows)
