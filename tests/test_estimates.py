@@ -181,6 +181,13 @@ def test_arms_that_are_one_training_test_nothing(kind):
     assert verdict.verdict != "not tested"
 
 
+def test_one_training_that_is_measured_in_two_ways_tests_how_it_is_measured():
+    both = [course(s, arm, [1.0, 0.5 + s], 0.9 + (0.01 + 0.001 * s) * (arm == "a"))
+            for arm in "ab" for s in range(4)]  # fmt: skip
+    (verdict,) = decide(claim(Difference(**SCORE)), fixed(both))
+    assert verdict.verdict == "reproduced"
+
+
 CLIPPED = Requirement(
     figure="curves.saturation", arm="b", at_least=0.05, says="{:.1%} of the weights reached ±1"
 )

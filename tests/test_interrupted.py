@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bnnstudy import __main__ as command_line
-from bnnstudy.experiments import sweep
+from bnnstudy.experiments import executors, sweep
 from bnnstudy.training import progress
 
 RUN = [sys.executable, "-m", "bnnstudy", "run", "alpha", "--seeds", "2", "--workers", "2"]
@@ -57,6 +57,21 @@ def test_workers_end_with_the_sweep_that_they_work_for(how, tmp_path):
         assert "\nbnnstudy: interrupted; what had finished is recorded" in f"\n{said}"
         assert "Traceback" not in said
     assert waited(lambda: not working(sweep.pid))
+
+
+def test_a_worker_that_comes_up_after_its_sweep_was_killed_ends_too():
+    sweep = subprocess.Popen([sys.executable, "-c", ""])
+    sweep.wait()
+    code = (
+        "import time; from bnnstudy.experiments.executors import _Parent, _end_with;"
+        f"_end_with(_Parent(_Parent.here().host, {sweep.pid})); time.sleep({PATIENCE})"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=PATIENCE, check=False).returncode == 1
+
+
+def test_a_worker_of_another_machine_is_left_to_whoever_started_it(monkeypatch):
+    monkeypatch.setattr(executors.threading, "Thread", None)  # nothing would watch
+    executors._end_with(executors._Parent("elsewhere", 1))
 
 
 def test_nobody_reads_on():

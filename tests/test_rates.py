@@ -162,6 +162,19 @@ def test_what_is_half_run_judges_nothing(runs, tmp_path):
     assert file.exists()
 
 
+def test_until_there_is_a_curve_the_one_value_that_all_seeds_have_stands_for_it(runs, tmp_path):
+    runs["a"] = runs["b"] = peaked(2.0)
+    study = study_of(tuned(), seeds=4)
+    plain = RunConfig(preset="desk", lr=4.0)
+    # All seeds of this arm at 2; another arm, at a fixed rate, left all of its own at 4.
+    ran = study_of(Arm(name="a", config=replace(plain, lr=2.0)), Arm(name="b", config=plain), seeds=4)
+    sweep.run(ran, "desk", options=options(tmp_path))
+    curve = curve_of(study, tmp_path)
+    assert (list(curve.runs), curve.near, len(curve.seeds)) == ([2.0], (2.0,), 4)
+    sweep.run(study, "desk", options=options(tmp_path))
+    assert set(curve_of(study, tmp_path).runs) == {1.0, 2.0, 4.0}
+
+
 accuracies = st.integers(2, 5).flatmap(
     lambda seeds: st.lists(
         st.lists(st.integers(0, 4).map(lambda v: v / 4), min_size=seeds, max_size=seeds),

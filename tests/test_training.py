@@ -10,6 +10,8 @@ from bnnstudy import devices
 from bnnstudy.config import tricks
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.stage import Stage
+from bnnstudy.evidence import right
+from bnnstudy.evidence import runs as views
 from bnnstudy.training import checkpoints, evaluation, loop, stacked
 from bnnstudy.training.callbacks import Callback
 from bnnstudy.training.checkpoints import Checkpoint
@@ -266,3 +268,15 @@ def test_accuracies_are_those_of_validation_and_test_by_name(digits):
         "validation_accuracy": evaluation.evaluate(network, digits, digits.validation),
         "test_accuracy": evaluation.evaluate(network, digits, digits.test),
     }
+
+
+def test_a_result_says_of_each_test_image_whether_it_was_right(digits):
+    # At so high a rate the best epoch is not the last.
+    config = replace(SMALL, epochs=6, lr=0.3)
+    result, model = loop.fit(config, digits, with_model=True)
+    assert result["best_epoch"] < 6
+    last = right.unpack(result, "last.test_accuracy")
+    assert last.tolist() == evaluation.right(model, digits, digits.test).tolist()
+    for metric in ("test_accuracy", "last.test_accuracy"):
+        assert right.unpack(result, metric).mean() == pytest.approx(views.read(result, metric))
+    assert result["right"]["test_accuracy"] != result["right"]["last.test_accuracy"]
