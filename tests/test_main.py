@@ -77,6 +77,7 @@ def test_run_then_report(monkeypatch, tmp_path, capsys):
     (ran,) = report["toy-adam"]["verdicts"]
     assert (ran["n"], ran["preset"]) == (2, "quick")
     assert ran["low"] <= ran["effect"] <= ran["high"]
+    assert ran["scale"] == {"images": 0, "width": 16, "epochs": 2, "steps": 22}
     assert report["imagenet-one-step"]["answer"] == "not run"
     (absent,) = report["imagenet-one-step"]["verdicts"]
     assert [absent[k] for k in ("preset", "n", "effect", "low", "high")] == [None] * 5

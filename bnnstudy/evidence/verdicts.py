@@ -6,9 +6,10 @@ runs of different tasks are never compared.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bnnstudy.config.fields import PRESETS
+from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Claim, Equivalence, Estimate, Exact, Speed
 from bnnstudy.evidence.curves import Curve, Curves, common_seeds, with_parts
 from bnnstudy.evidence.estimates import effect
@@ -51,7 +52,8 @@ class Verdict:
     no interval. `missing` counts seeds that all arms ran, but not to where the metric is (a loss that
     diverged). `trajectories` counts the runs of an `Exact` contrast. Where the verdict is "not tested",
     `why` has the figures that show it and `otherwise` the verdict that it would have been. `turns` says
-    which arm at its runner-up value turns the verdict, and to what.
+    which arm at its runner-up value turns the verdict, and to what. `scale` is how much one run of the
+    first arm is: `images` to train on (0 for all), `width`, `epochs` and, where counted, `steps`.
 
     Raises:
         ValueError: if `verdict` is no word of `MARKS`.
@@ -71,6 +73,7 @@ class Verdict:
     why: str = ""
     otherwise: str = ""
     turns: str = ""
+    scale: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.verdict not in MARKS:
@@ -93,6 +96,7 @@ class Verdict:
             "why": self.why,
             "otherwise": self.otherwise,
             "turns": self.turns,
+            "scale": dict(self.scale),
         }
 
     def measured(self) -> str:
@@ -143,8 +147,9 @@ def decide_each(claim: Claim, curves: Curves, first: Mapping[str, int] | None = 
     found = []
     for preset, task in sorted(curves, key=lambda group: PRESETS.index(group[0])):
         start = (first or {}).get(preset, 0)
-        if verdict := _verdict(claim, with_parts(curves[preset, task]), preset, task, start):
-            found.append(verdict)
+        arms = with_parts(curves[preset, task])
+        if verdict := _verdict(claim, arms, preset, task, start):
+            found.append(replace(verdict, scale=_scale(arms[claim.contrast.named()[0]])))
     return found
 
 
@@ -165,6 +170,15 @@ def _verdict(
     if why := _untested(claim, contrast, curves, first):
         return replace(verdict, verdict=NOT_TESTED, otherwise=verdict.verdict, why=why)
     return replace(verdict, turns=_turns(claim, contrast, curves, first, verdict.verdict))
+
+
+def _scale(curve: Curve) -> dict[str, int]:
+    """How much one run of an arm is."""
+    record = curve.judged()[0]
+    config = RunConfig.from_dict(record["config"])
+    steps = read(record["result"], "flip_ratio.steps.-1")
+    sizes = {"images": config.train_size, "width": config.width, "epochs": config.epochs}
+    return sizes if steps is None else {**sizes, "steps": steps}
 
 
 def _exact(
