@@ -171,6 +171,10 @@ def test_until_there_is_a_curve_the_one_value_that_all_seeds_have_stands_for_it(
     sweep.run(ran, "desk", options=options(tmp_path))
     curve = curve_of(study, tmp_path)
     assert (list(curve.runs), curve.near, len(curve.seeds)) == ([2.0], (2.0,), 4)
+    # It stands until the curve is complete: also while the grid is run and its neighbours lack seeds.
+    sweep.run(study, "desk", 3, options(tmp_path))
+    assert len(curve_of(study, tmp_path).seeds) == 4
+    assert list(curve_of(study, tmp_path).runs) == [2.0]
     sweep.run(study, "desk", options=options(tmp_path))
     assert set(curve_of(study, tmp_path).runs) == {1.0, 2.0, 4.0}
 

@@ -78,11 +78,11 @@ class Plan:
         return not (self._missing(self.grid(), few) or self._extension())
 
     def point(self) -> dict[Value, dict[int, Record]]:
-        """The only value that all seeds were run at, while the curve is no curve yet; else nothing.
+        """The only value that all seeds were run at, while the curve is not complete; else nothing.
 
         So are the runs of the first edition, whose rates a search with one seed had chosen.
         """
-        if self.settled or not self.tuned_field:
+        if not self.tuned_field or not self.pending():
             return {}
         # Other arms, at fixed rates, may have left runs of the same configuration.
         own = {
