@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from test_claims import claim
 
 from bnnstudy.evidence.answers import ANSWERS, answer, answers, holm
-from bnnstudy.evidence.verdicts import MARKS, Verdict
+from bnnstudy.evidence.verdicts import WORDS, Verdict
 
 
 def verdict(word, p=None, id="toy", task="mnist mlp", preset="desk"):
@@ -44,7 +44,7 @@ def test_an_answer_is_what_the_verdicts_come_to(words, expected):
 
 
 def test_every_combination_of_words_has_an_answer_and_every_answer_comes_up():
-    words = [word for word in MARKS if word not in ("supported", "refuted")]
+    words = [word for word in WORDS if word not in ("supported", "refuted")]
     found = {answered(*pair).answer for pair in itertools.product(words, repeat=2)}
     assert found == set(ANSWERS)
 

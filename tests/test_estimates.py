@@ -148,6 +148,21 @@ def test_other_test_images_count():
     assert effect(ACCURACY, bare).error > 1.5 * found.error
 
 
+def test_unpaired_arms_that_choose_together_may_have_other_seeds():
+    def arm(name, seeds, leader=None):
+        runs = {
+            s: record(s, name, 1.0, validation_accuracy=0.9, test_accuracy=0.9 - 0.01 * s)
+            for s in seeds
+        }
+        return Curve(name, {1.0: runs}, "lr", leader)
+
+    leader = arm("a", range(6))
+    contrast = Difference(metric="test_accuracy", arm="b", control="a", paired=False)
+    found = effect(contrast, {"a": leader, "b": arm("b", range(3), leader)})
+    assert found.n == 3
+    assert math.isfinite(found.error)
+
+
 @given(bits=st.lists(st.booleans(), min_size=1, max_size=70), last=st.booleans())
 def test_images_come_back_as_they_were_kept(bits, last):
     metric = "last.test_accuracy" if last else "test_accuracy"

@@ -141,7 +141,7 @@ def test_a_verdict_has_a_word_of_the_table():
         "reproduced", "not reproduced", "inconclusive",
     }  # fmt: skip
     assert [verdicts.word(claim("ours"), holds) for holds in (True, False)] == ["supported", "refuted"]
-    for answer in verdicts.MARKS:
+    for answer in verdicts.WORDS:
         verdicts.Verdict(claim=claim(), verdict=answer)
     with pytest.raises(ValueError, match=r"verdict must be one of reproduced, .*; got 'perhaps'"):
         verdicts.Verdict(claim=claim(), verdict="perhaps")

@@ -28,7 +28,7 @@ from bnnstudy.evidence.runs import (
     values,
 )
 from bnnstudy.evidence.statistics import first_reach, paired_interval
-from bnnstudy.evidence.verdicts import MARKS, Verdict, decide, decide_each
+from bnnstudy.evidence.verdicts import WORDS, Verdict, decide, decide_each
 
 __all__ = [
     # What is claimed, and what decides it.
@@ -42,7 +42,7 @@ __all__ = [
     "Requirement",
     # What records say of it.
     "Verdict",
-    "MARKS",
+    "WORDS",
     "decide",
     "decide_each",
     "Answer",

@@ -107,7 +107,7 @@ class Curve:
         at = values.index(self.best)
         around = values[max(at - 1, 0) : at + 2]
         spread = np.mean([np.var(found[value], ddof=1) for value in around]) if _many(found) else 0.0
-        reach = NEAR * (2 * spread / EVERYWHERE) ** 0.5
+        reach = NEAR * (2 * spread / len(found[self.best])) ** 0.5
         close = {value for value in values if self.means[value] >= self.means[self.best] - reach}
         return tuple(value for value in values if value in close or value in around)
 

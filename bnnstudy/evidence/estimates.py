@@ -75,6 +75,7 @@ class _Term:
     has no such value.
     """
 
+    arms: tuple[str, ...]
     seeds: list[int]
     choosers: list[Curve]
     table: np.ndarray
@@ -178,14 +179,14 @@ def image_variance(contrast: Estimate, curves: Mapping[str, Curve], terms: Seque
     weights, metrics = _weights(contrast), _metrics(contrast)
     if not all(metric.rpartition(".")[2] == "test_accuracy" for metric in metrics.values()):
         return 0.0
-    seeds = {curve: term.seeds for term in terms for curve in term.choosers}
+    seeds = {arm: term.seeds for term in terms for arm in term.arms}
     sums: list[np.ndarray] | None = []
     apart = 0.0
     for arm, weight in weights.items():
-        curve = curves[arm]
-        runs = [record["result"] for record in curve.judged(seeds[curve.chooser])]
+        judged = curves[arm].judged(seeds[arm])
+        runs = [record["result"] for record in judged]
         accuracies = [value for run in runs if (value := read(run, metrics[arm])) is not None]
-        images = right.images_of(curve.judged(seeds[curve.chooser])[0]["config"])
+        images = right.images_of(judged[0]["config"])
         kept = [right.unpack(run, metrics[arm]) for run in runs]
         if sums is not None and all(bits is not None for bits in kept):
             sums.append(weight * np.mean([bits for bits in kept if bits is not None], axis=0))
@@ -215,7 +216,7 @@ def _terms(contrast: Estimate, curves: Mapping[str, Curve], first: int) -> list[
 def _term(contrast: Estimate, curves: Mapping[str, Curve], first: int) -> _Term:
     seeds = common_seeds(curves.values(), first)
     choosers = list(dict.fromkeys(curve.chooser for curve in curves.values()))
-    return _Term(seeds, choosers, _table(contrast, curves, choosers, seeds))
+    return _Term(tuple(curves), seeds, choosers, _table(contrast, curves, choosers, seeds))
 
 
 @singledispatch

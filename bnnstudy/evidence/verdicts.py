@@ -18,16 +18,16 @@ from bnnstudy.evidence.runs import read, same_course
 
 NOT_RUN, NOT_TESTED = "not run", "not tested"
 
-MARKS = {
-    "reproduced": "✓",
-    "not reproduced": "✗",
-    "supported": "✓",
-    "refuted": "✗",
-    "inconclusive": "?",
-    NOT_TESTED: "○",
-    NOT_RUN: "–",
-}
-"""Every word that a verdict may have, in the order of tables, with a sign for each."""
+WORDS = (
+    "reproduced",
+    "not reproduced",
+    "supported",
+    "refuted",
+    "inconclusive",
+    NOT_TESTED,
+    NOT_RUN,
+)
+"""Every word that a verdict may have."""
 
 
 def word(claim: Claim, holds: bool | None) -> str:
@@ -45,7 +45,7 @@ def word(claim: Claim, holds: bool | None) -> str:
 class Verdict:
     """What the records of one preset, on one data set and network (its `task`), say of a claim.
 
-    `verdict` is one of `MARKS`. `effect`, `low` and `high` are in the contrast's unit, `low` and `high`
+    `verdict` is one of `WORDS`. `effect`, `low` and `high` are in the contrast's unit, `low` and `high`
     None where there is no interval (an `Exact` contrast, or fewer than two seeds). `n` is the number of
     seeds, for `Exact` the number of comparisons. `p` is the two-sided p-value of the effect against the
     margin that it passes; 1 where it passes none or the differences have no spread, None where there is
@@ -56,7 +56,7 @@ class Verdict:
     first arm is: `images` to train on (0 for all), `width`, `epochs` and, where counted, `steps`.
 
     Raises:
-        ValueError: if `verdict` is no word of `MARKS`.
+        ValueError: if `verdict` is no word of `WORDS`.
     """
 
     claim: Claim
@@ -76,8 +76,8 @@ class Verdict:
     scale: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.verdict not in MARKS:
-            raise ValueError(f"verdict must be one of {', '.join(MARKS)}; got {self.verdict!r}")
+        if self.verdict not in WORDS:
+            raise ValueError(f"verdict must be one of {', '.join(WORDS)}; got {self.verdict!r}")
 
     def summary(self) -> dict[str, object]:
         """What a report says of the verdict, in JSON's types; None where there is nothing to say."""

@@ -114,11 +114,8 @@ class Plan:
         best, high = curve.best, curve.best == self.grid()[-1]
         assert best is not None
         further = beyond(best, tuned.factor, up=high)
-        try:
-            self.config(further, 0)
-        except ValueError:
-            return []  # beyond what the field may be: the best stands at the edge
-        return [further]
+        # Where the field may be no further, the best stands at the edge.
+        return [further] if _allowed(self, further) else []
 
     def curve(self) -> Curve:
         """The curve of what is there."""

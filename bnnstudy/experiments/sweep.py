@@ -44,12 +44,9 @@ def run(
         _SEEDS.checked("seeds", seeds)
     code, options = Code.started(), (options or RunOptions()).resolved()
     plans = rates.plans(study, preset, seeds)
-    # Arms that tune nothing are in the first round, whose bar bears the preset's name alone.
-    number = 0
+    label = f"{study.name} {preset}"
     while wanted := [(plan, *run) for plan in plans for run in plan.pending()]:
         jobs = [Job(study.name, plan.arm, plan.config(value, seed)) for plan, value, seed in wanted]
-        label = f"{study.name} {preset}" + (f", round {number + 1}" if number else "")
         for (plan, value, _), record in zip(wanted, run_all(jobs, options, code, label), strict=True):
             plan.tell(value, record)
-        number += 1
     return [record for plan in plans for record in plan.curve().judged(sorted(plan.seeds))]
