@@ -68,7 +68,20 @@ def _parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="run what is missing of a study", allow_abbrev=False)
     run.add_argument("study", metavar="STUDY", help="a name that `list` shows")
     run.add_argument("--preset", default="quick", choices=PRESETS)
-    run.add_argument("--seeds", type=_count, metavar="N", help="final seeds (default: the preset's)")
+    run.add_argument(
+        "--seeds",
+        type=_seeds,
+        metavar="N|A-B",
+        help="how many seeds judge (default: the preset's), or which of them to run here",
+    )
+    run.add_argument(
+        "--arms",
+        action="append",
+        default=[],
+        metavar="PATTERN",
+        help="only these arms, and those that they follow: names, such as 'adam*' or 'mnist mlp: *'; "
+        "may be given again",
+    )
     run.add_argument("--device", default="auto", choices=DEVICES)
     run.add_argument(
         "--workers",
@@ -128,7 +141,7 @@ def _run(options: argparse.Namespace) -> int:
     )
     try:
         with _terminated_as_interrupted():
-            records = sweep.run(study, options.preset, options.seeds, run_options)
+            records = sweep.run(study, options.preset, options.seeds, run_options, options.arms)
             found = lookup.curves(study, options.preset, run_options.results)
     except WorkerLost as error:
         _fail(str(error))
@@ -221,6 +234,16 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"must be a whole number of 1 or more, got {text!r}")
     return int(text)
+
+
+def _seeds(text: str) -> int | range:
+    """The number of seeds as it is, or "5-9" as the range of these five."""
+    first, dash, last = text.partition("-")
+    if not dash:
+        return _count(text)
+    if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+        raise argparse.ArgumentTypeError(f"must be a number, or a range such as 5-9, got {text!r}")
+    return range(int(first), int(last) + 1)
 
 
 def _folder(text: str) -> Path:

@@ -186,6 +186,44 @@ def test_arms_that_came_to_one_configuration_have_one_run_between_them(tmp_path,
     assert [c.seed for c in trained] == [0, 1]
 
 
+def test_some_arms_and_some_seeds_add_up_to_the_whole_study(undisturbed, tmp_path):
+    parts = ((range(2, 4), ["adam"]), (range(0, 3), []), (range(3, 4), ["digits mlp: s*"]))
+    for seeds, arms in parts:
+        found = sweep.run(STUDY, "quick", seeds, options(tmp_path), arms)
+        assert {r["config"]["seed"] for r in found} <= set(range(seeds.stop))
+    assert [r["arm"] for r in sweep.run(STUDY, "quick", 4, options(tmp_path), ["sgd"])] == ["sgd"] * 4
+    whole = sweep.run(STUDY, "quick", options=options(tmp_path))
+    assert judged_alike(tmp_path) == judged_alike(undisturbed)
+    assert len(whole) == 8
+
+
+def judged_alike(folder):
+    return [(r["arm"], r["config"], r["result"]["test_accuracy"]) for r in recorded(STUDY, folder)]
+
+
+def test_only_what_is_asked_for_is_run_and_what_it_follows(tmp_path, monkeypatch):
+    fit, trained = loop.fit, []
+    monkeypatch.setattr(loop, "fit", lambda c, *a, **k: trained.append(c) or fit(c, *a, **k))
+    adam, sgd = STUDY.arms["quick"]
+    after = Arm(name="after", config=replace(sgd.config, width=17), follows="sgd")
+    study = replace(STUDY, arms={"quick": (adam, sgd, after)})
+    sweep.run(study, "quick", range(2, 4), options(tmp_path), ["sgd"])
+    # A grid is for the first seeds, and these are run elsewhere: nothing can be judged yet.
+    assert {c.seed for c in trained} == {2}
+    trained.clear()
+    sweep.run(study, "quick", 4, options(tmp_path), ["aft*"])
+    assert {c.width for c in trained} == {16, 17}
+    assert not any(c.optimizer == "adam" for c in trained)
+
+
+def test_a_pattern_that_matches_nothing_is_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"arms must match some of study 'toy' \(.*\); got 'adm'"):
+        sweep.run(STUDY, "quick", options=options(tmp_path), arms=["sgd", "adm"])
+    for seeds in (range(2, 2), range(-1, 3), range(0, 8, 2)):
+        with pytest.raises(ValueError, match="seeds must be a range from 0 on"):
+            sweep.run(STUDY, "quick", seeds, options(tmp_path))
+
+
 def test_records_of_other_configurations_are_not_looked_at(tmp_path):
     sweep.run(STUDY, "quick", 2, options(tmp_path))
     arms = tuple(replace(arm, config=replace(arm.config, width=17)) for arm in STUDY.arms["quick"])

@@ -71,7 +71,7 @@ def run_all(jobs: list[Job], options: RunOptions, code: Code, label: str) -> lis
         label: what the bar is called.
     """
     pairs = [(_file(job, options), job) for job in jobs]
-    found = {file: record for file, job in pairs if (record := _finished(job, options))}
+    found = {file: record for file, job in pairs if (record := finished(job, options))}
     # Arms that came to one configuration, such as by their tuned rates, have one run between them.
     missing = {file: job for file, job in pairs if file not in found}
     files_of = list(missing)
@@ -197,7 +197,12 @@ def _file(job: Job, options: RunOptions) -> Path:
     return records.path(options.results, job.study, job.config, job.arm.options)
 
 
-def _finished(job: Job, options: RunOptions) -> Record | None:
+def finished(job: Job, options: RunOptions) -> Record | None:
+    """The record of a job, if it is there.
+
+    Raises:
+        RecordError: if it is, and cannot be used; it names the file.
+    """
     return records.finished(options.results, job.study, job.config, job.arm.options)
 
 

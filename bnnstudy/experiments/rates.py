@@ -78,7 +78,7 @@ class Plan:
         return not (self._missing(self.grid(), few) or self._extension())
 
     def point(self) -> dict[Value, dict[int, Record]]:
-        """The only value that all seeds were run at, while the curve is not complete; else nothing.
+        """The only value that more than a grid's seeds were run at, while the curve is not complete.
 
         So are the runs of the first edition, whose rates a search with one seed had chosen.
         """
@@ -89,7 +89,7 @@ class Plan:
             value: {seed: run for seed, run in runs.items() if run["arm"] == self.arm.name}
             for value, runs in self.runs.items()
         }
-        whole = {value: runs for value, runs in own.items() if len(runs) >= len(self.seeds)}
+        whole = {value: runs for value, runs in own.items() if len(runs) > EVERYWHERE}
         return whole if len(whole) == 1 else {}
 
     def _missing(self, values: Iterable[Value], seeds: Iterable[int]) -> list[tuple[Value, int]]:

@@ -5,12 +5,17 @@ progress did since their last checkpoint, and nothing else. Two sweeps may work 
 side: at worst they do a run twice, with the same result.
 """
 
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+
 from bnnstudy.config import checks
 from bnnstudy.evidence.provenance import Code
 from bnnstudy.evidence.records import Record
+from bnnstudy.evidence.runs import task_of
 from bnnstudy.experiments import rates
-from bnnstudy.experiments.executors import Job, run_all
+from bnnstudy.experiments.executors import Job, finished, run_all
 from bnnstudy.experiments.options import RunOptions
+from bnnstudy.experiments.rates import Plan
 from bnnstudy.experiments.study import Study
 
 PILOT_SEED = 1000
@@ -22,7 +27,11 @@ _SEEDS = checks.Rule(
 
 
 def run(
-    study: Study, preset: str, seeds: int | None = None, options: RunOptions | None = None
+    study: Study,
+    preset: str,
+    seeds: int | range | None = None,
+    options: RunOptions | None = None,
+    arms: Iterable[str] = (),
 ) -> list[Record]:
     """Run what is missing of a study at a preset; returns the records that judge, by arm and seed.
 
@@ -30,23 +39,55 @@ def run(
     and then the arms that follow.
 
     Args:
-        seeds: number of seeds that judge (0 to seeds - 1); None means the preset's own.
+        seeds: number of seeds that judge (0 to seeds - 1), or which of them are run here; None means
+            the preset's own. What waits for a seed that is neither run here nor recorded, waits.
+        arms: patterns such as "adam*" or "mnist mlp: *"; an arm is run if its name, or its data set and
+            network with its name, matches one. Those that it follows are run, too. None means all.
 
     Raises:
-        ValueError: if the study has no arms at this preset, a run fails on bad input, or the package's
-            files changed since they were imported.
+        ValueError: if the study has no arms at this preset or none that matches, a run fails on bad
+            input, or the package's files changed since they were imported.
         RecordError: if a record in the way cannot be used; it names the file.
     """
     if preset not in study.arms:
         ready = ", ".join(study.arms) or "none yet"
         raise ValueError(f"study {study.name!r} has no preset {preset!r}; allowed: {ready}")
-    if seeds is not None:
-        _SEEDS.checked("seeds", seeds)
+    number, here = _seeds(seeds)
     code, options = Code.started(), (options or RunOptions()).resolved()
-    plans = rates.plans(study, preset, seeds)
+    plans = _matching(rates.plans(study, preset, number), arms, study.name)
     label = f"{study.name} {preset}"
-    while wanted := [(plan, *run) for plan in plans for run in plan.pending()]:
-        jobs = [Job(study.name, plan.arm, plan.config(value, seed)) for plan, value, seed in wanted]
-        for (plan, value, _), record in zip(wanted, run_all(jobs, options, code, label), strict=True):
-            plan.tell(value, record)
-    return [record for plan in plans for record in plan.curve().judged(sorted(plan.seeds))]
+    while waiting := [(plan, *run) for plan in plans for run in plan.pending()]:
+        jobs = [Job(study.name, plan.arm, plan.config(value, seed)) for plan, value, seed in waiting]
+        mine = [job for job in jobs if job.config.seed in here]
+        ran = dict(zip(map(id, mine), run_all(mine, options, code, label), strict=True))
+        found = [ran.get(id(job)) or finished(job, options) for job in jobs]
+        for (plan, value, _), record in zip(waiting, found, strict=True):
+            if record:
+                plan.tell(value, record)
+        if not any(found):  # the rest waits for seeds that are run elsewhere
+            break
+    return [record for plan in plans for record in plan.curve().judged()]
+
+
+def _seeds(seeds: int | range | None) -> tuple[int | None, range]:
+    """How many seeds judge, where it is not for the preset to say, and which of them are run here."""
+    if seeds is None or not isinstance(seeds, range):
+        return None if seeds is None else _SEEDS.checked("seeds", seeds), range(PILOT_SEED)
+    if seeds.start < 0 or len(seeds) < 1 or seeds.step != 1:
+        raise ValueError(f"seeds must be a range from 0 on with at least one of them, got {seeds}")
+    return _SEEDS.checked("seeds", seeds.stop), seeds
+
+
+def _matching(plans: list[Plan], patterns: Iterable[str], study: str) -> list[Plan]:
+    """The plans of the arms that match a pattern, and of those that these follow; without any, all."""
+    patterns = list(patterns)
+    names = {id(p): (p.arm.name, f"{task_of(p.arm.config)}: {p.arm.name}") for p in plans}
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for pair in names.values() for name in pair):
+            known = ", ".join(pair[1] for pair in names.values())
+            raise ValueError(f"arms must match some of study {study!r} ({known}); got {pattern!r}")
+    if not patterns:
+        return plans
+    kept = [p for p in plans if any(fnmatchcase(n, x) for n in names[id(p)] for x in patterns)]
+    wanted = {id(p) for plan in kept for p in (plan, plan.leader) if p}
+    return [p for p in plans if id(p) in wanted]
