@@ -12,7 +12,16 @@ from bnnstudy.config.run import RunConfig
 from bnnstudy.config.tricks import float_twin
 from bnnstudy.evidence.claims import Equivalence, Requirement
 from bnnstudy.experiments.study import Arm, Study, named
-from bnnstudy.studies._paper_a import TRAINING_LOSS, arms, claim, flat, is_small_cnn, ours, tuned
+from bnnstudy.studies._paper_a import (
+    TRAINING_LOSS,
+    arms,
+    claim,
+    flat,
+    is_small_cnn,
+    longer,
+    ours,
+    tuned,
+)
 
 RATE = 0.1
 DROPS = (0.2, 0.4, 0.5)
@@ -172,8 +181,8 @@ def _arms(network: RunConfig) -> Iterable[Arm]:
         # Figure 2c's own length, and the batch that the height of its flat start points to.
         network = replace(network, epochs=250, batch_size=200)
     elif not is_small_cnn(network):
-        # Long enough for the drops to fall between epochs.
-        network = replace(network, epochs=max(network.epochs, 10))
+        # Long enough for the drops to fall between epochs, at the preset `quick` too.
+        network = longer(replace(network, epochs=max(network.epochs, 10)))
     binary = replace(network, optimizer="adam", lr=RATE, schedule="constant", drops=DROPS)
     real = float_twin(binary)
     for config, prefix in ((binary, ""), (real, "float, ")):
@@ -193,5 +202,5 @@ STUDY = Study(
     title="Adam's two memories",
     claims=CLAIMS,
     arms=arms("adam_betas", _arms),
-    seeds={"quick": 3, "desk": 5, "paper": 5},
+    seeds={"quick": 3, "desk": 8, "paper": 5},
 )

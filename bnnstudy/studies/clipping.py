@@ -15,6 +15,7 @@ from bnnstudy.studies._paper_a import (
     claim,
     flat,
     is_small_cnn,
+    longer,
     ours,
     reached,
     tuned,
@@ -222,6 +223,7 @@ CLAIMS = (
 
 
 def _arms(network: RunConfig) -> Iterable[Arm]:
+    network = longer(network)
     adam, momentum = (replace(network, optimizer=name) for name in ("adam", "momentum"))
     for kind, changes in KINDS.items():
         yield tuned(kind, replace(adam, **changes))
@@ -247,5 +249,5 @@ STUDY = Study(
     title="Clipping",
     claims=CLAIMS,
     arms=arms("clipping", _arms),
-    seeds={"quick": 3, "desk": 5, "paper": 5},
+    seeds={"quick": 3, "desk": 8, "paper": 5},
 )

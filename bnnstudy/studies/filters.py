@@ -135,5 +135,5 @@ STUDY = Study(
     title="Filters on gradients",
     claims=CLAIMS,
     arms={preset: tuple(_arms(network)) for preset, network in networks(20).items()},
-    seeds={"quick": 3, "desk": 5, "paper": 3},
+    seeds={"quick": 3, "desk": 8, "paper": 3},
 )

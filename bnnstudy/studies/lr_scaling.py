@@ -100,5 +100,5 @@ STUDY = Study(
     title="Rates scaled by layer",
     claims=CLAIMS,
     arms=arms("lr_scaling", _arms),
-    seeds={"quick": 3, "desk": 5, "paper": 5},
+    seeds={"quick": 3, "desk": 8, "paper": 5},
 )

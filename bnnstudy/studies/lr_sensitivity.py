@@ -168,5 +168,5 @@ STUDY = Study(
     title="Sensitivity to the rate",
     claims=CLAIMS,
     arms={preset: tuple(_arms(network)) for preset, network in NETWORKS.items()},
-    seeds={"quick": 2, "desk": 5, "paper": 3},
+    seeds={"quick": 2, "desk": 8, "paper": 3},
 )
