@@ -14,9 +14,11 @@ from bnnstudy.evidence.claims import (
     Contrast,
     Difference,
     Equivalence,
+    Every,
     Exact,
     Shorthand,
     Speed,
+    Spread,
     Trend,
     exact,
 )
@@ -48,6 +50,8 @@ USUAL = {
     Difference: {"metric": "score", **SIDES},
     Equivalence: {"metric": "score", **SIDES},
     Trend: {"metric": "score", "arms": (("a", 0.0), ("b", 1.0), ("c", 3.0))},
+    Every: {"metric": "score", "compared": (("a", "b"), ("a", "c"))},
+    Spread: {"metric": "score", "arms": ("a", "b", "c")},
     Speed: SIDES,
     Exact: {"arm": "a"},
 }
@@ -173,6 +177,69 @@ def test_a_trend_is_a_least_squares_slope(slope, noise):
     assert verdict.effect == pytest.approx(np.mean(fits), abs=1e-9)
 
 
+three = st.builds(
+    lambda means, rows: [tuple(map(sum, zip(means, row, strict=True))) for row in rows],
+    st.tuples(*[st.integers(-6, 6)] * 3),
+    st.lists(st.tuples(*[st.floats(-1, 1)] * 3), min_size=3, max_size=8),
+)
+
+
+@given(scores=three, margin=st.floats(-1, 1), direction=st.sampled_from([1, -1]))
+def test_an_order_holds_where_each_of_its_steps_does(scores, margin, direction):
+    found = runs(**dict(zip("abc", map(list, zip(*scores, strict=True)), strict=True)))
+    fields = {"metric": "score", "margin": margin, "direction": direction, "scale": 1.0}
+    order = Every.ordered("a", "b", "c", **fields)
+    assert order.pairs() == (("b", "a"), ("c", "b"))
+    assert Every.best("c", "a", "b", **fields).pairs() == (("c", "a"), ("c", "b"))
+    whole = decide(claim(kind=Every, **fields, compared=order.compared), found)
+    steps = [decide(claim(**fields, arm=arm, control=control), found) for arm, control in order.pairs()]
+    worst = min(steps, key=lambda step: direction * step.effect)
+    assert whole.effect == pytest.approx(worst.effect)
+    assert direction * whole.effect <= min(direction * step.effect for step in steps) + 1e-9
+    words = {step.verdict for step in steps}
+    if words == {"reproduced"}:
+        assert whole.verdict == "reproduced"
+        assert whole.p == max(step.p for step in steps)
+    if whole.verdict == "reproduced":
+        assert words == {"reproduced"}
+    if whole.verdict == "not reproduced":  # Bonferroni's level is stricter than a step's own
+        assert "not reproduced" in words
+        short = [step for step in steps if direction * step.effect < margin]
+        if all(step.verdict == "not reproduced" for step in short):
+            assert whole.p == pytest.approx(min(1.0, 2 * min(step.p for step in short)))
+
+
+@given(scores=three, margin=st.floats(0.1, 2))
+def test_a_spread_is_that_of_the_two_arms_furthest_apart(scores, margin):
+    columns = dict(zip("abc", map(list, zip(*scores, strict=True)), strict=True))
+    fields = {"metric": "score", "scale": 1.0, "arms": ("a", "b", "c"), "kind": Spread}
+    far = decide(claim(**fields, margin=margin), runs(**columns))
+    near = decide(claim(**fields, margin=-margin, direction=-1), runs(**columns))
+    means = [np.mean(column) for column in columns.values()]
+    assert far.effect == pytest.approx(max(means) - min(means), abs=1e-9)
+    assert (far.low, far.high) == (near.low, near.high)
+    assert {far.verdict, near.verdict} in ({"reproduced", "not reproduced"}, {"inconclusive"})
+    assert (far.verdict == "reproduced") == (far.low > margin)
+
+
+@pytest.mark.parametrize("means", [(0.0, 0.3, 0.3, 0.3, 0.3), (0.0,) * 5])
+def test_the_interval_of_an_extreme_covers_what_it_should(means):
+    # Arms that are equal are the worst case: the extreme of them is none of their own.
+    generator = np.random.default_rng(0)
+    steps = tuple(zip("bcde", "abcd", strict=True))
+    fields = {Every: {"compared": steps}, Spread: {"arms": tuple("abcde")}}
+    true = {Every: 0.0, Spread: means[-1]}
+    missed = {Every: 0, Spread: 0}
+    for _ in range(300):
+        scores = {
+            arm: list(m + generator.normal(0, 0.5, 6)) for arm, m in zip("abcde", means, strict=True)
+        }
+        for kind in missed:
+            verdict = decide(claim(kind=kind, scale=1.0, **fields[kind]), runs(**scores))
+            missed[kind] += not verdict.low <= true[kind] <= verdict.high
+    assert max(missed.values()) <= 0.05 * 300
+
+
 def test_an_exact_claim_counts_counterexamples():
     def counted(*differing):
         return [
@@ -262,6 +329,15 @@ def test_a_report_line_and_its_object_say_the_same():
         (Trend, {"arms": (("x", 1.0), ("x", 2.0), ("y", 3.0))}, "arms must have different names"),
         (Trend, {"arms": (("x", 1e200), ("y", 2.0), ("z", 3.0))}, "whose squares are finite"),
         (Trend, {"arms": (("x", 0.0), ("y", 1e-200), ("z", 2e-200))}, "whose squares are finite"),
+        (Every, {"compared": ()}, "compared must be different pairs of arms"),
+        (Every, {"compared": (("a", "b"), ("a", "b"))}, "compared must be different pairs of arms"),
+        (Every, {"compared": (("a", "a"),)}, "compared must be the name of an arm, or a pair of two"),
+        (Every, {"compared": ("ab", "ac")}, "compared must be different pairs of arms"),
+        (Spread, {"arms": ("a",)}, "arms must be two or more different names"),
+        (Spread, {"arms": ("a", "b", "a")}, "arms must be two or more different names"),
+        (Spread, {"arms": "ab"}, "arms must be names of arms"),
+        (Spread, {"margin": -1.0}, "margin must have the sign of direction"),
+        (Spread, {"margin": 1.0, "direction": -1}, "margin must have the sign of direction"),
         (Difference, {"spent": ("nowhere", 5)}, "spent must be"),
         (Difference, {"spent": ("desk", -1)}, "spent must be"),
     ],

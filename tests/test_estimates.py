@@ -51,7 +51,7 @@ def test_unpaired_is_welchs_test(a, b):
     expected = stats.ttest_ind(a, b, equal_var=False)
     low, high = expected.confidence_interval(0.95)
     assert found.interval() == pytest.approx((low, high), abs=1e-9)
-    assert found.p(abs(found.mean)) == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-9)
+    assert found.p(contrast) == pytest.approx(expected.pvalue, rel=1e-6, abs=1e-9)
     assert found.n == min(len(a), len(b))
 
 

@@ -6,9 +6,11 @@ from bnnstudy.evidence.claims import (
     Contrast,
     Difference,
     Equivalence,
+    Every,
     Exact,
     Requirement,
     Speed,
+    Spread,
     Trend,
 )
 from bnnstudy.evidence.curves import Curve, Curves
@@ -37,6 +39,8 @@ __all__ = [
     "Difference",
     "Equivalence",
     "Trend",
+    "Every",
+    "Spread",
     "Speed",
     "Exact",
     "Requirement",

@@ -5,6 +5,7 @@ side the claim stands, and the smallest effect that would matter. There is one c
 contrast; `bnnstudy.evidence.verdicts` decides them.
 """
 
+import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -267,6 +268,117 @@ class Trend(Directed):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Joint(Directed):
+    """Several differences that are judged together; its subclasses say which, and how.
+
+    Attributes:
+        scale, log: as in `Difference`.
+    """
+
+    scale: float = 100.0
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_reading(self.scale, self.log)
+
+    @abstractmethod
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """(arm, control) of each difference."""
+
+    def differences(self) -> list[Difference]:
+        """Each of the differences by itself."""
+        return [
+            Difference(
+                metric=self.metric, unit=self.unit, arm=arm, control=control, direction=self.direction,
+                margin=self.margin, paired=self.paired, spent=self.spent, scale=self.scale, log=self.log,
+            )
+            for arm, control in self.pairs()
+        ]  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Every(Joint):
+    """Each of several differences lies beyond the margin on the claimed side; the least of them counts.
+
+    So an order is judged, "the larger the more", and the best of many: a slope may be one arm's doing,
+    and a best one may have been held against the weakest.
+
+    Attributes:
+        compared: (arm, control) of each difference; arms by name.
+    """
+
+    kind: ClassVar[str] = "every"
+    compared: tuple[tuple[str, str], ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_compared(self.compared)
+
+    @classmethod
+    def ordered(cls, *arms: str, **fields: Any) -> "Every":
+        """That each of some arms lies beyond the one before it."""
+        compared = tuple((after, before) for before, after in zip(arms, arms[1:], strict=False))
+        return cls(compared=compared, **fields)
+
+    @classmethod
+    def best(cls, arm: str, *others: str, **fields: Any) -> "Every":
+        """That one arm lies beyond each of some others."""
+        return cls(compared=tuple((arm, other) for other in others), **fields)
+
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """As `Joint.pairs`."""
+        return self.compared
+
+    def named(self) -> tuple[str, ...]:
+        """Names of all arms, each once, as they come."""
+        return tuple(dict.fromkeys(name for pair in self.compared for name in pair))
+
+    def declared(self) -> str:
+        """As `Contrast.declared`."""
+        return f"each of {', '.join(_minus(*pair) for pair in self.compared)}: {self._edge()}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread(Joint):
+    """The highest arm lies further above the lowest than the margin; which they are is not said before.
+
+    With direction -1 and a margin of -m it says that no two arms differ by m or more.
+
+    Attributes:
+        arms: names of two or more arms.
+    """
+
+    kind: ClassVar[str] = "spread"
+    arms: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        arms = self.arms
+        if not isinstance(arms, tuple) or not all(isinstance(arm, str) and arm for arm in arms):
+            raise ValueError(f"arms must be names of arms, got {arms!r}")
+        if len(arms) < 2 or len(set(arms)) < len(arms):
+            raise ValueError(f"arms must be two or more different names, got {arms!r}")
+        if self.direction * self.margin < 0:
+            raise ValueError(
+                "margin must have the sign of direction, as the highest is never below the lowest, "
+                f"got {self.margin!r} and {self.direction!r}"
+            )
+
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """As `Joint.pairs`: any two arms, both ways."""
+        return tuple(itertools.permutations(self.arms, 2))
+
+    def named(self) -> tuple[str, ...]:
+        """Names of the arms, as they come."""
+        return self.arms
+
+    def declared(self) -> str:
+        """As `Contrast.declared`."""
+        return f"highest − lowest of {', '.join(f'`{name}`' for name in self.arms)}: {self._edge()}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Speed(Directed):
     """Epochs (or trials) until a curve reaches a level, arm minus control, lie on the claimed side.
 
@@ -360,6 +472,17 @@ def _check_positions(arms: object) -> None:
         usable = False
     if not usable:
         raise ValueError(f"arms must stand at positions whose squares are finite, got {arms!r}")
+
+
+def _check_compared(compared: object) -> None:
+    pairs = compared if isinstance(compared, tuple) else ()
+    for pair in pairs:
+        if not (isinstance(pair, tuple) and len(pair) == 2):
+            pairs = ()
+            break
+        _check_side("compared", pair)
+    if not pairs or len(set(pairs)) < len(pairs):
+        raise ValueError(f"compared must be different pairs of arms, got {compared!r}")
 
 
 def _names(*sides: Side | None) -> tuple[str, ...]:

@@ -16,15 +16,31 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from bnnstudy.evidence import right
-from bnnstudy.evidence.claims import Difference, Equivalence, Estimate, Side, Speed, Trend
+from bnnstudy.evidence.claims import (
+    Difference,
+    Directed,
+    Equivalence,
+    Estimate,
+    Joint,
+    Side,
+    Speed,
+    Spread,
+    Trend,
+)
 from bnnstudy.evidence.curves import Curve, common_seeds, draws, leave_one_out
 from bnnstudy.evidence.runs import FLOOR, read
-from bnnstudy.evidence.statistics import first_reach, interval, slope_weights, two_sided_p
+from bnnstudy.evidence.statistics import (
+    CONFIDENCE,
+    first_reach,
+    interval,
+    slope_weights,
+    two_sided_p,
+)
 
 DRAWS = 1000
 """Resamples of the seeds, in each of which every arm chooses its value again."""
@@ -55,16 +71,70 @@ class Effect:
     values: tuple[float, ...] = ()
     censored: float = 0.0
 
-    def interval(self) -> tuple[float, float]:
-        """The 95 % confidence interval; infinite for a single seed."""
-        return interval(self.mean, self.error, self.freedom)
+    def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float]:
+        """The confidence interval; infinite for a single seed."""
+        return interval(self.mean, self.error, self.freedom, confidence)
 
-    def p(self, distance: float) -> float:
-        """Two-sided p-value of lying so far from a margin; 1 where there is no spread."""
+    def p(self, contrast: Estimate) -> float:
+        """Two-sided p-value of lying so far from the contrast's margin; 1 where there is no spread."""
+        distance = contrast.beyond(self.mean)
         # Differences of accuracies that are equal in arithmetic are not to the last bit.
         if not math.isfinite(self.error) or self.error <= 1e-9 * max(abs(self.mean), abs(distance)):
             return 1.0
         return two_sided_p(distance / self.error, self.freedom)
+
+
+@dataclass(frozen=True)
+class Extreme:
+    """The largest of several effects, or the least: what a `Joint` contrast comes to.
+
+    All have to lie on one side of a margin for the extreme to lie there, and each has its own 95 %
+    interval for that (an intersection-union test, Berger 1982); that it lies on the other side one of
+    them shows, at Bonferroni's level.
+
+    Attributes:
+        parts: the effects.
+        sign: 1 for the largest, -1 for the least.
+    """
+
+    parts: tuple[Effect, ...]
+    sign: int
+
+    values: ClassVar[tuple[float, ...]] = ()
+    censored: ClassVar[float] = 0.0
+
+    @property
+    def mean(self) -> float:
+        """The extreme of the means."""
+        return self.sign * max(self.sign * part.mean for part in self.parts)
+
+    @property
+    def n(self) -> int:
+        """The least number of seeds of a part."""
+        return min(part.n for part in self.parts)
+
+    @property
+    def missing(self) -> int:
+        """The largest number of seeds that a part misses."""
+        return max(part.missing for part in self.parts)
+
+    def interval(self) -> tuple[float, float]:
+        """A 95 % interval of the extreme."""
+        strict = 1 - (1 - CONFIDENCE) / len(self.parts)
+        each = [sorted(self.sign * end for end in part.interval()) for part in self.parts]
+        strictly = [sorted(self.sign * end for end in part.interval(strict)) for part in self.parts]
+        ends = max(low for low, _ in strictly), max(high for _, high in each)
+        low, high = sorted(self.sign * end for end in ends)
+        return low, high
+
+    def p(self, contrast: Estimate) -> float:
+        """The p-value of the side of the margin on which the extreme lies."""
+        assert isinstance(contrast, Directed)
+        edge = self.sign * contrast.direction * contrast.margin
+        beyond = [part for part in self.parts if self.sign * part.mean > edge]
+        if beyond:
+            return min(1.0, len(self.parts) * min(part.p(contrast) for part in beyond))
+        return max(part.p(contrast) for part in self.parts)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +184,7 @@ def effect(
     curves: Mapping[str, Curve],
     first: int = 0,
     instead: Curve | None = None,
-) -> Effect | None:
+) -> Effect | Extreme | None:
     """What the curves of one preset and task say of a contrast; None where an arm has no seed.
 
     Args:
@@ -123,6 +193,18 @@ def effect(
     """
     if not all(name in curves for name in contrast.named()):
         return None
+    if not isinstance(contrast, Joint):
+        return _effect(contrast, curves, first, instead)
+    parts = [_effect(each, curves, first, instead) for each in contrast.differences()]
+    found = tuple(part for part in parts if part)
+    # Of what every one has to show the least counts; of what is far from what, the largest.
+    sign = 1 if isinstance(contrast, Spread) else -contrast.direction
+    return Extreme(found, sign) if len(found) == len(parts) else None
+
+
+def _effect(
+    contrast: Estimate, curves: Mapping[str, Curve], first: int, instead: Curve | None
+) -> Effect | None:
     terms = _terms(contrast, curves, first)
     if not all(term.seeds for term in terms):
         return None

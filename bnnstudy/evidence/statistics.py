@@ -23,13 +23,15 @@ def paired_interval(values: Sequence[float]) -> tuple[float, float, float]:
     return mean, *interval(mean, error, len(values) - 1)
 
 
-def interval(mean: float, error: float, freedom: float) -> tuple[float, float]:
-    """The 95 % interval of an estimate with a standard error, of so many degrees of freedom."""
+def interval(
+    mean: float, error: float, freedom: float, confidence: float = CONFIDENCE
+) -> tuple[float, float]:
+    """The interval of an estimate with a standard error, of so many degrees of freedom."""
     from scipy.special import stdtrit
 
     if not math.isfinite(error):
         return -math.inf, math.inf
-    reach = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * error
+    reach = float(stdtrit(freedom, (1 + confidence) / 2)) * error
     return mean - reach, mean + reach
 
 

@@ -217,7 +217,7 @@ def _estimated(
     if equal and not isinstance(contrast, Equivalence) and contrast.margin >= 0:
         holds = None  # equal to the last digit: that tests no difference
     bounded = math.isfinite(low)
-    p = 1.0 if holds is None else found.p(contrast.beyond(found.mean))
+    p = 1.0 if holds is None else found.p(contrast)
     return Verdict(
         claim=claim,
         verdict=word(claim, holds),
