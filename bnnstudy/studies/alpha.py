@@ -118,8 +118,8 @@ CLAIMS = (
 
 NETWORKS = networks(400)
 NETWORKS["desk"] = replace(NETWORKS["desk"], width=64, epochs=80)
-"""The steps matter here: 8,000 of them, four memories of the paper's alpha with its decay, for which the
-network is smaller."""
+"""The steps matter here: 8,000 of them, four memories of the paper's alpha with its decay, for which
+the network is smaller."""
 
 
 def _arms(long: RunConfig) -> Iterable[Arm]:
