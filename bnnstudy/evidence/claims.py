@@ -288,13 +288,11 @@ class Joint(Directed):
 
     def differences(self) -> list[Difference]:
         """Each of the differences by itself."""
-        return [
-            Difference(
-                metric=self.metric, unit=self.unit, arm=arm, control=control, direction=self.direction,
-                margin=self.margin, paired=self.paired, spent=self.spent, scale=self.scale, log=self.log,
-            )
-            for arm, control in self.pairs()
-        ]  # fmt: skip
+        shared = {
+            name: getattr(self, name)
+            for name in ("metric", "unit", "direction", "margin", "paired", "spent", "scale", "log")
+        }
+        return [Difference(arm=arm, control=control, **shared) for arm, control in self.pairs()]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -318,7 +316,7 @@ class Every(Joint):
     @classmethod
     def ordered(cls, *arms: str, **fields: Any) -> "Every":
         """That each of some arms lies beyond the one before it."""
-        compared = tuple((after, before) for before, after in zip(arms, arms[1:], strict=False))
+        compared = tuple((after, before) for before, after in itertools.pairwise(arms))
         return cls(compared=compared, **fields)
 
     @classmethod

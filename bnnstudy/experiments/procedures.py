@@ -89,6 +89,9 @@ def pretrained(
 SHOWN = 1000
 """Steps of the one gradient that a record keeps, to be drawn."""
 
+FIRST = 10
+"""Steps that are the first ones, where gradients are said to be large."""
+
 
 def filtered_gradients(
     config: RunConfig,
@@ -105,8 +108,10 @@ def filtered_gradients(
     Parts: `raw`, the gradients themselves; `second order`, the cascade; `first order`, the average with
     the same alpha; `as few flips`, the one that flips as often as the cascade; `as little noise`, the
     one with the cascade's noise gain. `as few flips` is missing where no average flips as seldom.
-    `gradient` is one weight's, to be drawn. `never_more` counts weights whose sign changes more often
-    with the second average than without; `flips` are those of the training (`FlipsByEpoch`).
+    `gradient` is one weight's, to be drawn. `first_gradients` is how large gradients are in the first
+    `FIRST` steps, as a multiple of their size in the second half of the run; None where there is none.
+    `never_more` counts weights whose sign changes more often with the second average than without;
+    `flips` are those of the training (`FlipsByEpoch`).
     """
     looking = (*callbacks, Gradients, FlipsByEpoch)
     trained = loop.fit(config, dataset, device=device, callbacks=looking, checkpoint=checkpoint)
@@ -121,5 +126,8 @@ def filtered_gradients(
     parts = {name: measured(form, values) for name, form in forms.items()}
     parts = {**result.get("parts", {}), **parts}
     never_more = {"differing": more, "compared": values.shape[1]}
-    found = {"gradient": shown, "never_more": never_more, "parts": parts}
+    sizes = [float(size) for size in np.abs(values).mean(1)]
+    later = sum(sizes[len(sizes) // 2 :])
+    ratio = sum(sizes[:FIRST]) / FIRST / (later / len(sizes[len(sizes) // 2 :])) if later else None
+    found = {"gradient": shown, "first_gradients": ratio, "never_more": never_more, "parts": parts}
     return cast(Result, {**result, **found})

@@ -138,6 +138,20 @@ CLAIMS = (
         control="both, high rate",
         direction=-1,
     ),
+    # Written down when runs at desk were known, but before any that measured flips.
+    ours(
+        "clipping-flips",
+        requires=(reached("none, high rate"),),
+        source="audit of Figure 5",
+        text="Clipping keeps weights near zero, and so lets more of them flip late in training.",
+        arm="both, high rate",
+        control="none, high rate",
+        metric="flips.late",
+        margin=0.1,
+        log=True,
+        scale=1.0,
+        unit="decades of flip ratio",
+    ),
     claim(
         "speed-vanilla",
         source="section 4",
@@ -235,7 +249,8 @@ def _arms(network: RunConfig) -> Iterable[Arm]:
     if network.model == "binaryconnect":
         high = replace(high, epochs=200)  # Figure 5's own length
     for kind, changes in {**KINDS, "both, strict": _STRICT}.items():
-        yield Arm(name=f"{kind}, high rate", config=replace(high, **changes))
+        config = replace(high, **changes)
+        yield Arm(name=f"{kind}, high rate", config=config, callbacks=(named("FlipsByEpoch"),))
     # A run of its own, so that its configuration is no other arm's: without drops of the rate.
     weights = replace(high, drops=(), epochs=min(high.epochs, 10), **KINDS["weights"])
     pair = named("paired.weight_by_weight", changes=KINDS["both"])

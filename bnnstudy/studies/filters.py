@@ -68,6 +68,20 @@ CLAIMS = (
         unit="decades of flips a weight",
         scale=1.0,
     ),
+    # Written down when runs at desk were known, but before any that measured it.
+    claim(
+        "order-first-gradients",
+        source="text with Eq 9-13",
+        text="Gradients are large in the first iterations: twice as large as later on, or more.",
+        value="no number given",
+        arm="1e-3",
+        control=None,
+        metric="first_gradients",
+        margin=0.3,
+        log=True,
+        scale=1.0,
+        unit="decades of gradient size",
+    ),
     ours(
         "order-training",
         source="audit of Figure 2",

@@ -28,7 +28,8 @@ class Entry:
         date: when it was written down, in UTC, as ISO 8601 has it.
         contrast: what it was, as `described` has it; of entries that were superseded, the fields alone
             that they had then.
-        known: seeds of its study that were recorded at `desk` by then; 0 where it came before them.
+        known: seeds at `desk` that it could have been read off by then; 0 where it came before them, or
+            is about what none of them had measured.
     """
 
     claim: str

@@ -82,6 +82,18 @@ CLAIMS = (
         metric="test_accuracy",
         margin=1.0,
     ),
+    # Written down when runs at desk were known: the section says it of both views.
+    claim(
+        "search-decay-latent",
+        source="section 4.2",
+        text="Nor did the decay of the latent view's rate.",
+        arm="latent, constant",
+        control="latent",
+        value="no effect",
+        kind=Equivalence,
+        metric="test_accuracy",
+        margin=1.0,
+    ),
     ours(
         "search-zero-start",
         source="audit of Figure 8",
@@ -137,6 +149,7 @@ def _arms(network: RunConfig) -> Iterable[Arm]:
         "filter": (network, FILTER),
         "filter, narrow": (network, FILTER_NARROW),
         "filter, constant": (replace(network, weight_schedule="constant"), FILTER),
+        "latent, constant": (replace(weights, weight_schedule="constant"), WIDE),
     }
     for name, (config, space) in spaces.items():
         if network.preset == "quick" and name not in ("latent", "latent from zero", "filter"):
