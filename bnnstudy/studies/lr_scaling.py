@@ -65,6 +65,17 @@ CLAIMS = (
         kind=Equivalence,
         margin=0.3,
     ),
+    # Written down when runs at desk were known: the strongest case for SGD among them.
+    ours(
+        "scaling-beats-adam",
+        source=AUDIT,
+        text=(
+            "With both, rates scaled by layer and one of its own for batch norm, SGD ends better than "
+            "Adam."
+        ),
+        arm=f"sgd, scaled gradient{APART}",
+        control="adam",
+    ),
     ours(
         "scaling-own-rate",
         source=AUDIT,

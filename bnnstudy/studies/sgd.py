@@ -2,20 +2,25 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.serialise import significant
 from bnnstudy.config.tricks import float_twin
-from bnnstudy.evidence.claims import Equivalence, Trend
+from bnnstudy.evidence.claims import Equivalence, Every
 from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_a import NO_NUMBER, TRAINING_LOSS, arms, claim, is_small_cnn, ours, tuned
 
 BATCHES = (50, 100, 150, 200)
 MOMENTA = (0.7, 0.8, 0.9, 0.99)
 
-_BY_MOMENTUM: dict[str, Any] = {"kind": Trend, "direction": -1,
-                                "arms": tuple((f"momentum {m}", m) for m in MOMENTA)}  # fmt: skip
+_BY_MOMENTUM: dict[str, Any] = {
+    "kind": Every,
+    "direction": -1,
+    "compared": tuple((f"momentum {m}", f"momentum {n}") for n, m in pairwise(MOMENTA)),
+}
+"""An order of all four; rewritten when runs at desk were known, where a slope was one arm's doing."""
 _SUM: dict[str, Any] = {"log": True, "scale": 1.0, "unit": "decades of the loss summed over an epoch"}
 
 
@@ -91,7 +96,7 @@ CLAIMS = (
         metric="curves.train_loss.-1",
         log=True,
         scale=1.0,
-        unit="decades of training loss for each unit of momentum",
+        unit="decades of training loss",
     ),
     claim(
         "momentum-early",
@@ -102,7 +107,7 @@ CLAIMS = (
         metric="curves.train_loss.0",
         log=True,
         scale=1.0,
-        unit="decades of training loss for each unit of momentum",
+        unit="decades of training loss",
     ),
     claim(
         "momentum-accuracy",
@@ -111,7 +116,6 @@ CLAIMS = (
         value=NO_NUMBER,
         **_BY_MOMENTUM,
         metric="test_accuracy",
-        unit="points for each unit of momentum",
     ),
     claim(
         "momentum-float",
