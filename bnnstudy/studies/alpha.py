@@ -6,6 +6,7 @@ from typing import Any
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Equivalence, Every, Spread, exact
+from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_b import CURVES, claim, forgets, networks, ours
 
@@ -146,6 +147,33 @@ CLAIMS = (
     ),
 )
 
+HEADLINES = {
+    "alpha-sensitive-constant": Reading(
+        holds="At a constant alpha accuracy is very sensitive to it.",
+        fails="At a constant alpha accuracy hardly depends on it.",
+        open="Whether accuracy is sensitive to a constant alpha is open.",
+        untested="The runs are shorter than the memory that they speak of.",
+    ),
+    "alpha-sensitive": Reading(
+        holds="With its decay accuracy is still sensitive to alpha.",
+        fails="With its decay alpha hardly matters: six decades end within a point.",
+        open="Whether accuracy is sensitive to an alpha that decays is open.",
+        untested="With the decay, the runs are shorter than the memory that they speak of.",
+    ),
+    "alpha-large-constant": Reading(
+        holds="A constant alpha that is too large flips too much to converge.",
+        fails="A large constant alpha converges all the same.",
+        open="Whether a large constant alpha converges is open.",
+        untested="The runs are shorter than the memory that they speak of.",
+    ),
+    "alpha-small": Reading(
+        holds="Too small an alpha ends lower, with its decay.",
+        fails="Too small an alpha costs little, with its decay.",
+        open="Whether too small an alpha costs accuracy is open.",
+        untested="With the decay, the runs are shorter than the memory that they speak of.",
+    ),
+}
+
 
 NETWORKS = networks(400)
 NETWORKS["desk"] = replace(NETWORKS["desk"], width=64, epochs=50)
@@ -178,6 +206,7 @@ STUDY = Study(
     name="alpha",
     title="The outer average",
     claims=CLAIMS,
+    headlines=HEADLINES,
     arms={preset: tuple(_arms(network)) for preset, network in NETWORKS.items()},
     seeds={"quick": 2, "desk": 5, "paper": 3},
 )

@@ -7,6 +7,7 @@ from typing import Any
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.tricks import binary_activations, float_twin
 from bnnstudy.evidence.claims import Equivalence, exact
+from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_a import (
     STEPS_APART,
@@ -245,6 +246,37 @@ CLAIMS = (
     ),
 )
 
+HEADLINES = {
+    "clipping-both": Reading(
+        holds="Clipping weights and gradients raises the accuracy, at tuned rates.",
+        fails="Clipping weights and gradients gains less than the smallest gain that would matter.",
+        open=(
+            "Whether clipping raises the accuracy is open: the gain is smaller than these runs can "
+            "tell."
+        ),
+        untested="Hardly a weight reached ±1, so clipping had nothing to do and was not tested.",
+    ),
+    "clipping-same": Reading(
+        holds=(
+            "With <= at the boundary, clipping weights alone and clipping both are one algorithm: the"
+            " paper's gap between them is noise."
+        ),
+        fails="Clipping weights alone and clipping both are two algorithms.",
+    ),
+    "speed-clipping": Reading(
+        holds="At a high rate clipping slows training before the rate falls.",
+        fails="At a high rate clipping does not slow training.",
+        open="Whether clipping slows training at a high rate is open.",
+        untested="The loss was not on the plateau that the claim speaks of, so slowing was not tested.",
+    ),
+    "clipping-adam": Reading(
+        holds="Adam gains more from clipping than momentum does.",
+        fails="Adam does not gain more from clipping than momentum does.",
+        open="Whether Adam gains more from clipping than momentum is open.",
+        untested="Hardly a weight reached ±1, so this was not tested.",
+    ),
+}
+
 
 def _arms(network: RunConfig) -> Iterable[Arm]:
     adam, momentum = (replace(network, optimizer=name) for name in ("adam", "momentum"))
@@ -272,6 +304,7 @@ STUDY = Study(
     name="clipping",
     title="Clipping",
     claims=CLAIMS,
+    headlines=HEADLINES,
     arms=arms("clipping", _arms),
     seeds={"quick": 3, "desk": 5, "paper": 5},
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Equivalence, Every, Spread
+from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Study
 from bnnstudy.studies._paper_a import reached
 from bnnstudy.studies._paper_b import claim, latent, networks, ours
@@ -78,8 +79,8 @@ CLAIMS = (
         requires=(reached("independent, 1e4"),),
         source="section 5",
         text=(
-            "The gradient's clip is a way to fewer flips: at a large rate fewer signs change with it at a "
-            "step half way through the run."
+            "The gradient's clip is a way to fewer flips: at a large rate fewer signs change with it, "
+            "half way through the run."
         ),
         arm="gradient clip alone, 1e4",
         control="independent, 1e4",
@@ -185,6 +186,36 @@ CLAIMS = (
     ),
 )
 
+HEADLINES = {
+    "rate-normal-start": Reading(
+        holds="Without clip and scaling, from a normal start, small rates collapse.",
+        fails="Without clip and scaling small rates do not collapse.",
+        open="Whether small rates collapse without clip and scaling is open.",
+        untested="The settings were not told apart.",
+    ),
+    "rate-zero-start": Reading(
+        holds="From a zero start the rate does not matter.",
+        fails="From a zero start the rate matters.",
+        open="Whether the rate matters at all from a zero start is open within half a point.",
+        untested="The rates were not told apart.",
+    ),
+    "rate-standard-high": Reading(
+        holds="With clip and scaling, too large a rate costs accuracy.",
+        fails="With clip and scaling, large rates cost nothing.",
+        open="Whether large rates cost accuracy is open.",
+        untested="The rates were not told apart.",
+    ),
+    "rate-standard-optimum": Reading(
+        holds="Between, a single rate is best.",
+        fails="No single rate is best.",
+        open=(
+            "Between, it is open whether a single rate is best: the top of the curve is flat as far "
+            "as these runs can tell."
+        ),
+        untested="The rates were not told apart.",
+    ),
+}
+
 
 def _arms(network: RunConfig) -> Iterable[Arm]:
     for families, rates in ((FAMILIES, RATES), (AUDIT, ("1e-2", "1", "1e4"))):
@@ -205,6 +236,7 @@ STUDY = Study(
     name="lr_sensitivity",
     title="Sensitivity to the rate",
     claims=CLAIMS,
+    headlines=HEADLINES,
     arms={preset: tuple(_arms(network)) for preset, network in NETWORKS.items()},
     seeds={"quick": 2, "desk": 5, "paper": 3},
 )

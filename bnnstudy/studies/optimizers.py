@@ -15,6 +15,7 @@ from bnnstudy.config.tricks import (
     float_twin,
 )
 from bnnstudy.evidence.claims import Equivalence, Every, Speed
+from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Study
 from bnnstudy.studies._paper_a import (
     CNN,
@@ -223,6 +224,36 @@ CLAIMS = (
     ),
 )
 
+HEADLINES = {
+    "optimizers-sgd": Reading(
+        holds="At one rate for all parameters, plain SGD ends below Adam.",
+        fails="At one rate for all parameters, plain SGD does not end below Adam.",
+        open="Whether plain SGD ends below Adam is open.",
+        untested="SGD and Adam were not told apart by these runs.",
+    ),
+    "optimizers-own-rate": Reading(
+        holds="The shared rate is to blame: give batch norm a rate of its own, and plain SGD gains.",
+        fails="A rate of its own for batch norm does not help plain SGD.",
+        open="Whether a rate of its own for batch norm helps plain SGD is open.",
+        untested="The two rates made no difference to test.",
+    ),
+    "optimizers-level": Reading(
+        holds="With batch norm on Adam, plain SGD on the weights is as good as Adam.",
+        fails="With batch norm on Adam, plain SGD on the weights is still not level with Adam.",
+        open="Whether plain SGD is then level with Adam is open.",
+        untested="Whether plain SGD is then level with Adam was not tested.",
+    ),
+    "optimizers-best": Reading(
+        holds="Adam is the best of the seven optimizers.",
+        fails="Adam is not the best of the seven optimizers.",
+        open=(
+            "Whether Adam is better than each of the other six is open; its closest rivals are "
+            "adaptive, too."
+        ),
+        untested="The optimizers were not told apart by these runs.",
+    ),
+}
+
 
 def _arms(binary: RunConfig, optimizers: tuple[str, ...] = OPTIMIZERS) -> list[Arm]:
     """1W/32A and 1W/1A with both controls, and the float twin of the first."""
@@ -273,6 +304,7 @@ STUDY = Study(
     name="optimizers",
     title="Which optimizer for binary weights?",
     claims=CLAIMS,
+    headlines=HEADLINES,
     arms={
         "quick": at_settled_rates("optimizers", _arms(MLP["quick"], ("sgd", "momentum", "adam"))),
         "desk": (
