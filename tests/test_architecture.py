@@ -27,7 +27,7 @@ nn: binarize losses scaling | activations parameters | layers | models.summary m
 optim: base _checks reference trace | latent_sgd bop filter linear_filter | registry | param_groups
 data: augment images imagenet | audio | datasets
 evidence: files provenance results right statistics | claims records | runs | curves | \
-    estimates requirements | verdicts | answers
+    estimates requirements | verdicts | answers | readings
 training: progress metrics batch_norm callbacks.base | evaluation checkpoints step | handover start \
     callbacks.activations callbacks.averaging callbacks.batch_norm callbacks.flips callbacks.gradients \
     callbacks.losses callbacks.weights callbacks.shadow_optimizers | loop | stacked callbacks

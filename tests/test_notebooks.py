@@ -73,6 +73,9 @@ def test_a_built_study_has_a_notebook_of_the_same_anatomy(study):
     assert len(solutions) >= 2
     assert all("assert" in cell.source for cell in solutions)
     assert "chapter.verdicts()" in code
+    sources = [cell.source for cell in notebook.cells]
+    predict = next(k for k, source in enumerate(sources) if "## Predict" in source)
+    assert sources.index("chapter.conclusion()") < predict
 
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=by_name)

@@ -39,6 +39,14 @@ def test_a_fall_before_the_drop_is_that_of_its_last_quarter(losses, fell):
     assert found == (None if fell is None else pytest.approx(fell))
 
 
+@pytest.mark.parametrize(
+    ("losses", "fell"), [([9.0, 1, 1, 1, 0.5, 0.9, 0.3, 0.09], 1.0), ([1.0], None), ([1.0, None], None)]
+)
+def test_a_fall_at_the_end_is_that_of_the_last_quarter(losses, fell):
+    found = figure("@fall at the end", run({"curves": {"train_loss": losses}}, epochs=8))
+    assert found == (None if fell is None else pytest.approx(fell))
+
+
 def test_what_has_no_drop_has_no_fall_before_it():
     assert figure("@fall before drop", run({"curves": {"train_loss": [1.0]}})) is None
 

@@ -15,6 +15,7 @@ from bnnstudy.evidence.claims import (
 )
 from bnnstudy.evidence.curves import Curve, Curves
 from bnnstudy.evidence.provenance import Provenance
+from bnnstudy.evidence.readings import Reading, concluded
 from bnnstudy.evidence.records import Record, RecordError
 from bnnstudy.evidence.results import Result, best_epoch
 from bnnstudy.evidence.runs import (
@@ -53,6 +54,8 @@ __all__ = [
     "ANSWERS",
     "answers",
     "holm",
+    "Reading",
+    "concluded",
     # Records, and views of them.
     "Record",
     "Result",

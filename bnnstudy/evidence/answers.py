@@ -31,10 +31,11 @@ ANSWERS = {
 others. `fails in some`: open elsewhere. `fails`: wherever it was tested. `open`: no interval decides.
 """
 
-_STATES = {
+STATES = {
     "reproduced": True, "supported": True, "not reproduced": False, "refuted": False,
     "inconclusive": None,
 }  # fmt: skip
+"""By word of a verdict that tested its claim, whether the claim holds; None where that is open."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +70,8 @@ class Answer:
 def answer(claim: Claim, verdicts: Iterable[Verdict]) -> Answer:
     """The answer that the verdicts on a claim come to."""
     own = tuple(verdicts)
-    tested = [v for v in own if v.verdict in _STATES]
-    states = [_STATES[v.verdict] for v in tested]
+    tested = [v for v in own if v.verdict in STATES]
+    states = [STATES[v.verdict] for v in tested]
     if not tested:
         word = NOT_TESTED if any(v.verdict == NOT_TESTED for v in own) else NOT_RUN
         return Answer(claim=claim, answer=word, verdicts=own)

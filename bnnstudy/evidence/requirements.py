@@ -89,10 +89,18 @@ def fall_before_drop(config: RunConfig, result: Result) -> float | None:
         return None
     end = int(config.drops[0] * config.epochs + 1e-9)
     losses = result["curves"]["train_loss"][:end]
-    start = end - max(1, end // 4) - 1
-    if start < 0 or len(losses) < end or not losses[start] or not losses[-1]:
-        return None
-    return math.log10(losses[start] / losses[-1])
+    return _fall(losses) if len(losses) == end else None
+
+
+def fall_at_the_end(config: RunConfig, result: Result) -> float | None:
+    """By how many decades the loss fell in the last quarter of the epochs; None if it is not finite."""
+    return _fall(result["curves"]["train_loss"])
+
+
+def _fall(losses: Sequence[float | None]) -> float | None:
+    start = len(losses) - max(1, len(losses) // 4) - 1
+    first, last = (losses[start], losses[-1]) if start >= 0 else (None, None)
+    return math.log10(first / last) if first and last else None
 
 
 def share_of_the_run(config: RunConfig, result: Result) -> float | None:
@@ -105,6 +113,7 @@ FIGURES: dict[str, Callable[[RunConfig, Result], float | None]] = {
     "alpha times steps": alpha_times_steps,
     "second memories": second_memories,
     "fall before drop": fall_before_drop,
+    "fall at the end": fall_at_the_end,
     "share of the run": share_of_the_run,
 }
 """Figures of a run that stand at no path of its result, by name."""

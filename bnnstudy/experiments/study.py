@@ -8,6 +8,7 @@ from bnnstudy.config.run import RunConfig
 from bnnstudy.config.serialise import to_jsonable
 from bnnstudy.evidence import records
 from bnnstudy.evidence.claims import Claim
+from bnnstudy.evidence.readings import Reading
 from bnnstudy.evidence.runs import task_of
 
 
@@ -111,11 +112,15 @@ class Study:
     """One finding: its question, the claims that it decides, and its arms for each preset.
 
     A study that is not built yet has claims and no arms.
+
+    Attributes:
+        headlines: ids of the claims that its conclusion rests on, in its order, with what they mean.
     """
 
     name: str
     title: str
     claims: tuple[Claim, ...]
+    headlines: Mapping[str, Reading] = field(default_factory=dict)
     arms: Mapping[str, tuple[Arm, ...]] = field(default_factory=dict)
     seeds: Mapping[str, int] = field(default_factory=dict)
 
@@ -144,6 +149,8 @@ class Study:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "arms", Presets(self.arms))
+        if unknown := set(self.headlines) - {claim.id for claim in self.claims}:
+            raise ValueError(f"headlines of study {self.name!r} must be claims of it, got {unknown}")
         for preset, arms in self.arms.items():
             names = [(arm.name, task_of(arm.config)) for arm in arms]
             if len(set(names)) != len(names):

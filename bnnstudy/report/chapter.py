@@ -123,6 +123,11 @@ class Chapter:
         """Paired gains by head of a column, (arm, control): points, with 95 % intervals over seeds."""
         return Markdown(tables.gains(self.groups, contrasts, metric))
 
+    def conclusion(self) -> Markdown:
+        """What the study comes to: a sentence for each headline claim, from all records there are."""
+        found = studies.verdicts_of(self.study, studies.curves(self.study, self.options.results))
+        return Markdown(f"**Conclusion.**\n\n{tables.conclusion(self.study, found)}")
+
     def verdicts(self) -> Markdown:
         """The claims, how each is decided, the paper's number and ours; as text a line a verdict."""
         lines = [verdict.line() for verdict in studies.verdicts_of(self.study, self.curves)]

@@ -13,6 +13,7 @@ from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.answers import ANSWERS, Answer, answers, holm
 from bnnstudy.evidence.claims import Claim
 from bnnstudy.evidence.curves import Curves
+from bnnstudy.evidence.readings import called, concluded
 from bnnstudy.evidence.runs import Runs, by_task, task_of
 from bnnstudy.evidence.runs import differences as differences_of
 from bnnstudy.evidence.statistics import paired_interval
@@ -124,6 +125,26 @@ def verdicts(study: Study, curves: Curves) -> str:
         claimed = f"{source(claim)}{_mark(claim)}<br>{claim.contrast.declared()}"
         rows.append((claimed, claim.paper_value or "–", measured))
     return table(("Claim", "Paper's number", "Ours"), rows)
+
+
+def conclusion(study: Study, found: Iterable[Verdict]) -> str:
+    """What a study comes to: a sentence for each of its headline claims, with what was measured.
+
+    Args:
+        found: the verdicts of its claims.
+    """
+    every = {one.claim.id: one for one in answers(found)}
+    lines = []
+    for name, reading in study.headlines.items():
+        if sentence := concluded(every[name], reading):
+            lines.append(f"- {sentence}{_mark(every[name].claim)} {_measurements(every[name])}")
+    return "\n".join(lines) or "Nothing was run yet."
+
+
+def _measurements(one: Answer) -> str:
+    shown = [(called(v.task or ""), v.measured()) for v in one.verdicts if v.effect is not None]
+    texts = [f"{task}: {text}" if len(shown) > 1 else text for task, text in shown]
+    return f"<small>({'; '.join([*texts, f'`{one.claim.id}`'])})</small>"
 
 
 def scoreboard(found: Iterable[Verdict], paper: str) -> str:

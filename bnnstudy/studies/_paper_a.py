@@ -34,6 +34,12 @@ def flat(arm: str) -> Requirement:
     return Requirement(figure="@fall before drop", arm=arm, at_most=0.1, says=says)
 
 
+def at_rest(arm: str) -> Requirement:
+    """That the loss has come to rest, wherever that is: stuck, and not on its way."""
+    says = "the loss still fell by {:.2f} decades in the last quarter of the run"
+    return Requirement(figure="@fall at the end", arm=arm, at_most=0.1, says=says)
+
+
 def stopped(arm: str) -> Requirement:
     """That an early stop came before the end."""
     says = "it stopped after {:.0%} of the run"

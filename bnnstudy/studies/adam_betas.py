@@ -11,6 +11,7 @@ from typing import Any
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.tricks import float_twin
 from bnnstudy.evidence.claims import Equivalence, Requirement
+from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_a import (
     TRAINING_LOSS,
@@ -175,6 +176,35 @@ CLAIMS = (
     ),
 )
 
+HEADLINES = {
+    "betas-second": Reading(
+        holds="A long memory of the second moment brings the training loss lower.",
+        fails="A long memory of the second moment does not bring the training loss lower.",
+        open="Whether a long memory of the second moment brings the loss lower is open.",
+        untested="These runs are too short for the second moment's memory to matter.",
+    ),
+    "betas-first": Reading(
+        holds="The memory of the first moment hardly matters to the loss.",
+        fails="The memory of the first moment does matter to the loss.",
+        open="Whether the memory of the first moment matters to the loss is open.",
+        untested="The memory of the first moment was not tested.",
+    ),
+    "betas-after-drop": Reading(
+        holds="The gap between short and long memories opens when the rate falls.",
+        fails="No gap between short and long memories opens when the rate falls.",
+        open="Whether a gap opens when the rate falls is open.",
+        untested=(
+            "These runs have no plateau before the rate falls, so the gap after it was not tested."
+        ),
+    ),
+    "betas-tuned-accuracy": Reading(
+        holds="At a rate of its own, a short memory ends as accurate as a long one.",
+        fails="At a rate of its own, a short memory still does not end as accurate as a long one.",
+        open="Whether a short memory ends as accurate, at a rate of its own, is open.",
+        untested="These runs are too short for the second moment's memory to matter.",
+    ),
+}
+
 
 def _arms(network: RunConfig) -> Iterable[Arm]:
     if network.model == "binaryconnect":
@@ -201,6 +231,7 @@ STUDY = Study(
     name="adam_betas",
     title="Adam's two memories",
     claims=CLAIMS,
+    headlines=HEADLINES,
     arms=arms("adam_betas", _arms),
     seeds={"quick": 3, "desk": 8, "paper": 5},
 )

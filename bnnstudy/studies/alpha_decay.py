@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Equivalence
+from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_b import claim, forgets, latent, networks, ours
 
@@ -131,6 +132,33 @@ CLAIMS = (
     ),
 )
 
+HEADLINES = {
+    "decay-flips": Reading(
+        holds="At a constant alpha weights flip to the end; with decay they come to rest.",
+        fails="Decay does not bring flips to rest.",
+        open="Whether decay brings flips to rest is open.",
+        untested="The schedules were not told apart.",
+    ),
+    "decay-accuracy": Reading(
+        holds="That rest is worth accuracy.",
+        fails="Decay is worth no accuracy.",
+        open="Whether decay is worth accuracy is open.",
+        untested="The schedules were not told apart.",
+    ),
+    "decay-shape": Reading(
+        holds="The shape of the decay plays no part.",
+        fails="The shape of the decay matters.",
+        open="Whether the shape of the decay matters is open.",
+        untested="The shapes were not told apart.",
+    ),
+    "decay-averaging": Reading(
+        holds="Averaging the state instead does as well.",
+        fails="Averaging the state instead does less well.",
+        open="Whether averaging the state does as well is open.",
+        untested="This was not tested.",
+    ),
+}
+
 
 def _arms(network: RunConfig) -> Iterable[Arm]:
     base = replace(network, alpha=ALPHA)
@@ -163,6 +191,7 @@ STUDY = Study(
     name="alpha_decay",
     title="Decaying alpha",
     claims=CLAIMS,
+    headlines=HEADLINES,
     arms={preset: tuple(_arms(network)) for preset, network in networks().items()},
     seeds={"quick": 3, "desk": 8, "paper": 3},
 )

@@ -10,6 +10,7 @@ from dataclasses import replace
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.tricks import float_twin, two_stages
 from bnnstudy.evidence.claims import Equivalence, Trend, exact
+from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Named, Study, named
 from bnnstudy.studies._paper_a import NO_NUMBER, STEPS_APART, arms, claim, is_small_cnn, ours, tuned
 
@@ -106,6 +107,30 @@ CLAIMS = (
     ),
 )
 
+HEADLINES = {
+    "batch-norm-early": Reading(
+        holds="A slow average misleads early in training, by points of accuracy.",
+        fails="A slow average does not mislead early in training.",
+        open="Whether a slow average misleads early is open.",
+        untested="Averages were not told apart.",
+    ),
+    "batch-norm-average": Reading(
+        holds="At the end of training a faster average is still better.",
+        fails="At the end of training a faster average is no better.",
+        open=(
+            "Whether the average's speed matters at the end is open: the effect is smaller than these"
+            " runs can tell."
+        ),
+        untested="Averages were not told apart.",
+    ),
+    "batch-norm-test-time": Reading(
+        holds="Statistics measured again before the test do as well as any average.",
+        fails="Statistics measured again before the test do not do as well as a fast average.",
+        open="Whether statistics measured again do as well is open.",
+        untested="Averages were not told apart.",
+    ),
+}
+
 
 def _arms(network: RunConfig) -> Iterable[Arm]:
     # Momentum 1, the last batch alone, is what the averages are taken over.
@@ -129,6 +154,7 @@ STUDY = Study(
     name="batch_norm",
     title="Batch norm's moving average",
     claims=CLAIMS,
+    headlines=HEADLINES,
     arms=arms("batch_norm", _arms),
     seeds={"quick": 3, "desk": 8, "paper": 5},
 )

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Claim, Difference, Equivalence, Exact
+from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Study, named
 
 CLAIMS = (
@@ -47,6 +48,25 @@ CLAIMS = (
     ),
 )
 
+HEADLINES = {
+    "layers-mask": Reading(
+        holds="A surrogate has to mask: one that passes every gradient ends lower.",
+        fails="The mask of the surrogate is not needed: one that passes every gradient ends as well.",
+        open="Whether the surrogate's mask raises accuracy is open.",
+        untested="The two surrogates never differed, so the mask was not tested.",
+    ),
+    "layers-approx": Reading(
+        holds="The polynomial and the plain clip are equally good: take the simpler one.",
+        fails="The polynomial and the plain clip are not equally good.",
+        open="Whether the polynomial or the plain clip is better is open.",
+        untested="The two surrogates never differed, so they were not compared.",
+    ),
+    "layers-effective": Reading(
+        holds="Every weight that is used is 1 or -1, after training too.",
+        fails="Some weights that are used are neither 1 nor -1: the layers are at fault.",
+    ),
+}
+
 
 def _arms(sizes: RunConfig) -> tuple[Arm, ...]:
     base = replace(sizes, activation="sign", clamp=True, lr=1e-2)
@@ -64,6 +84,7 @@ STUDY = Study(
     name="binary_layers",
     title="What is binary here",
     claims=CLAIMS,
+    headlines=HEADLINES,
     arms={
         "quick": _arms(RunConfig(preset="quick", batch_size=50, epochs=15)),
         "desk": _arms(

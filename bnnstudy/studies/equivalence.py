@@ -6,6 +6,7 @@ from typing import Any
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Equivalence, exact
+from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_b import claim, latent, networks, ours
 
@@ -84,6 +85,29 @@ CLAIMS = (
     ),
 )
 
+HEADLINES = {
+    "views-closed-loop": Reading(
+        holds="Trained side by side in 64 bits, the two views are one training.",
+        fails="Trained side by side in 64 bits, the two views part.",
+    ),
+    "views-part": Reading(
+        holds="In 32 bits they drift apart in single signs.",
+        fails="In 32 bits they hardly drift apart.",
+        open="Whether they drift apart in 32 bits is open.",
+        untested="They were the same training, to the last digit.",
+    ),
+    "views-training": Reading(
+        holds="They reach the same accuracy all the same.",
+        fails="They do not reach the same accuracy.",
+        open="Whether they reach the same accuracy, to half a point, is open.",
+        untested="They were the same training, to the last digit.",
+    ),
+    "views-rate": Reading(
+        holds="The rate drops out: 1024 times the rate is the same training.",
+        fails="The rate does not drop out.",
+    ),
+}
+
 
 def _arms(network: RunConfig) -> Iterable[Arm]:
     base = replace(network, alpha=ALPHA)
@@ -118,6 +142,7 @@ STUDY = Study(
     name="equivalence",
     title="Two trainings in two views",
     claims=CLAIMS,
+    headlines=HEADLINES,
     arms={preset: tuple(_arms(network)) for preset, network in NETWORKS.items()},
     seeds={"quick": 3, "desk": 8, "paper": 3},
 )

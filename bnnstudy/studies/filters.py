@@ -6,6 +6,7 @@ from dataclasses import replace
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.serialise import significant
 from bnnstudy.evidence.claims import Equivalence, exact
+from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_b import claim, networks, ours
 from bnnstudy.theory.filters import cascade_noise_gain, cascade_step_correlation
@@ -119,6 +120,27 @@ CLAIMS = (
     ),
 )
 
+HEADLINES = {
+    "order-smoother": Reading(
+        holds="A second average makes a smoother output: weights flip less at equal alpha.",
+        fails="A second average does not make weights flip less.",
+        open="Whether a second average makes weights flip less is open.",
+        untested="The filters were not told apart.",
+    ),
+    "order-training": Reading(
+        holds="At a large alpha it also ends better.",
+        fails="At a large alpha it does not end better.",
+        open="Whether it ends better at a large alpha is open.",
+        untested="The filters were not told apart.",
+    ),
+    "order-training-small": Reading(
+        holds="At the paper's own alpha it adds nothing.",
+        fails="At the paper's own alpha, too, it makes a difference.",
+        open="Whether it adds anything at the paper's own alpha is open.",
+        untested="The filters were not told apart.",
+    ),
+}
+
 
 def _arms(network: RunConfig) -> Iterable[Arm]:
     base = replace(network, weight_schedule="constant")
@@ -148,6 +170,7 @@ STUDY = Study(
     name="filters",
     title="Filters on gradients",
     claims=CLAIMS,
+    headlines=HEADLINES,
     arms={preset: tuple(_arms(network)) for preset, network in networks(20).items()},
     seeds={"quick": 3, "desk": 8, "paper": 3},
 )

@@ -10,6 +10,7 @@ from typing import Any
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Equivalence
+from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Study, Tuned
 from bnnstudy.studies._paper_b import BIREALNET20, ours
 
@@ -107,6 +108,27 @@ CLAIMS = (
     ),
 )
 
+HEADLINES = {
+    "further-together": Reading(
+        holds="What gained on validation images gains on test images, taken together.",
+        fails="What gained on validation images does not gain on test images.",
+        open="Whether what gained on validation images gains on test images is open.",
+        untested="The networks were not told apart.",
+    ),
+    "further-first-order": Reading(
+        holds="The inner average can go.",
+        fails="Without the inner average training ends lower.",
+        open="Whether the inner average can go is open.",
+        untested="The filters were not told apart.",
+    ),
+    "further-clip": Reading(
+        holds="The plain clip does as well as the polynomial for activations.",
+        fails="The plain clip ends lower than the polynomial for activations.",
+        open="Whether the plain clip does as well is open.",
+        untested="The surrogates were not told apart.",
+    ),
+}
+
 
 def _arms(network: RunConfig) -> Iterable[Arm]:
     # In the 780 steps of a desk run the paper's alpha keeps two thirds of the first gradients, so one
@@ -136,6 +158,7 @@ STUDY = Study(
     name="going_further",
     title="Going further",
     claims=CLAIMS,
+    headlines=HEADLINES,
     arms={preset: tuple(_arms(network)) for preset, network in BIREALNET20.items()},
     seeds={"quick": 2, "desk": 5, "short": 3, "paper": 3},
 )

@@ -11,6 +11,7 @@ from dataclasses import replace
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.tricks import batch_norm_at_own_rate, rate_scaled_by_layer
 from bnnstudy.evidence.claims import Equivalence
+from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Study
 from bnnstudy.studies._paper_a import arms, claim, is_small_cnn, ours, tuned
 
@@ -65,6 +66,17 @@ CLAIMS = (
         kind=Equivalence,
         margin=0.3,
     ),
+    # Written down when runs at desk were known: the strongest case for SGD among them.
+    ours(
+        "scaling-beats-adam",
+        source=AUDIT,
+        text=(
+            "With both, rates scaled by layer and one of its own for batch norm, SGD ends better than "
+            "Adam."
+        ),
+        arm=f"sgd, scaled gradient{APART}",
+        control="adam",
+    ),
     ours(
         "scaling-own-rate",
         source=AUDIT,
@@ -77,6 +89,33 @@ CLAIMS = (
         margin=-0.2,
     ),
 )
+
+HEADLINES = {
+    "scaling-sgd": Reading(
+        holds="Scaling the rate of each layer helps plain SGD.",
+        fails="Scaling the rate of each layer does not help plain SGD.",
+        open="Whether scaling by layer helps plain SGD is open.",
+        untested="Scaling was not told apart from none.",
+    ),
+    "scaling-adam": Reading(
+        holds="With Adam it makes no difference.",
+        fails="With Adam, too, it makes a difference.",
+        open="Whether it makes a difference with Adam is open.",
+        untested="Scaling was not told apart from none.",
+    ),
+    "scaling-own-rate": Reading(
+        holds="A rate of its own for batch norm does at least as much for plain SGD.",
+        fails="A rate of its own for batch norm does less for plain SGD than scaling.",
+        open="Whether a rate of its own for batch norm does as much is open.",
+        untested="The two were not told apart.",
+    ),
+    "scaling-beats-adam": Reading(
+        holds="With both, plain SGD ends *above* Adam.",
+        fails="With both, plain SGD does not end above Adam.",
+        open="Whether plain SGD with both ends above Adam is open.",
+        untested="SGD and Adam were not told apart.",
+    ),
+}
 
 
 def _arms(network: RunConfig) -> Iterable[Arm]:
@@ -99,6 +138,7 @@ STUDY = Study(
     name="lr_scaling",
     title="Rates scaled by layer",
     claims=CLAIMS,
+    headlines=HEADLINES,
     arms=arms("lr_scaling", _arms),
     seeds={"quick": 3, "desk": 8, "paper": 5},
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Equivalence, exact
+from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_b import claim, latent, networks, ours
 
@@ -118,6 +119,25 @@ CLAIMS = (
     ),
 )
 
+HEADLINES = {
+    "start-scale": Reading(
+        holds="The rate and the size of the start are one knob: no flip differs.",
+        fails="The rate and the size of the start are two knobs.",
+    ),
+    "start-large": Reading(
+        holds="At large rates the start no longer matters to the flips.",
+        fails="At large rates the start still matters to the flips.",
+        open="Whether the start matters at large rates is open.",
+        untested="The rates were not told apart.",
+    ),
+    "start-accuracy": Reading(
+        holds="Too large a start leaves weights unflipped and costs accuracy.",
+        fails="Too large a start costs no accuracy.",
+        open="Whether too large a start costs accuracy is open.",
+        untested="The starts were not told apart.",
+    ),
+}
+
 
 def _arms(network: RunConfig) -> Iterable[Arm]:
     base = replace(latent(network, 1.0, ALPHA), init_scale=1.0)
@@ -152,6 +172,7 @@ STUDY = Study(
     name="lr_vs_init",
     title="Rate and start",
     claims=CLAIMS,
+    headlines=HEADLINES,
     arms={preset: tuple(_arms(network)) for preset, network in NETWORKS.items()},
     seeds={"quick": 2, "desk": 8, "paper": 3},
 )

@@ -6,6 +6,7 @@ from dataclasses import replace
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.tricks import pretraining
 from bnnstudy.evidence.claims import Equivalence, Speed
+from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_a import (
     CNN,
@@ -128,6 +129,36 @@ CLAIMS = (
     ),
 )
 
+HEADLINES = {
+    "pretraining-accuracy": Reading(
+        holds="Starting from a real network costs no accuracy.",
+        fails="Starting from a real network ends lower, at this length.",
+        open="Whether starting from a real network costs accuracy is open.",
+        untested="The two starts were not told apart.",
+    ),
+    "pretraining-epochs": Reading(
+        holds="It saves binary epochs.",
+        fails="It does not save binary epochs.",
+        open="Whether it saves binary epochs is open.",
+        untested="Most runs never came to the level, so epochs to it were not counted.",
+    ),
+    "pretraining-cost": Reading(
+        holds="With the real epochs counted it is slower, not faster.",
+        fails="With the real epochs counted it is no slower.",
+        open="Whether it is faster with the real epochs counted is open.",
+        untested="Most runs never came to the level, so epochs to it were not counted.",
+    ),
+    "pretraining-statistics": Reading(
+        holds=(
+            "Much of the fall when weights become binary is batch norm's statistics: measured again, "
+            "they give most of it back."
+        ),
+        fails="Batch norm's statistics have little part in the fall when weights become binary.",
+        open="How much of the fall is batch norm's statistics is open.",
+        untested="This was not measured.",
+    ),
+}
+
 
 def _arms(network: RunConfig) -> Iterable[Arm]:
     scratch = replace(network, optimizer="adam")
@@ -149,6 +180,7 @@ STUDY = Study(
     name="pretraining",
     title="Pre-training",
     claims=CLAIMS,
+    headlines=HEADLINES,
     arms=arms("pretraining", _arms, _networks),
     seeds={"quick": 3, "desk": 8, "paper": 5},
 )

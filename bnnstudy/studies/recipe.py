@@ -7,6 +7,7 @@ from typing import Any
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.stage import Stage
 from bnnstudy.evidence.claims import Claim, Requirement
+from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_a import arms, claim, reached, stage_epochs, stopped, tuned
 
@@ -72,6 +73,33 @@ CLAIMS = (
     ),
 )
 
+HEADLINES = {
+    "recipe-all": Reading(
+        holds="All five recommendations together beat none of them.",
+        fails="All five recommendations together do not beat none of them.",
+        open="Whether the recommendations beat none of them is open.",
+        untested="The recipe was not told apart from none.",
+    ),
+    "recipe-1": Reading(
+        holds="Adam is worth its place in the recipe.",
+        fails="Momentum does as well in Adam's place.",
+        open="Whether Adam is worth its place is open.",
+        untested="Adam and momentum were not told apart.",
+    ),
+    "recipe-3": Reading(
+        holds="So is the second stage: the fall of the rate.",
+        fails="The second stage is not worth its place.",
+        open="Whether the second stage is worth its place is open.",
+        untested="One stage and two were not told apart.",
+    ),
+    "recipe-4": Reading(
+        holds="Leaving clipping out of the first stage gains.",
+        fails="Leaving clipping out of the first stage gains nothing that would matter.",
+        open="Whether clipping in the first stage costs anything is open.",
+        untested="Hardly a weight reached ±1, so clipping in the first stage was not tested.",
+    ),
+}
+
 
 def _arms(network: RunConfig) -> Iterable[Arm]:
     epochs = stage_epochs(network)
@@ -108,6 +136,7 @@ STUDY = Study(
     name="recipe",
     title="The recipe: five recommendations",
     claims=CLAIMS,
+    headlines=HEADLINES,
     arms=arms("recipe", _arms),
     seeds={"quick": 3, "desk": 5, "paper": 5},
 )

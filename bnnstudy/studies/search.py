@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Equivalence, Speed
+from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_b import MLP, claim, latent, ours
 
@@ -139,6 +140,27 @@ CLAIMS = (
     ),
 )
 
+HEADLINES = {
+    "search-best": Reading(
+        holds="Searches in either view end at the same accuracy.",
+        fails="Searches in the two views do not end at the same accuracy.",
+        open="Whether searches in either view end alike is open.",
+        untested="The searches were not told apart.",
+    ),
+    "search-trials": Reading(
+        holds="Searching six hyperparameters takes many more trials than searching two.",
+        fails="Searching six hyperparameters does not take five more trials than searching two.",
+        open="Whether six hyperparameters take many more trials is open.",
+        untested="Most searches never came to the level.",
+    ),
+    "search-early": Reading(
+        holds="After five trials the filter is ahead.",
+        fails="After five trials the filter is not ahead.",
+        open="Whether the filter is ahead after five trials is open.",
+        untested="The searches were not told apart.",
+    ),
+}
+
 
 def _arms(network: RunConfig) -> Iterable[Arm]:
     weights = latent(network, 1.0)
@@ -169,6 +191,7 @@ STUDY = Study(
     name="search",
     title="Searching hyperparameters",
     claims=CLAIMS,
+    headlines=HEADLINES,
     arms={preset: tuple(_arms(network)) for preset, network in NETWORKS.items()},
     seeds={"quick": 2, "desk": 8, "paper": 20},
 )

@@ -11,6 +11,7 @@ from bnnstudy.config.run import RunConfig
 from bnnstudy.config.stage import Stage
 from bnnstudy.config.tricks import no_clipping, two_stages
 from bnnstudy.evidence.claims import Equivalence, Speed
+from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_a import (
     HALF_A_POINT,
@@ -177,6 +178,33 @@ CLAIMS = (
     ),
 )
 
+HEADLINES = {
+    "two-stages-drop": Reading(
+        holds="What helps in two stages is the fall of the rate.",
+        fails="The fall of the rate does not help.",
+        open="Whether the fall of the rate helps is open.",
+        untested="The two schedules were not told apart.",
+    ),
+    "two-stages-clipping": Reading(
+        holds="Clipping in the second stage adds nothing to the fall of the rate.",
+        fails="Clipping in the second stage changes more than the fall of the rate does alone.",
+        open="Whether clipping in the second stage adds anything is open.",
+        untested="Hardly a weight reached ±1, so clipping in the second stage was not tested.",
+    ),
+    "two-stages-high-rate": Reading(
+        holds="At a high rate the first stage is faster without clipping.",
+        fails="At a high rate the first stage is no faster without clipping.",
+        open="Whether the first stage is faster without clipping is open.",
+        untested="Hardly a weight reached ±1, so this was not tested.",
+    ),
+    "early-stopping-late": Reading(
+        holds="Stopping early costs accuracy.",
+        fails="Stopping early costs next to nothing.",
+        open="Whether stopping early costs accuracy is open.",
+        untested="The stop never came before the end, so it was not tested.",
+    ),
+}
+
 
 def _arms(network: RunConfig) -> Iterable[Arm]:
     network = longer(network)
@@ -200,6 +228,7 @@ STUDY = Study(
     name="two_stage",
     title="Two stages, and early stopping",
     claims=CLAIMS,
+    headlines=HEADLINES,
     arms=arms("two_stage", _arms),
     seeds={"quick": 3, "desk": 8, "paper": 5},
 )

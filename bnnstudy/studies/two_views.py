@@ -5,6 +5,7 @@ from dataclasses import replace
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.tricks import zero_start
 from bnnstudy.evidence.claims import exact
+from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Study, named
 
 CLAIMS = (
@@ -99,6 +100,21 @@ CLAIMS = (
     ),
 )
 
+HEADLINES = {
+    "views-filter": Reading(
+        holds="Latent SGD and the filter of gradients are one algorithm: no sign differs.",
+        fails="Latent SGD and the filter part: some signs differ.",
+    ),
+    "views-schedule": Reading(
+        holds="They stay one under a schedule, as alpha follows the rate.",
+        fails="Under a schedule they part.",
+    ),
+    "views-torch-sgd": Reading(
+        holds="The SGD of torch is the same filter, at other numbers than the paper's formula gives.",
+        fails="The SGD of torch is another algorithm.",
+    ),
+}
+
 
 def _arms(sizes: RunConfig) -> tuple[Arm, ...]:
     # Magnitude plays no part: no mask on the weights, no scaling, no clamp.
@@ -134,6 +150,7 @@ STUDY = Study(
     name="two_views",
     title="Two views of one optimizer",
     claims=CLAIMS,
+    headlines=HEADLINES,
     arms={
         "quick": _arms(RunConfig(preset="quick", width=64, batch_size=50, epochs=22)),
         "desk": _arms(RunConfig(preset="desk", dataset="mnist", width=256, epochs=2)),
