@@ -20,6 +20,7 @@ from bnnstudy.studies import (
     equivalence,
     filters,
     going_further,
+    history,
     imagenet,
     lr_scaling,
     lr_sensitivity,
@@ -82,7 +83,7 @@ def verdicts(results: str | os.PathLike[str] | None = None) -> list[Verdict]:
 
 def verdicts_of(study: Study, found: Curves) -> list[Verdict]:
     """The verdicts of each claim of one study, from its curves."""
-    return [verdict for claim in study.claims for verdict in decide(claim, found)]
+    return [v for claim in study.claims for v in decide(claim, found, history.known(claim.id))]
 
 
 def recorded(study: Study, results: str | os.PathLike[str] | None = None) -> list[Record]:
