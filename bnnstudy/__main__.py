@@ -194,6 +194,8 @@ def _report(options: argparse.Namespace) -> int:
 
 def _summary(one: Answer, held: bool) -> dict[str, object]:
     """What a report says of a claim, in JSON's types; None where there is nothing to say."""
+    from bnnstudy.studies import paper_scale
+
     claim = one.claim
     return {
         "id": claim.id,
@@ -210,7 +212,10 @@ def _summary(one: Answer, held: bool) -> dict[str, object]:
             {"figure": n.figure, "arm": n.arm, "at_least": n.at_least, "at_most": n.at_most}
             for n in claim.requires
         ],
-        "verdicts": [verdict.summary() for verdict in one.verdicts],
+        "verdicts": [
+            {**v.summary(), "paper_scale": paper_scale(claim, v.task) if v.task else {}}
+            for v in one.verdicts
+        ],
     }
 
 

@@ -64,10 +64,10 @@ class Verdict:
     no interval. `missing` counts seeds that all arms ran, but not to where the metric is (a loss that
     diverged). `trajectories` counts the runs of an `Exact` contrast. Where the verdict is "not tested",
     `why` has the figures that show it and `otherwise` the verdict that it would have been. `turns` says
-    which arm at its runner-up value turns the verdict, and to what. `post_hoc` says that seeds judge
-    which were known when the claim was written down, as there are too few others. `scale` is how much
-    one run of the first arm is: `images` to train on (0 for all), `width`, `epochs` and, where counted,
-    `steps`.
+    which arm at its runner-up value turns the verdict, and to what; `runners_up` counts the arms that
+    were so looked at again. `post_hoc` says that seeds judge which were known when the claim was written
+    down, as there are too few others. `scale` is how much one run of the first arm is: `images` to train
+    on (0 for all), `width`, `epochs` and, where counted, `steps`.
 
     Raises:
         ValueError: if `verdict` is no word of `WORDS`.
@@ -87,6 +87,7 @@ class Verdict:
     why: str = ""
     otherwise: str = ""
     turns: str = ""
+    runners_up: int = 0
     post_hoc: bool = False
     scale: Mapping[str, int] = field(default_factory=dict)
 
@@ -111,6 +112,7 @@ class Verdict:
             "why": self.why,
             "otherwise": self.otherwise,
             "turns": self.turns,
+            "runners_up": self.runners_up,
             "post_hoc": self.post_hoc,
             "scale": dict(self.scale),
         }
@@ -198,7 +200,9 @@ def _verdict(
     verdict = replace(verdict, preset=preset, task=task)
     if why := _untested(claim, contrast, curves, first):
         return replace(verdict, verdict=NOT_TESTED, otherwise=verdict.verdict, why=why)
-    return replace(verdict, turns=_turns(claim, contrast, curves, first, verdict.verdict))
+    turned = _at_runners_up(claim, contrast, curves, first, verdict.verdict)
+    turns = "; ".join(text for text in turned if text)
+    return replace(verdict, turns=turns, runners_up=len(turned))
 
 
 def _scale(curve: Curve) -> dict[str, int]:
@@ -284,16 +288,17 @@ def _identical(curves: list[Curve], seeds: list[int], metric: str) -> bool:
     )
 
 
-def _turns(
+def _at_runners_up(
     claim: Claim, contrast: Estimate, curves: Mapping[str, Curve], first: int, verdict: str
-) -> str:
-    """What the verdict turns to where an arm is taken at its runner-up value; empty if it stands."""
+) -> list[str]:
+    """For each arm that has a runner-up value what the verdict turns to there; empty if it stands."""
     choosers = dict.fromkeys(curves[name].chooser for name in contrast.named())
     turned = []
     for chooser in choosers:
         if chooser.runner_up is None:
             continue
         found = _estimated(claim, contrast, curves, first, chooser)
-        if found and found.verdict != verdict:
-            turned.append(f"{found.verdict} with `{chooser.arm}` at {chooser.runner_up:.3g}")
-    return "; ".join(turned)
+        stands = not found or found.verdict == verdict
+        word = "" if stands or not found else found.verdict
+        turned.append(word and f"{word} with `{chooser.arm}` at {chooser.runner_up:.3g}")
+    return turned

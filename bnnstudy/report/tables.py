@@ -176,6 +176,19 @@ def scoreboard(found: Iterable[Verdict], paper: str) -> str:
     return table(("Claim", "Answer", "Verdicts: effect, 95 % interval", "Paper's number"), rows)
 
 
+def second_look(found: Iterable[Verdict]) -> str:
+    """What did not hold of the papers' claims, and whether that stands where a rate is second-best."""
+    rows = []
+    for verdict in found:
+        if verdict.verdict != "not reproduced":
+            continue
+        claim = verdict.claim
+        stands = "stands" if verdict.runners_up else "no second rate was run"
+        text = f"{claim.text} ({claim.source}; {claim.id}){_mark(claim)}"
+        rows.append((text, verdict.where(), verdict.measured(), verdict.turns or stands))
+    return table(("Claim", "Where", "Effect", "At the second-best rate of each arm in turn"), rows)
+
+
 def findings(found: Iterable[Verdict], held: Container[str] = ()) -> str:
     """Verdicts as a list of sentences; those that were not run are left out, claims `held` starred."""
     return "\n".join(
