@@ -64,10 +64,10 @@ class Verdict:
     no interval. `missing` counts seeds that all arms ran, but not to where the metric is (a loss that
     diverged). `trajectories` counts the runs of an `Exact` contrast. Where the verdict is "not tested",
     `why` has the figures that show it and `otherwise` the verdict that it would have been. `turns` says
-    which arm at its runner-up value turns the verdict, and to what; `runners_up` counts the arms that
-    were so looked at again. `post_hoc` says that seeds judge which were known when the claim was written
-    down, as there are too few others. `scale` is how much one run of the first arm is: `images` to train
-    on (0 for all), `width`, `epochs` and, where counted, `steps`.
+    which arm at its runner-up value turns the verdict, and to what; `runners_up` counts the arms
+    looked at so. `post_hoc` says that seeds judge which were known when the claim was written down, as
+    there are too few others. `scale` is how much one run of the first arm is: `images` to train on (0
+    for all), `width`, `epochs` and, where counted, `steps`.
 
     Raises:
         ValueError: if `verdict` is no word of `WORDS`.
