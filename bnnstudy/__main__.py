@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from bnnstudy.config.fields import PRESETS
 from bnnstudy.evidence.answers import Answer, answers, holm
-from bnnstudy.evidence.verdicts import NOT_RUN, decide
+from bnnstudy.evidence.verdicts import NOT_RUN
 
 KEPT = "what had finished is recorded, run again to go on"
 _OF_MEMORY = re.compile("out of memory|can't allocate memory", re.IGNORECASE)
@@ -126,7 +126,7 @@ def _run(options: argparse.Namespace) -> int:
     from bnnstudy.experiments import lookup, sweep
     from bnnstudy.experiments.executors import WorkerLost
     from bnnstudy.experiments.options import RunOptions
-    from bnnstudy.studies import STUDIES
+    from bnnstudy.studies import STUDIES, verdicts_of
 
     if options.study not in STUDIES:
         raise ValueError(f"STUDY must be one of {', '.join(STUDIES)}; got {options.study!r}")
@@ -149,9 +149,8 @@ def _run(options: argparse.Namespace) -> int:
     print(
         f"{study.name} {options.preset}: {len(records)} runs under {run_options.results / study.name}"
     )
-    for claim in study.claims:
-        for verdict in decide(claim, found):
-            print(verdict.line())
+    for verdict in verdicts_of(study, found):
+        print(verdict.line())
     return 0
 
 
@@ -195,6 +194,8 @@ def _report(options: argparse.Namespace) -> int:
 
 def _summary(one: Answer, held: bool) -> dict[str, object]:
     """What a report says of a claim, in JSON's types; None where there is nothing to say."""
+    from bnnstudy.studies import paper_scale
+
     claim = one.claim
     return {
         "id": claim.id,
@@ -211,7 +212,10 @@ def _summary(one: Answer, held: bool) -> dict[str, object]:
             {"figure": n.figure, "arm": n.arm, "at_least": n.at_least, "at_most": n.at_most}
             for n in claim.requires
         ],
-        "verdicts": [verdict.summary() for verdict in one.verdicts],
+        "verdicts": [
+            {**v.summary(), "paper_scale": paper_scale(claim, v.task) if v.task else {}}
+            for v in one.verdicts
+        ],
     }
 
 

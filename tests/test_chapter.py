@@ -3,6 +3,7 @@
 import pytest
 
 from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence.curves import Curve
 from bnnstudy.report import Chapter
 
 
@@ -80,3 +81,28 @@ def test_gains_are_of_the_metric_that_is_named(chapter):
     lines = chapter.gains({"loss": ("control", "arm")}, "loss").data
     assert "| quick, digits mlp | -4.00 [" in lines
     assert "| desk, mnist mlp | +4.00 |" in lines
+
+
+def test_a_curve_of_rates_has_a_dot_a_seed_and_a_ring_where_it_judges(chapter):
+    runs = {
+        rate: {
+            seed: record("desk", "arm", seed, 0.5, "mnist")
+            | {"result": {"validation_accuracy": a + seed / 1000}}
+            for seed in range(3)
+        }
+        for rate, a in ((0.01, 0.5), (0.1, 0.9), (1.0, 0.899), (10.0, 0.4))
+    }
+    chapter.curves = {("desk", "mnist mlp"): {"arm": Curve("arm", runs, "lr")}}
+    figure = chapter.rates()
+    (axis,) = (axis for axis in figure.axes if axis.get_visible())
+    dots, rings = [], []
+    for drawn in axis.lines:
+        if drawn.get_linestyle() == "None":
+            (rings if drawn.get_markerfacecolor() == "none" else dots).extend(drawn.get_xdata())
+    assert sorted(dots) == [0.01] * 3 + [0.1] * 3 + [1.0] * 3 + [10.0] * 3
+    assert tuple(rings) == chapter.curves["desk", "mnist mlp"]["arm"].near == (0.01, 0.1, 1.0)
+
+
+def test_where_each_arm_has_one_rate_that_is_said(chapter):
+    chapter.curves = {("desk", "mnist mlp"): {"arm": Curve("arm", {0.1: {}}, "lr")}}
+    assert "one rate" in chapter.rates().data

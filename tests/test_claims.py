@@ -295,7 +295,9 @@ def test_a_report_line_and_its_object_say_the_same():
     summary = verdict.summary()
     assert list(summary) == [
         "verdict", "preset", "task", "n", "effect",
-        "low", "high", "unit", "p", "missing", "trajectories", "why", "otherwise", "turns", "scale",
+        "low", "high", "unit", "p", "missing", "trajectories", "why", "otherwise", "turns",
+        "runners_up", "post_hoc",
+        "scale",
     ]  # fmt: skip
     assert math.isclose(summary["effect"], 9.6667, rel_tol=1e-3)
 

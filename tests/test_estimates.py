@@ -1,6 +1,7 @@
 """Effects and their errors: seeds, the choice of the rate, and the sampling of test images."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from bnnstudy.evidence.claims import Claim, Difference, Equivalence, Requirement
 from bnnstudy.evidence.curves import Curve, fixed, with_parts
 from bnnstudy.evidence.estimates import effect
 from bnnstudy.evidence.verdicts import decide
+from bnnstudy.report import tables
 
 
 def record(seed, arm="a", value=None, **result):
@@ -269,7 +271,13 @@ def test_a_verdict_says_what_turns_it():
     curves = {("desk", "mnist mlp"): {"a": tuned("a", table), "b": flat("b", [0.5, 0.51, 0.5, 0.49])}}
     (verdict,) = decide(claim(Difference(**SCORE)), curves)
     assert verdict.verdict == "reproduced"
-    assert verdict.turns == "not reproduced with `a` at 2"
+    assert (verdict.turns, verdict.runners_up) == ("not reproduced with `a` at 2", 1)
+    said = tables.second_look([verdict, replace(verdict, verdict="not reproduced")]).splitlines()
+    assert len(said) == 3
+    assert said[-1].endswith("| not reproduced with `a` at 2 |")
+    for runners_up, words in ((1, "stands"), (0, "no second rate was run")):
+        failed = replace(verdict, verdict="not reproduced", turns="", runners_up=runners_up)
+        assert tables.second_look([failed]).endswith(f"| {words} |")
 
 
 @pytest.mark.parametrize("paired", [True, False])

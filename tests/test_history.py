@@ -27,8 +27,8 @@ def test_entries_come_in_the_order_of_time_and_differ_from_the_one_before():
     assert [entry.date for entry in found] == sorted(entry.date for entry in found)
     before = {}
     for entry in found:
-        assert before.get(entry.claim) != entry.contrast
-        before[entry.claim] = entry.contrast
+        assert before.get(entry.claim) != (entry.contrast, entry.anew)
+        before[entry.claim] = (entry.contrast, entry.anew)
 
 
 def test_the_history_only_grows():

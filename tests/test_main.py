@@ -78,6 +78,7 @@ def test_run_then_report(monkeypatch, tmp_path, capsys):
     assert (ran["n"], ran["preset"]) == (2, "quick")
     assert ran["low"] <= ran["effect"] <= ran["high"]
     assert ran["scale"] == {"images": 0, "width": 16, "epochs": 2, "steps": 22}
+    assert ran["paper_scale"] == {}  # a toy
     assert report["imagenet-one-step"]["answer"] == "not run"
     (absent,) = report["imagenet-one-step"]["verdicts"]
     assert [absent[k] for k in ("preset", "n", "effect", "low", "high")] == [None] * 5
@@ -85,6 +86,19 @@ def test_run_then_report(monkeypatch, tmp_path, capsys):
     assert need == {"figure": "curves.saturation", "arm": "none", "at_least": 0.05, "at_most": None}
     assert command_line.main(["report", "--results", str(tmp_path)]) == 0
     assert "toy-adam" in capsys.readouterr().out
+
+
+def test_the_papers_own_scale_stands_beside_ours():
+    claims = {claim.id: claim for claim in studies.ledger()}
+    mlp = studies.paper_scale(claims["optimizers-sgd"], "mnist mlp")
+    assert mlp == {
+        "dataset": "mnist", "images": 54_000, "network": "mlp", "width": 2048, "epochs": 250,
+        "steps": 135_000,
+    }  # fmt: skip
+    cnn = studies.paper_scale(claims["batch-norm-average"], "cifar10 cnn")  # a part of an arm
+    assert (cnn["network"], cnn["steps"]) == ("binaryconnect", 450_000)
+    # The paper has the filter's figures on CIFAR-10 alone.
+    assert studies.paper_scale(claims["alpha-flips"], "mnist mlp")["network"] == "birealnet20"
 
 
 def test_a_damaged_record_is_named_and_ends_in_one_line(monkeypatch, tmp_path, capsys):

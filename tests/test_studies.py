@@ -104,7 +104,8 @@ def test_the_records_that_are_kept_stay_small():
         file for preset in PRESETS[1:] for file in records.DEFAULT_RESULTS.glob(f"*/{preset}/*.json")
     ]
     assert kept
-    assert sum(file.stat().st_size for file in kept) < 10e6
+    # Curves over all rates and the steps of the ladder are most of it; a clone should stay quick.
+    assert sum(file.stat().st_size for file in kept) < 25e6
 
 
 def test_going_further_kept_what_its_rule_says():

@@ -1,15 +1,19 @@
 """Tasks, parts, logarithms, speeds: what verdicts are read from."""
 
 import math
+from unittest import mock
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from test_claims import claim, decide, record, runs
 
 from bnnstudy.evidence import runs as views
 from bnnstudy.evidence import verdicts
 from bnnstudy.evidence.claims import Equivalence, Speed
 from bnnstudy.evidence.curves import fixed
+from bnnstudy.studies import history
 
 
 def test_data_sets_and_networks_are_judged_apart():
@@ -108,6 +112,28 @@ def test_seeds_that_chose_an_arm_do_not_judge_it_at_their_preset():
         assert (verdict.effect, verdict.n) == (pytest.approx(effect), n)
     few = {arm: by_seed[:2] for arm, by_seed in values.items()}
     assert decide(claim(spent=("desk", 2)), runs("desk", **few)).verdict == "not run"
+
+
+@given(seeds=st.integers(2, 12), known=st.integers(0, 12))
+def test_seeds_that_were_known_judge_only_where_there_are_too_few_others(seeds, known):
+    a = [0.9 + 0.001 * seed for seed in range(seeds)]
+    b = [0.5 + 0.002 * seed for seed in range(seeds)]
+    (verdict,) = verdicts.decide(claim(), fixed(runs("desk", a=a, b=b)), lambda preset, task: known)
+    later = max(0, seeds - known)
+    assert verdict.n == (later if later >= verdicts.FRESH else seeds)
+    assert verdict.post_hoc == (known > 0 and later < verdicts.FRESH)
+    first = known if later >= verdicts.FRESH else 0
+    expected = 100 * np.mean([one - other for one, other in zip(a[first:], b[first:], strict=True)])
+    assert verdict.effect == pytest.approx(expected)
+
+
+def test_only_desk_runs_were_known_and_not_those_of_arms_that_changed():
+    entry = history.Entry("toy", "2026-01-01", {}, known=5, anew=("mnist mlp",))
+    with mock.patch.object(history, "latest", return_value={"toy": entry}):
+        known = history.known("toy")
+    assert [known(*where) for where in (("desk", "mnist mlp"), ("desk", "cifar10 cnn"),
+                                        ("short", "cifar10 cnn"))] == [0, 5, 0]  # fmt: skip
+    assert history.known("none such")("desk", "mnist mlp") == 0
 
 
 @pytest.mark.parametrize(("path", "expected"), [("x.-1", 3), ("x.0", 1), ("x.-4", None), ("x.3", None)])

@@ -5,7 +5,7 @@ runs of different tasks are never compared.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bnnstudy.config.fields import PRESETS
@@ -17,6 +17,18 @@ from bnnstudy.evidence.requirements import look
 from bnnstudy.evidence.runs import read, same_course
 
 NOT_RUN, NOT_TESTED = "not run", "not tested"
+
+FRESH = 3
+"""Seeds that a post hoc claim needs beside those that may have suggested it, to be judged by them."""
+
+Known = Callable[[str, str], int]
+"""By preset and task, how many of the first seeds were known when a claim was written down."""
+
+
+def none_known(preset: str, task: str) -> int:
+    """For a claim that came before its runs."""
+    return 0
+
 
 WORDS = (
     "reproduced",
@@ -52,8 +64,10 @@ class Verdict:
     no interval. `missing` counts seeds that all arms ran, but not to where the metric is (a loss that
     diverged). `trajectories` counts the runs of an `Exact` contrast. Where the verdict is "not tested",
     `why` has the figures that show it and `otherwise` the verdict that it would have been. `turns` says
-    which arm at its runner-up value turns the verdict, and to what. `scale` is how much one run of the
-    first arm is: `images` to train on (0 for all), `width`, `epochs` and, where counted, `steps`.
+    which arm at its runner-up value turns the verdict, and to what; `runners_up` counts the arms
+    looked at so. `post_hoc` says that seeds judge which were known when the claim was written down, as
+    there are too few others. `scale` is how much one run of the first arm is: `images` to train on (0
+    for all), `width`, `epochs` and, where counted, `steps`.
 
     Raises:
         ValueError: if `verdict` is no word of `WORDS`.
@@ -73,6 +87,8 @@ class Verdict:
     why: str = ""
     otherwise: str = ""
     turns: str = ""
+    runners_up: int = 0
+    post_hoc: bool = False
     scale: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -96,6 +112,8 @@ class Verdict:
             "why": self.why,
             "otherwise": self.otherwise,
             "turns": self.turns,
+            "runners_up": self.runners_up,
+            "post_hoc": self.post_hoc,
             "scale": dict(self.scale),
         }
 
@@ -117,7 +135,8 @@ class Verdict:
         head = f"{self.verdict:<15} {self.claim.id}"
         if not self.preset:
             return head
-        beside = "".join(f"; {text}" for text in (self.why, self.turns) if text)
+        post_hoc = "by the runs that may have suggested it" if self.post_hoc else ""
+        beside = "".join(f"; {text}" for text in (post_hoc, self.why, self.turns) if text)
         return f"{head}: {self.measured()} ({self.where()}){beside}"
 
     def where(self) -> str:
@@ -125,7 +144,7 @@ class Verdict:
         return ", ".join(part for part in (self.preset, self.task) if part)
 
 
-def decide(claim: Claim, curves: Curves, first: Mapping[str, int] | None = None) -> list[Verdict]:
+def decide(claim: Claim, curves: Curves, known: Known = none_known) -> list[Verdict]:
     """The verdicts that a claim's answer rests on, one a preset and task; else "not run".
 
     Those of all presets from `desk` on stand side by side: a larger one with fewer seeds does not
@@ -133,24 +152,36 @@ def decide(claim: Claim, curves: Curves, first: Mapping[str, int] | None = None)
     where nothing has one.
 
     Args:
-        first: by preset the first seed that counts, where it is not 0.
+        known: what was known of each preset and task when the claim was written down. Where there are
+            `FRESH` other seeds or more, these alone choose and judge.
     """
-    found = decide_each(claim, curves, first)
+    found = decide_each(claim, curves, known)
     if not found:
         return [Verdict(claim=claim, verdict=NOT_RUN)]
     able = [v for v in found if v.low is not None or isinstance(claim.contrast, Exact)] or found
     return [verdict for verdict in able if verdict.preset != PRESETS[0]] or able
 
 
-def decide_each(claim: Claim, curves: Curves, first: Mapping[str, int] | None = None) -> list[Verdict]:
+def decide_each(claim: Claim, curves: Curves, known: Known = none_known) -> list[Verdict]:
     """One verdict for each preset and task that has what the contrast needs, presets in their order."""
     found = []
     for preset, task in sorted(curves, key=lambda group: PRESETS.index(group[0])):
-        start = (first or {}).get(preset, 0)
         arms = with_parts(curves[preset, task])
-        if verdict := _verdict(claim, arms, preset, task, start):
-            found.append(replace(verdict, scale=_scale(arms[claim.contrast.named()[0]])))
+        first = known(preset, task)
+        later = _later(claim, arms, first)
+        verdict = _verdict(claim, arms, preset, task, first if later else 0)
+        if verdict:
+            scale = _scale(arms[claim.contrast.named()[0]])
+            found.append(replace(verdict, scale=scale, post_hoc=bool(first) and not later))
     return found
+
+
+def _later(claim: Claim, curves: Mapping[str, Curve], first: int) -> bool:
+    """Whether there are seeds enough that were not known."""
+    names = claim.contrast.named()
+    return all(name in curves for name in names) and (
+        len(common_seeds([curves[name] for name in names], first)) >= FRESH
+    )
 
 
 def _verdict(
@@ -169,7 +200,9 @@ def _verdict(
     verdict = replace(verdict, preset=preset, task=task)
     if why := _untested(claim, contrast, curves, first):
         return replace(verdict, verdict=NOT_TESTED, otherwise=verdict.verdict, why=why)
-    return replace(verdict, turns=_turns(claim, contrast, curves, first, verdict.verdict))
+    turned = _at_runners_up(claim, contrast, curves, first, verdict.verdict)
+    turns = "; ".join(text for text in turned if text)
+    return replace(verdict, turns=turns, runners_up=len(turned))
 
 
 def _scale(curve: Curve) -> dict[str, int]:
@@ -255,16 +288,17 @@ def _identical(curves: list[Curve], seeds: list[int], metric: str) -> bool:
     )
 
 
-def _turns(
+def _at_runners_up(
     claim: Claim, contrast: Estimate, curves: Mapping[str, Curve], first: int, verdict: str
-) -> str:
-    """What the verdict turns to where an arm is taken at its runner-up value; empty if it stands."""
+) -> list[str]:
+    """For each arm that has a runner-up value what the verdict turns to there; empty if it stands."""
     choosers = dict.fromkeys(curves[name].chooser for name in contrast.named())
     turned = []
     for chooser in choosers:
         if chooser.runner_up is None:
             continue
         found = _estimated(claim, contrast, curves, first, chooser)
-        if found and found.verdict != verdict:
-            turned.append(f"{found.verdict} with `{chooser.arm}` at {chooser.runner_up:.3g}")
-    return "; ".join(turned)
+        stands = not found or found.verdict == verdict
+        word = "" if stands or not found else found.verdict
+        turned.append(word and f"{word} with `{chooser.arm}` at {chooser.runner_up:.3g}")
+    return turned

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import torch
 from IPython.display import Markdown
+from matplotlib.figure import Figure
 
 from bnnstudy import studies
 from bnnstudy.config.run import RunConfig
@@ -14,7 +15,7 @@ from bnnstudy.evidence.records import Record
 from bnnstudy.evidence.runs import Runs, by_task
 from bnnstudy.experiments import sweep
 from bnnstudy.experiments.options import RunOptions
-from bnnstudy.report import tables
+from bnnstudy.report import plotting, tables
 
 
 class Chapter:
@@ -136,6 +137,11 @@ class Chapter:
     def accuracies(self) -> Markdown:
         """Test accuracy of every arm, at the best validation epoch and at the last."""
         return Markdown(tables.accuracies(self.records))
+
+    def rates(self) -> Figure | Markdown:
+        """The curves over what is tuned: validation accuracy at each value that was tried."""
+        drawn = plotting.rates(self.curves)
+        return drawn or Markdown("*Each arm was run at one rate so far.*")
 
     def tuned(self) -> Markdown:
         """Of each arm that tunes a value: what was tried, what came near the best, what judges."""

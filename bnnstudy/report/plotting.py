@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
 
 from bnnstudy.config.fields import PRESETS
+from bnnstudy.evidence.curves import Curve, Curves
 from bnnstudy.evidence.records import parts
 from bnnstudy.evidence.runs import Runs, read, task_of
 from bnnstudy.evidence.statistics import paired_interval
@@ -315,6 +316,44 @@ def against(
             axis.set_yscale("log" if "y" in log else "linear")
         _legend(figure)
     return _done(figure)
+
+
+def rates(curves: Curves) -> Figure | None:
+    """Validation accuracy over the tuned value: dots are seeds, the line their mean, rings what judges.
+
+    Panels for each preset, data set and network, of as many arms as there are colours. None where each
+    arm was run at one value.
+    """
+    found = [
+        (f"{preset}, {task}", tuned[at : at + len(COLOURS)])
+        for (preset, task), arms in curves.items()
+        if (tuned := [c for c in arms.values() if c.field and not c.leader and len(c.runs) > 1])
+        for at in range(0, len(tuned), len(COLOURS))
+    ]
+    if not found:
+        return None
+    across, down = min(len(found), 2), math.ceil(len(found) / 2)
+    with figure(down, across, (4.2 * across, 3.6 * down), squeeze=False) as (made, axes):
+        for axis, (title, tuned) in zip(axes.flat, found, strict=False):
+            for curve, colour in zip(tuned, COLOURS, strict=False):
+                _rate_curve(axis, curve, colour)
+            axis.set(title=title, xlabel=tuned[0].field, ylabel="validation accuracy, %", xscale="log")
+            axis.legend(fontsize=7)
+        for axis in axes.flat:
+            axis.set_visible(axis.has_data())
+    return made
+
+
+def _rate_curve(axis: Axes, curve: Curve, colour: str) -> None:
+    accuracies = {
+        value: [100 * run["result"].get("validation_accuracy", 0.0) for run in runs.values()]
+        for value, runs in curve.runs.items()
+        if value is not None
+    }
+    line(axis, accuracies, colour, curve.arm)
+    near = [value for value in accuracies if value in curve.near]
+    means = [np.mean(accuracies[value]) for value in near]
+    axis.plot(near, means, "o", color=colour, markerfacecolor="none", markersize=8)
 
 
 def differing_signs(records: Iterable[Mapping[str, Any]], arm: str, shadows: Sequence[str]) -> Figure:

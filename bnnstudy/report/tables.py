@@ -117,7 +117,9 @@ def verdicts(study: Study, curves: Curves) -> str:
     """The claims of one study: what is claimed and how it is decided, the paper's number, ours."""
     rows = []
     for claim in study.claims:
-        ours = decide_each(claim, curves) or [Verdict(claim=claim, verdict="not run")]
+        ours = decide_each(claim, curves, history.known(claim.id)) or [
+            Verdict(claim=claim, verdict="not run")
+        ]
         measured = "<br>".join(
             f"**{v.verdict}** ({v.where()}): {v.measured()}{_beside(v)}" if v.preset else v.verdict
             for v in ours
@@ -137,7 +139,10 @@ def conclusion(study: Study, found: Iterable[Verdict]) -> str:
     lines = []
     for name, reading in study.headlines.items():
         if sentence := concluded(every[name], reading):
-            lines.append(f"- {sentence}{_mark(every[name].claim)} {_measurements(every[name])}")
+            # What later runs bear out needs no mark.
+            post_hoc = any(verdict.post_hoc for verdict in every[name].verdicts)
+            mark = _mark(every[name].claim) if post_hoc else ""
+            lines.append(f"- {sentence}{mark} {_measurements(every[name])}")
     return "\n".join(lines) or "Nothing was run yet."
 
 
@@ -171,6 +176,19 @@ def scoreboard(found: Iterable[Verdict], paper: str) -> str:
     return table(("Claim", "Answer", "Verdicts: effect, 95 % interval", "Paper's number"), rows)
 
 
+def second_look(found: Iterable[Verdict]) -> str:
+    """What did not hold of the papers' claims, and whether that stands where a rate is second-best."""
+    rows = []
+    for verdict in found:
+        if verdict.verdict != "not reproduced":
+            continue
+        claim = verdict.claim
+        stands = "stands" if verdict.runners_up else "no second rate was run"
+        text = f"{claim.text} ({claim.source}; {claim.id}){_mark(claim)}"
+        rows.append((text, verdict.where(), verdict.measured(), verdict.turns or stands))
+    return table(("Claim", "Where", "Effect", "At the second-best rate of each arm in turn"), rows)
+
+
 def findings(found: Iterable[Verdict], held: Container[str] = ()) -> str:
     """Verdicts as a list of sentences; those that were not run are left out, claims `held` starred."""
     return "\n".join(
@@ -185,10 +203,10 @@ def _mark(claim: Claim) -> str:
 
 
 def _beside(verdict: Verdict) -> str:
-    """Why a claim was not tested, and what it would have been; or what turns the verdict."""
-    if verdict.why:
-        return f"; {verdict.why} (it would have been: {verdict.otherwise})"
-    return f"; {verdict.turns}" if verdict.turns else ""
+    """Why a claim was not tested, and what it would have been; what turns the verdict; who judges."""
+    why = f"{verdict.why} (it would have been: {verdict.otherwise})" if verdict.why else ""
+    post_hoc = "judged by the runs that may have suggested it" if verdict.post_hoc else ""
+    return "".join(f"; {text}" for text in (why, verdict.turns, post_hoc) if text)
 
 
 def _star(verdict: Verdict, held: Container[str]) -> str:

@@ -1,5 +1,13 @@
 """The studies: one file a finding, with the claims it decides and its arms; `ledger()` gathers all."""
 
-from bnnstudy.studies.ledger import STUDIES, curves, ledger, recorded, verdicts, verdicts_of
+from bnnstudy.studies.ledger import (
+    STUDIES,
+    curves,
+    ledger,
+    paper_scale,
+    recorded,
+    verdicts,
+    verdicts_of,
+)
 
-__all__ = ["STUDIES", "ledger", "verdicts", "verdicts_of", "curves", "recorded"]
+__all__ = ["STUDIES", "ledger", "verdicts", "verdicts_of", "curves", "recorded", "paper_scale"]

@@ -1,7 +1,8 @@
 """The ledger's history: what each claim's contrast was from which day on, and whether runs were known.
 
 A claim that was made, or whose contrast was changed, after its study had its first records at `desk` is
-*post hoc*: these runs may have suggested it. `history.jsonl` has an entry for each contrast that a
+*post hoc*: these runs may have suggested it. So it is judged by seeds that came later, where there are
+some, and else says that it is not. `history.jsonl` has an entry for each contrast that a
 claim ever had, in the order of time, and only grows: a test holds that the last one is the ledger's.
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 
 from bnnstudy.config.serialise import to_jsonable
 from bnnstudy.evidence.claims import Claim
+from bnnstudy.evidence.verdicts import Known, none_known
 
 FILE = Path(__file__).with_name("history.jsonl")
 
@@ -30,12 +32,14 @@ class Entry:
             that they had then.
         known: seeds at `desk` that it could have been read off by then; 0 where it came before them, or
             is about what none of them had measured.
+        anew: data sets and networks whose arms were changed since, so that all their runs came later.
     """
 
     claim: str
     date: str
     contrast: Mapping[str, Any]
     known: int = 0
+    anew: tuple[str, ...] = ()
 
 
 def described(claim: Claim) -> dict[str, Any]:
@@ -52,7 +56,8 @@ def described(claim: Claim) -> dict[str, Any]:
 @functools.cache
 def entries() -> tuple[Entry, ...]:
     """All entries, the earliest first."""
-    return tuple(Entry(**json.loads(line)) for line in FILE.read_text().splitlines())
+    found = [json.loads(line) for line in FILE.read_text().splitlines()]
+    return tuple(Entry(**{**entry, "anew": tuple(entry.get("anew", ()))}) for entry in found)
 
 
 @functools.cache
@@ -65,3 +70,12 @@ def is_post_hoc(claim: str) -> bool:
     """Whether a claim's contrast was written down when runs of its study were known."""
     entry = latest().get(claim)
     return bool(entry and entry.known)
+
+
+def known(claim: str) -> Known:
+    """By preset and task, how many of the first seeds were known when a claim was written down."""
+    entry = latest().get(claim)
+    if entry is None:
+        return none_known
+    seeds, anew = entry.known, entry.anew
+    return lambda preset, task: seeds if preset == "desk" and task not in anew else 0

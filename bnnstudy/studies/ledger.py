@@ -20,6 +20,7 @@ from bnnstudy.studies import (
     equivalence,
     filters,
     going_further,
+    history,
     imagenet,
     lr_scaling,
     lr_sensitivity,
@@ -82,7 +83,34 @@ def verdicts(results: str | os.PathLike[str] | None = None) -> list[Verdict]:
 
 def verdicts_of(study: Study, found: Curves) -> list[Verdict]:
     """The verdicts of each claim of one study, from its curves."""
-    return [verdict for claim in study.claims for verdict in decide(claim, found)]
+    return [v for claim in study.claims for v in decide(claim, found, history.known(claim.id))]
+
+
+def paper_scale(claim: Claim, task: str) -> dict[str, int | str]:
+    """How much one run of a claim's first arm is at the preset `paper`; empty if it has no such arm.
+
+    `dataset` (that of `task` where the paper has it), `images`, `network`, `width`, `epochs`, `steps`.
+    """
+    from bnnstudy.data import (
+        sizes_of,
+        steps_of_epoch,
+    )  # torch, which the command line need not wait for
+
+    (study,) = (study for study in STUDIES.values() if claim in study.claims)
+    first = claim.contrast.named()[0]
+    arms = study.arms.get("paper", ())
+    named = [arm.config for arm in arms if arm.name == first or first.startswith(f"{arm.name}, ")]
+    if not named:
+        return {}
+    config = next((c for c in named if c.dataset == task.split()[0]), named[0])
+    return {
+        "dataset": config.dataset,
+        "images": config.train_size or sizes_of(config.dataset)[0],
+        "network": config.model,
+        "width": config.width,
+        "epochs": config.epochs,
+        "steps": config.epochs * steps_of_epoch(config),
+    }
 
 
 def recorded(study: Study, results: str | os.PathLike[str] | None = None) -> list[Record]:

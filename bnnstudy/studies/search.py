@@ -193,5 +193,5 @@ STUDY = Study(
     claims=CLAIMS,
     headlines=HEADLINES,
     arms={preset: tuple(_arms(network)) for preset, network in NETWORKS.items()},
-    seeds={"quick": 2, "desk": 8, "paper": 20},
+    seeds={"quick": 2, "desk": 40, "paper": 20},
 )
