@@ -1,6 +1,7 @@
 """Pieces of binary networks: layers, surrogates, scalings, losses, the papers' networks."""
 
 from bnnstudy.nn.activations import BinaryActivation, RPReLU, RSign, per_channel, set_steepness
+from bnnstudy.nn.export import OutputScale, to_signs
 from bnnstudy.nn.layers import BinaryConv2d, BinaryLinear
 from bnnstudy.nn.parameters import evaluating, mark_twin, observed_weights, split_parameters
 
@@ -16,4 +17,6 @@ __all__ = [
     "per_channel",
     "set_steepness",
     "split_parameters",
+    "to_signs",
+    "OutputScale",
 ]
