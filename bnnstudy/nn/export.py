@@ -6,13 +6,17 @@ of the standardised weight. `to_signs` takes both along.
 
 import copy
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
 from bnnstudy.nn.batch_norm import NORMS, reestimate
 from bnnstudy.nn.binarize import sign
 from bnnstudy.nn.layers import BinaryConv2d, BinaryLinear
+
+if TYPE_CHECKING:
+    from torch import fx
 
 BinaryLayer = BinaryLinear | BinaryConv2d
 
@@ -159,12 +163,18 @@ def _replaced(model: nn.Module, name: str, by: nn.Module) -> nn.Module:
     return model
 
 
-class _Tracer(fx.Tracer):
-    """A tracer that looks into no module but those with binary layers or batch norms inside."""
+def _graph(model: nn.Module) -> "fx.Graph":
+    """The model's graph, with no module looked into but those with binary layers or norms inside."""
+    from torch import fx  # a third of a second, which who converts nothing need not wait for
 
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        inside = (module for module in m.modules() if module is not m)
-        return not any(isinstance(module, (BinaryLinear, BinaryConv2d, *NORMS)) for module in inside)
+    class Tracer(fx.Tracer):
+        def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+            inside = (module for module in m.modules() if module is not m)
+            return not any(
+                isinstance(module, (BinaryLinear, BinaryConv2d, *NORMS)) for module in inside
+            )
+
+    return Tracer().trace(model)
 
 
 def _norms_after(
@@ -172,13 +182,13 @@ def _norms_after(
 ) -> dict[str, list[nn.BatchNorm1d | nn.BatchNorm2d]]:
     """By layer the batch norms that follow it, one at each use, where its factor can go into them."""
     try:
-        graph = _Tracer().trace(model)
+        graph = _graph(model)
     except Exception:  # whatever a network does that cannot be traced
         return {}
     modules = dict(model.named_modules(remove_duplicate=False))
     names = {id(layer): name for name, layer in layers.items()}
     calls = [node for node in graph.nodes if node.op == "call_module"]
-    after: dict[str, list[fx.Node | None]] = {}
+    after: dict[str, list["fx.Node | None"]] = {}
     for node in calls:
         if name := names.get(id(modules[str(node.target)])):
             after.setdefault(name, []).append(_norm_after(node, modules))
@@ -195,7 +205,7 @@ def _norms_after(
     return found
 
 
-def _norm_after(node: fx.Node, modules: dict[str, nn.Module]) -> fx.Node | None:
+def _norm_after(node: "fx.Node", modules: dict[str, nn.Module]) -> "fx.Node | None":
     """The batch norm that alone gets what a layer gives, perhaps through a pooling."""
     while len(node.users) == 1:
         (node,) = node.users
