@@ -188,7 +188,7 @@ def _norms_after(
     modules = dict(model.named_modules(remove_duplicate=False))
     names = {id(layer): name for name, layer in layers.items()}
     calls = [node for node in graph.nodes if node.op == "call_module"]
-    after: dict[str, list["fx.Node | None"]] = {}
+    after: dict[str, list[fx.Node | None]] = {}
     for node in calls:
         if name := names.get(id(modules[str(node.target)])):
             after.setdefault(name, []).append(_norm_after(node, modules))

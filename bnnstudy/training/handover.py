@@ -38,8 +38,8 @@ def _require_norms(config: RunConfig, model: nn.Module) -> None:
     left = [name for name, m in to_signs(model).named_modules() if isinstance(m, OutputScale)]
     if left:
         raise ValueError(
-            "scaling must be None in a stage before one with view 'filter' where no batch norm follows a "
-            f"binary layer ({len(left)} of model {config.model!r}), got {config.scaling!r}"
+            "scaling must be None in a stage before one with view 'filter' where no batch norm follows "
+            f"a binary layer ({len(left)} of model {config.model!r}), got {config.scaling!r}"
         )
 
 
