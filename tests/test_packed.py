@@ -73,7 +73,7 @@ def test_another_network_is_refused_by_name(saved, tmp_path):
     others = {
         "is of another network: 0.weight is": network(width=9),
         "is of another network: one of them alone has": network(model="mlp"),
-        "float32 there, and .* float64 here": network(precision="float64"),
+        "float32 there, and .* torch.float64 here": network(precision="float64"),
     }
     for message, other in others.items():
         with pytest.raises(ValueError, match=message):

@@ -63,7 +63,7 @@ def load_packed(model: nn.Module, file: str | os.PathLike[str]) -> None:
         file: where from.
 
     Raises:
-        ValueError: naming the file, if it is damaged, no such file, or of another network; or if
+        ValueError: naming the file, if it is damaged or of another network; or if
             `safetensors` is not installed.
         OSError: if it cannot be read.
     """
