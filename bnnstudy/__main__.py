@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from bnnstudy.config.fields import PRESETS
 from bnnstudy.evidence.answers import Answer, answers, holm
+from bnnstudy.evidence.records import default_results, in_checkout
 from bnnstudy.evidence.verdicts import NOT_RUN
 
 KEPT = "what had finished is recorded, run again to go on"
@@ -139,6 +140,8 @@ def _run(options: argparse.Namespace) -> int:
         compile=options.compile,
         stack=options.stack,
     )
+    if not (options.results or in_checkout()):
+        print(f"bnnstudy: records go to {run_options.results.absolute()}", file=sys.stderr)
     try:
         with _terminated_as_interrupted():
             records = sweep.run(study, options.preset, options.seeds, run_options, options.arms)
@@ -187,7 +190,8 @@ def _report(options: argparse.Namespace) -> int:
             print(f"  {verdict.line()}")
     print(
         f"{len(run)} claims run ({sum(len(one.verdicts) for one in run)} verdicts), "
-        f"{len(found) - len(run)} not run; * stands after Holm's correction over claims"
+        f"{len(found) - len(run)} not run; * stands after Holm's correction over claims; records of "
+        f"{(options.results or default_results()).absolute()}"
     )
     return 0
 

@@ -35,7 +35,7 @@ MOVED = {
     "recorded_gradients": "experiments.procedures",
     "records": "evidence.records",
     "rules": "config.checks",
-    "running_statistics": "training.batch_norm",
+    "running_statistics": "nn.batch_norm",
     "scalings": "nn.scaling",
     "schedules": "config.schedules",
     "searching": "experiments.hpo",

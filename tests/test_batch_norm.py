@@ -9,8 +9,9 @@ import torch
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.nn import models
+from bnnstudy.nn.batch_norm import norms_of, reestimate, reestimated
 from bnnstudy.training import evaluation, loop
-from bnnstudy.training.batch_norm import estimation_batches, norms_of, reestimate, reestimated
+from bnnstudy.training.batch_norm import estimation_batches
 from bnnstudy.training.callbacks import Averages, Context, ReestimatedStart
 
 SMALL = RunConfig(width=16, depth=1, epochs=3, lr=1e-2, schedule="cosine")

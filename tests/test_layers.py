@@ -131,7 +131,7 @@ def test_a_filter_view_weight_that_is_not_a_sign_is_refused():
 def test_a_binary_weight_stays_binary_whatever_is_loaded_or_drawn(layer):
     kind, sizes = type(layer), (6, 4) if isinstance(layer, BinaryLinear) else (2, 4, 3)
     signs = kind(*sizes, weights="binary")
-    with pytest.raises(RuntimeError, match=r"weight must be ±1 .*of a latent layer load the weights'"):
+    with pytest.raises(RuntimeError, match=r"weight must be ±1 .*to_signs"):
         signs.load_state_dict(layer.state_dict())
     state = layer.state_dict() | {"weight": binarize.sign(layer.weight.detach())}
     signs.load_state_dict(state)

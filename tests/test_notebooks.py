@@ -89,15 +89,15 @@ def executed(request, tmp_path_factory):
     """
     study = request.param
     if notebook := of_the_book(study.name):
-        return study, records.DEFAULT_RESULTS, notebook
+        return study, records.default_results(), notebook
     folder = tmp_path_factory.mktemp(study.name)
     results = folder / "results"
     (results / study.name).mkdir(parents=True)
     for preset in set(study.arms) - {"quick"}:
-        kept = records.DEFAULT_RESULTS / study.name / preset
+        kept = records.default_results() / study.name / preset
         if kept.exists():
             (results / study.name / preset).symlink_to(kept, target_is_directory=True)
-    quick = records.DEFAULT_RESULTS / study.name / "quick"
+    quick = records.default_results() / study.name / "quick"
     if quick.exists():
         shutil.copytree(quick, results / study.name / "quick")
     with contextlib.chdir(folder):
@@ -116,7 +116,7 @@ def of_the_book(name: str):
     file = ROOT / "book" / "executed" / f"{name}.ipynb"
     if not file.exists():
         return None
-    recorded = [p for p in (records.DEFAULT_RESULTS / name).glob("*") if p.name != "quick"]
+    recorded = [p for p in (records.default_results() / name).glob("*") if p.name != "quick"]
     sources = [ROOT / "notebooks" / file.name, *provenance.PACKAGE.rglob("*.py"), *recorded]
     if max(source.stat().st_mtime for source in sources) > file.stat().st_mtime:
         return None

@@ -17,7 +17,7 @@ def test_a_verdict_is_what_the_files_say(study):
         if verdict.preset is None:
             continue
         if where not in arms:
-            arms[where] = recomputed.from_files(records.DEFAULT_RESULTS, study, *where)
+            arms[where] = recomputed.from_files(records.default_results(), study, *where)
         if claim.contrast.kind == "exact":
             counts = recomputed.counted(claim.contrast, arms[where])
             assert (verdict.effect, verdict.n) == (counts["differing"], counts["compared"])

@@ -1,11 +1,13 @@
 import json
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence import provenance, records
+from bnnstudy.experiments.options import RunOptions
 
 CONFIG = RunConfig(lr=0.5, seed=3, preset="desk")
 RESULT = {"test_accuracy": 0.1 + 0.2, "curves": {"train_loss": [1 / 3, None]}, "diverged": True}
@@ -211,9 +213,22 @@ def test_an_environment_inside_another_repository_has_not_its_commit(tmp_path, m
 
 
 def test_the_default_folder_is_the_projects_own_wherever_one_works(tmp_path, monkeypatch):
+    monkeypatch.delenv(records.VARIABLE, raising=False)
     monkeypatch.chdir(tmp_path)
-    assert records.DEFAULT_RESULTS.parts[-2:] == ("book", "results")
-    assert (records.DEFAULT_RESULTS.parent.parent / "bnnstudy").is_dir()
+    found = records.default_results()
+    assert found.parts[-2:] == ("book", "results")
+    assert (found.parent.parent / "bnnstudy").is_dir()
+
+
+def test_installed_elsewhere_it_is_where_one_works_and_a_variable_names_another(tmp_path, monkeypatch):
+    monkeypatch.delenv(records.VARIABLE, raising=False)
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path / "site-packages" / "bnnstudy")
+    assert records.default_results() == Path("bnnstudy-results")
+    monkeypatch.setenv(records.VARIABLE, str(tmp_path / "mine"))
+    assert records.default_results() == tmp_path / "mine" == RunOptions.of().results
+    monkeypatch.setenv(records.VARIABLE, "")
+    with pytest.raises(ValueError, match="BNNSTUDY_RESULTS must name a folder, got ''"):
+        records.default_results()
 
 
 def test_records_of_schema_1_are_read_and_their_data_bears_todays_name(tmp_path):

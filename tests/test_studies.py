@@ -101,7 +101,7 @@ def test_every_claim_of_a_recorded_study_is_decided(study):
 
 def test_the_records_that_are_kept_stay_small():
     kept = [
-        file for preset in PRESETS[1:] for file in records.DEFAULT_RESULTS.glob(f"*/{preset}/*.json")
+        file for preset in PRESETS[1:] for file in records.default_results().glob(f"*/{preset}/*.json")
     ]
     assert kept
     # Curves over all rates and the steps of the ladder are most of it; a clone should stay quick.

@@ -20,8 +20,8 @@ from bnnstudy.evidence import files, provenance
 from bnnstudy.evidence.provenance import Provenance
 from bnnstudy.evidence.results import Result
 
-DEFAULT_RESULTS = provenance.PACKAGE.parent / "book" / "results"
-"""`book/results` beside the package: found from the package's own place, not from where one works."""
+VARIABLE = "BNNSTUDY_RESULTS"
+"""The environment variable that names the folder of records."""
 
 SCHEMA = 2
 _PARTS = ("schema", "study", "arm", "preset", "config", "result")
@@ -74,6 +74,30 @@ class Record(TypedDict):
 
 class RecordError(ValueError):
     """A record that cannot be used: cut short, edited, or of another schema. Names the file."""
+
+
+def in_checkout() -> bool:
+    """Whether the package lies in its repository, beside the book, and is not installed elsewhere."""
+    root = provenance.PACKAGE.parent
+    return (root / "pyproject.toml").is_file() and (root / "book").is_dir()
+
+
+def default_results() -> Path:
+    """Where records are if no folder is named.
+
+    The folder that `BNNSTUDY_RESULTS` names; else, in a checkout, `book/results`, from wherever one
+    works; else `bnnstudy-results` in the working folder.
+
+    Raises:
+        ValueError: if the variable is set and empty.
+    """
+    if (named := os.environ.get(VARIABLE)) is not None:
+        if not named:
+            raise ValueError(f"{VARIABLE} must name a folder, got ''")
+        return Path(named)
+    if in_checkout():
+        return provenance.PACKAGE.parent / "book" / "results"
+    return Path("bnnstudy-results")
 
 
 def folder(results: str | os.PathLike[str], study: str, preset: str) -> Path:

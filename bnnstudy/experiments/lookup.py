@@ -2,19 +2,19 @@
 
 import os
 
-from bnnstudy.evidence import records
 from bnnstudy.evidence.curves import Curves, require_one_data
 from bnnstudy.evidence.runs import task_of
 from bnnstudy.experiments import rates
 from bnnstudy.experiments.study import Study
 
 
-def curves(
-    study: Study, preset: str, results: str | os.PathLike[str] = records.DEFAULT_RESULTS
-) -> Curves:
+def curves(study: Study, preset: str, results: str | os.PathLike[str] | None = None) -> Curves:
     """The curves of a study's present arms at a preset, as far as they are recorded; runs nothing.
 
     What other configurations left in the folder is not looked at.
+
+    Args:
+        results: the folder of records; None is `records.default_results`.
 
     Raises:
         RecordError: naming a record that cannot be used, or two that are of different data.

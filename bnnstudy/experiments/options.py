@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from joblib import cpu_count
@@ -26,7 +26,7 @@ class RunOptions:
         ValueError: if `workers` or `stack` is no count; `of` checks the others too.
     """
 
-    results: Path = records.DEFAULT_RESULTS
+    results: Path = field(default_factory=records.default_results)
     data: Path | None = None
     device: str = "cpu"
     workers: int | None = None
@@ -81,7 +81,7 @@ class RunOptions:
         if compile:
             devices.require_compiler(device)
         return cls(
-            results=records.DEFAULT_RESULTS if results is None else Path(results),
+            results=records.default_results() if results is None else Path(results),
             data=None if data is None else Path(data),
             device=devices.device_of(device),
             workers=workers,

@@ -148,14 +148,16 @@ def plans(study: Study, preset: str, seeds: int | None = None) -> list[Plan]:
     return [found[id(arm)] for arm in arms]
 
 
-def recorded(
-    study: Study, preset: str, results: str | os.PathLike[str] = records.DEFAULT_RESULTS
-) -> list[Plan]:
+def recorded(study: Study, preset: str, results: str | os.PathLike[str] | None = None) -> list[Plan]:
     """The plans of a study's arms with what is recorded of them, for the seeds there are; runs nothing.
+
+    Args:
+        results: the folder of records; None is `records.default_results`.
 
     Raises:
         RecordError: naming a record that cannot be used.
     """
+    results = records.default_results() if results is None else results
     found = plans(study, preset)
     for plan in sorted(found, key=lambda plan: plan.leader is not None):
         for value in _values(plan):

@@ -57,8 +57,8 @@ class _BinaryWeight(Binarizing):
             and (wrong := binarize.not_signs(loaded))
         ):
             errors.append(
-                f"{prefix}weight must be ±1 (weights='binary'); {wrong} of its values are not: of a "
-                "latent layer load the weights' signs"
+                f"{prefix}weight must be ±1 (weights='binary'); {wrong} of its values are not: "
+                "`bnnstudy.nn.export.to_signs` makes a latent network one of ±1 weights"
             )
 
     def effective_weight(self) -> Tensor:

@@ -127,7 +127,7 @@ def curves(study: Study, results: str | os.PathLike[str] | None = None) -> Curve
     """
     if results is not None and not os.path.isdir(results):
         raise ValueError(f"results must be a folder, got {results!r}")
-    place = records.DEFAULT_RESULTS if results is None else results
+    place = records.default_results() if results is None else results
     found: Curves = {}
     for preset in study.arms:
         found |= lookup.curves(study, preset, place)

@@ -1,6 +1,7 @@
 """How one configuration becomes one result: `fit`, its callbacks, checkpoints, stacked seeds."""
 
-from bnnstudy.training.batch_norm import estimation_batches, reestimate, reestimated
+from bnnstudy.nn.batch_norm import reestimate, reestimated
+from bnnstudy.training.batch_norm import estimation_batches
 from bnnstudy.training.callbacks import Callback, Context
 from bnnstudy.training.checkpoints import Checkpoint
 from bnnstudy.training.evaluation import accuracies, evaluate

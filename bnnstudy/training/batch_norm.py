@@ -1,61 +1,12 @@
-"""Batch norm's running statistics, re-estimated: their mean over batches, no moving average."""
-
-import contextlib
-from collections.abc import Iterable, Iterator
-from typing import Any
+"""The batches that batch norm's statistics are re-estimated on."""
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bnnstudy.data import Dataset
-from bnnstudy.nn.parameters import in_mode
-
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
-
-
-def norms_of(model: nn.Module) -> list[Any]:
-    """The model's batch norms."""
-    return [module for module in model.modules() if isinstance(module, NORMS)]
 
 
 def estimation_batches(dataset: Dataset, images: int, batch: int, dtype: torch.dtype) -> list[Tensor]:
     """The first `images` training images as a network's inputs, in batches that are full."""
     parts = dataset.train.images[:images].split(batch)
     return [dataset.inputs(part, dtype) for part in parts if len(part) == batch]
-
-
-@torch.no_grad()
-def reestimate(model: nn.Module, batches: Iterable[Tensor]) -> None:
-    """Set batch norm's running statistics to their mean over `batches`.
-
-    mean = (1/K) sum_k mean_k and var = (1/K) sum_k var_k over the batches k = 1 … K, each as batch norm
-    has it in training. Momenta and modes are afterwards as they were.
-
-    Args:
-        batches: inputs of the network, one tensor a batch.
-    """
-    norms = norms_of(model)
-    momenta = [norm.momentum for norm in norms]
-    try:
-        with in_mode(model, training=True):
-            for count, inputs in enumerate(batches, start=1):
-                for norm in norms:
-                    norm.momentum = 1 / count
-                model(inputs)
-    finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-
-
-@contextlib.contextmanager
-def reestimated(model: nn.Module, batches: Iterable[Tensor]) -> Iterator[None]:
-    """While it lasts the running statistics are re-estimated; then the model's own come back."""
-    own = [buffer for norm in norms_of(model) for buffer in norm.buffers()]
-    kept = [buffer.clone() for buffer in own]
-    try:
-        reestimate(model, batches)
-        yield
-    finally:
-        with torch.no_grad():
-            for buffer, value in zip(own, kept, strict=True):
-                buffer.copy_(value)

@@ -1,5 +1,7 @@
 """The stages of a run: checked before the first of them, networks handed on from one to the next."""
 
+from itertools import pairwise
+
 import torch
 from torch import nn
 
@@ -7,6 +9,7 @@ from bnnstudy import data, devices
 from bnnstudy.config.run import RunConfig
 from bnnstudy.nn import models
 from bnnstudy.nn.binarize import sign
+from bnnstudy.nn.export import OutputScale, to_signs
 from bnnstudy.nn.parameters import observed_weights
 from bnnstudy.training.step import Step
 
@@ -25,6 +28,19 @@ def require_stages(config: RunConfig, dataset: data.Dataset) -> None:
     with devices.compiling(False):
         for stage in plan[1:]:  # the first is about to be built
             Step(stage, models.build(stage, dataset.shape, dataset.classes), 1)
+        for before, stage in pairwise(plan):
+            if before.scaling and before.view == "latent" and stage.view == "filter":
+                _require_norms(before, models.build(before, dataset.shape, dataset.classes))
+
+
+def _require_norms(config: RunConfig, model: nn.Module) -> None:
+    """Refuses what a stage of ±1 weights could not take over: factors that no batch norm takes in."""
+    left = [name for name, m in to_signs(model).named_modules() if isinstance(m, OutputScale)]
+    if left:
+        raise ValueError(
+            "scaling must be None in a stage before one with view 'filter' where no batch norm follows "
+            f"a binary layer ({len(left)} of model {config.model!r}), got {config.scaling!r}"
+        )
 
 
 def network_of(
@@ -33,7 +49,8 @@ def network_of(
     """The network of a stage on its device, with the weights of the one before, if there is one."""
     model = models.build(config, dataset.shape, dataset.classes)
     if previous is not None:
-        state = previous.state_dict()
+        # A latent weight's sign is not all of it: what scales it goes into the batch norm that follows.
+        state = (to_signs(previous) if config.view == "filter" else previous).state_dict()
         if config.view == "filter":
             state |= {name: sign(state[name].detach()) for name in observed_weights(model)}
         model.load_state_dict(state)

@@ -8,8 +8,9 @@ from torch import nn
 
 from bnnstudy.evidence.results import Accuracies, Result
 from bnnstudy.evidence.right import keep
+from bnnstudy.nn.batch_norm import reestimate
 from bnnstudy.nn.parameters import observed_weights
-from bnnstudy.training.batch_norm import estimation_batches, reestimate
+from bnnstudy.training.batch_norm import estimation_batches
 from bnnstudy.training.callbacks.base import Callback, Context
 from bnnstudy.training.evaluation import evaluate, right, share
 

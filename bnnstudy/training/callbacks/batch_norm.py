@@ -8,7 +8,8 @@ from torch import Tensor
 
 from bnnstudy.evidence.results import Accuracies, Result, of_curves
 from bnnstudy.evidence.right import keep
-from bnnstudy.training.batch_norm import estimation_batches, norms_of, reestimated
+from bnnstudy.nn.batch_norm import norms_of, reestimated
+from bnnstudy.training.batch_norm import estimation_batches
 from bnnstudy.training.callbacks.base import Callback, Context
 from bnnstudy.training.evaluation import accuracies, evaluate, right, share
 

@@ -1,0 +1,65 @@
+"""Networks of others, made binary: their layers become ours where they stand."""
+
+from collections.abc import Iterable
+
+from torch import nn
+
+from bnnstudy.nn.layers import BinaryConv2d, BinaryLinear
+
+KINDS: dict[type[nn.Module], type[BinaryLinear] | type[BinaryConv2d]] = {
+    nn.Linear: BinaryLinear,
+    nn.Conv2d: BinaryConv2d,
+}
+"""What becomes what. Subclasses stay: what they do with their weight is not known."""
+
+
+def binarize_layers(
+    model: nn.Module,
+    skip: Iterable[str] | None = None,
+    *,
+    surrogate: str = "clip",
+    scaling: str | None = None,
+    weights: str = "latent",
+) -> list[str]:
+    """Make the linear layers and 2-d convolutions of a network binary, in place.
+
+    Each stays the object that it is, with its parameters, dtype, device and hooks; its class becomes
+    `BinaryLinear` or `BinaryConv2d`. So an optimizer that has the parameters already still has them.
+
+        >>> network = nn.Sequential(nn.Linear(9, 8), nn.Linear(8, 8), nn.Linear(8, 2))
+        >>> binarize_layers(network)
+        ['1']
+
+    Args:
+        model: any network; activations are left as they are.
+        skip: names of layers that stay real, as `named_modules` has them; None means the first and the
+            last of those that could become binary, in the order in which the network holds them.
+        surrogate, scaling, weights: as in `BinaryLinear`; with `weights="binary"` the parameters become
+            their signs.
+
+    Returns:
+        Names of the layers that became binary.
+
+    Raises:
+        ValueError: naming the argument, if a name of `skip` is no such layer, or none is left.
+    """
+    found = {name: module for name, module in model.named_modules() if type(module) in KINDS}
+    if skip is None:
+        kept = {*list(found)[:1], *list(found)[-1:]}
+    else:
+        kept = {skip} if isinstance(skip, str) else set(skip)
+    if unknown := sorted(kept - found.keys()):
+        raise ValueError(f"skip must be of {', '.join(found) or 'no layer'}; got {', '.join(unknown)}")
+    chosen = {name: module for name, module in found.items() if name not in kept}
+    if not chosen:
+        raise ValueError(
+            f"model must have a linear layer or a 2-d convolution that skip leaves, got {len(found)} "
+            f"such layers and skip {sorted(kept)}"
+        )
+    # Refused before the first layer is touched.
+    BinaryLinear(1, 1, device="meta", surrogate=surrogate, scaling=scaling, weights=weights)
+    for module in chosen.values():
+        module.__class__ = KINDS[type(module)]
+        assert isinstance(module, BinaryLinear | BinaryConv2d)
+        module._set_up(surrogate, scaling, weights)
+    return list(chosen)
