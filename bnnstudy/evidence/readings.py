@@ -1,4 +1,4 @@
-"""What a claim's answer means, in words that were written before its verdict was known."""
+"""What a claim's answer means, in words: a sentence stands ready for each that it may have."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

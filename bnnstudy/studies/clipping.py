@@ -270,6 +270,13 @@ HEADLINES = {
         open="Whether clipping slows training at a high rate is open.",
         untested="The loss was not on the plateau that the claim speaks of, so slowing was not tested.",
     ),
+    "speed-legend": Reading(
+        holds="Without clipping training is stuck, as the legend of Figure 5 has it.",
+        fails="Without clipping training is not stuck: the legend of Figure 5 and its text contradict "
+        "each other, and the legend is wrong.",
+        open="Whether the legend of Figure 5 is right is open.",
+        untested="The loss was not on the plateau of Figure 5, so its legend was not tested.",
+    ),
     "clipping-adam": Reading(
         holds="Adam gains more from clipping than momentum does.",
         fails="Adam does not gain more from clipping than momentum does.",
