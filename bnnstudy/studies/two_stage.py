@@ -228,5 +228,5 @@ STUDY = Study(
     claims=CLAIMS,
     headlines=HEADLINES,
     arms=arms("two_stage", _arms),
-    seeds={"quick": 3, "desk": 5, "paper": 5},
+    seeds={"quick": 2, "desk": 5, "paper": 5},
 )
