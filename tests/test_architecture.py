@@ -22,7 +22,7 @@ _moved
 config: checks schedules serialise | fields | stage | run | tricks
 devices
 theory: filters | conversion flip_rates | memory
-nn: binarize losses scaling | activations parameters | layers | models.summary models.blocks | \
+nn: binarize losses | scaling activations parameters | layers | models.summary models.blocks | \
     models.plain models.reactnet models.residual | models.registry | models
 optim: base _checks reference trace | latent_sgd bop filter linear_filter | registry | param_groups
 data: augment images imagenet | audio | datasets
