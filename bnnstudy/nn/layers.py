@@ -45,8 +45,16 @@ class _BinaryWeight(Binarizing):
         self.weight.copy_(binarize.sign(self.weight))
 
     def reset_parameters(self) -> None:
-        """Draws the weight anew, as torch does; a `"binary"` one is the sign of what was drawn."""
+        """Draws the weight and bias anew, as torch does; a `"binary"` weight is the sign of its draw.
+
+        Drawn in float32, then rounded to the layer's own type: of one seed every type has one draw.
+        """
+        own = [(p, p.dtype) for p in self.parameters(recurse=False)]
+        for p, _ in own:
+            p.data = p.data.float()
         super().reset_parameters()  # type: ignore[misc]
+        for p, dtype in own:
+            p.data = p.data.to(dtype)
         if getattr(self, "weights", None) == "binary":  # torch draws before we are set up
             self._take_signs()
 
