@@ -97,6 +97,17 @@ def is_compiling() -> bool:
     return _compiling.get() is not None
 
 
+@contextlib.contextmanager
+def drawing() -> Iterator[None]:
+    """torch's default type is float32 while it lasts: of one seed, float64 gives other draws."""
+    usual = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(usual)
+
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

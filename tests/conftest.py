@@ -48,3 +48,11 @@ def forget() -> None:
     """Have the next `data.load` read its files again."""
     datasets._parts.cache_clear()
     datasets._standard.cache_clear()
+
+
+@pytest.fixture
+def double_by_default():
+    """torch's default type is float64 during a test."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)

@@ -22,9 +22,9 @@ _moved
 config: checks schedules serialise | fields | stage | run | tricks
 devices
 theory: filters | conversion flip_rates | memory
-nn: binarize losses scaling | activations parameters | layers batch_norm packed | conversion export | \
-    models.summary models.blocks | models.plain models.reactnet models.residual | models.registry | \
-    models
+nn: binarize losses | scaling activations parameters | layers batch_norm packed | \
+    conversion export | models.summary models.blocks | models.plain models.reactnet models.residual | \
+    models.registry | models
 optim: base _checks reference trace | latent_sgd bop filter linear_filter | registry | param_groups
 data: augment images imagenet | audio | datasets
 evidence: files provenance results right statistics | claims records | runs | curves | \

@@ -203,6 +203,13 @@ def test_an_image_that_cannot_be_read_is_named_when_its_turn_comes(root, damage,
     assert "Traceback" not in str(caught.value)
 
 
+def test_draws_are_the_same_whatever_the_default_type(root, double_by_default):
+    torch.set_default_dtype(torch.float32)
+    usual = epoch(root, seed=3)
+    torch.set_default_dtype(torch.float64)
+    assert same(epoch(root, seed=3), usual)
+
+
 @pytest.mark.parametrize(
     ("damage", "kind", "message"),
     [

@@ -169,3 +169,25 @@ def test_rsign_and_rprelu_shift_by_channel():
     u = x - torch.tensor([1.0, 2.0]).view(1, 2, 1, 1)
     expected = torch.where(u > 0, u, 0.25 * u) + torch.tensor([3.0, 4.0]).view(1, 2, 1, 1)
     torch.testing.assert_close(prelu(x), expected)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("weights", ["latent", "binary"])
+@pytest.mark.parametrize(("kind", "sizes"), [(BinaryLinear, (6, 4)), (BinaryConv2d, (2, 4, 3))])
+def test_of_one_seed_every_type_has_one_draw(kind, sizes, weights, dtype):
+    torch.manual_seed(3)
+    usual = kind(*sizes, weights=weights)
+    torch.manual_seed(3)
+    other = kind(*sizes, weights=weights, dtype=dtype)
+    for p, q in zip(usual.parameters(), other.parameters(), strict=True):
+        assert q.dtype == dtype
+        assert torch.equal(p.to(dtype), q)
+
+
+def test_a_layer_of_the_default_type_has_the_usual_draw(double_by_default):
+    torch.manual_seed(3)
+    usual = BinaryLinear(6, 4, dtype=torch.float32)
+    torch.manual_seed(3)
+    layer = BinaryLinear(6, 4)
+    assert layer.weight.dtype == torch.float64
+    assert torch.equal(layer.weight, usual.weight.double())

@@ -44,3 +44,23 @@ def test_first_gradients_are_of_the_loss_the_precision_and_the_images_asked_for(
         assert double[name][1].dtype == torch.float64
     with pytest.raises(ValueError, match="images must be 1 or more, got 0"):
         first_gradients(SMALL, digits, images=0)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"init_scale": 0.0, "activation": "sign"},
+        {"precision": "float64"},
+        {"model": "cnn", "width": 4, "augmentation": "crop_flip", "batch_size": 200},
+        {"view": "filter", "optimizer": "filter", "alpha": 1e-2, "real_optimizer": "momentum"},
+    ],
+)
+def test_a_run_does_not_depend_on_torchs_default_type(changes, digits, double_by_default):
+    config = replace(SMALL, **changes)
+    found = fit(config, digits, with_model=True)
+    torch.set_default_dtype(torch.float32)
+    usual = fit(config, digits, with_model=True)
+    assert found[0] == usual[0]
+    for p, q in zip(found[1].parameters(), usual[1].parameters(), strict=True):
+        assert p.dtype == q.dtype
+        assert torch.equal(p, q)

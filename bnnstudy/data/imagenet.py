@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from bnnstudy.devices import drawing
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
@@ -30,9 +32,10 @@ LIGHTING = 0.1
 """Standard deviation of the draws of `lighting`."""
 
 _AXES = torch.tensor(
-    [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]]
+    [[-0.5675, 0.7192, 0.4009], [-0.5808, -0.0045, -0.8140], [-0.5836, -0.6948, 0.4203]],
+    dtype=torch.float32,
 )
-_LENGTHS = torch.tensor([0.2175, 0.0188, 0.0045])
+_LENGTHS = torch.tensor([0.2175, 0.0188, 0.0045], dtype=torch.float32)
 
 
 def classes(folder: str | os.PathLike[str]) -> tuple[str, ...]:
@@ -194,7 +197,7 @@ class _Batches(Dataset[Any]):
                 return image
             # An image's draws are its own, so that it does not matter which process reads it.
             draws = np.random.SeedSequence((self.seed, number)).generate_state(1, np.uint64)
-            with torch.random.fork_rng(devices=[]):
+            with torch.random.fork_rng(devices=[]), drawing():
                 # Not torch.manual_seed, which seeds the GPUs too.
                 torch.default_generator.manual_seed(int(draws[0]))
                 inputs.append(self.transform(image))

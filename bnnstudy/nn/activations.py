@@ -6,6 +6,7 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import handle_torch_function, has_torch_function_variadic
 
 from bnnstudy.config import checks
 from bnnstudy.nn import binarize
@@ -15,13 +16,15 @@ class Binarizing(nn.Module):
     """Base class of modules that binarize: holds the surrogate's name and the function in use."""
 
     surrogate: str
+    steepness = 1.0  # of the surrogate "ede"
     _binarize: Callable[[Tensor], Tensor]
 
     def _use(self, surrogate: str) -> None:
         self._binarize, self.surrogate = binarize.surrogate(surrogate), surrogate
 
     def extra_repr(self) -> str:
-        return f"surrogate={self.surrogate!r}"
+        sizes = super().extra_repr()  # of the layer of torch's that this one is too, if any
+        return f"{sizes}, surrogate={self.surrogate!r}".removeprefix(", ")
 
 
 class BinaryActivation(Binarizing):
@@ -115,9 +118,11 @@ def set_steepness(model: nn.Module, t: float) -> None:
     t = checks.POSITIVE.checked("t", t)
     for module in model.modules():
         if isinstance(module, Binarizing) and module.surrogate == "ede":
-            module._binarize = partial(binarize.ede, t=t)
+            module._binarize, module.steepness = partial(binarize.ede, t=t), t
 
 
 def per_channel(values: Tensor, input: Tensor) -> Tensor:
     """A value for each channel, shaped to be added to an input (N, C, ...)."""
+    if has_torch_function_variadic(values, input):  # traced: it has no number of dimensions yet
+        return handle_torch_function(per_channel, (values, input), values, input)
     return values.view(1, -1, *(1,) * (input.dim() - 2))

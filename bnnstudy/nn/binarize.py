@@ -7,6 +7,13 @@ gradient that they pass back. The derivative of the sign is 0 almost everywhere,
 Two boundaries are settled here, once. At 0, `sign` follows the sign bit: sign(0) = 1 and
 sign(-0) = -1. At |x| = 1, `clip` passes the gradient (`<=`, not `<`): a latent weight that was clamped
 to ±1 can move again.
+
+The functions can be traced, mapped and differentiated as torch's own. `torch.fx` takes each as one
+node; `torch.export` and `torch.jit.trace` take it as one operator, `torch.ops.bnnstudy.<name>`, with
+the surrogate's gradient. A graph with such operators is loaded where this package was imported; in
+what `run_decompositions` makes of it are torch's operators alone, and no gradient. The surrogate's
+slope stands for the derivative everywhere: in `torch.func.jvp` as in `backward`, and a second
+derivative is the slope's own.
 """
 
 import inspect
@@ -15,8 +22,10 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd import Function
+from torch._functorch import eager_transforms
+from torch.autograd import Function, forward_ad
 from torch.autograd.function import BackwardCFunction
+from torch.overrides import handle_torch_function, has_torch_function_unary
 
 
 def sign(x: Tensor) -> Tensor:
@@ -27,15 +36,25 @@ def sign(x: Tensor) -> Tensor:
     The sign bit carries a random start through zero: a latent weight initialised at "zero" is +0 or
     -0 with its bit drawn at random, so the network is binary from the first step, and a weight whose
     gradient has always been exactly 0 keeps the sign that it drew. No gradient.
+
+    Example:
+        >>> sign(torch.tensor([0.3, -2.0, 0.0, -0.0]))
+        tensor([ 1., -1.,  1., -1.])
     """
-    return torch.copysign(torch.ones((), dtype=x.dtype, device=x.device), x.detach())
+    if has_torch_function_unary(x):
+        return handle_torch_function(sign, (x,), x)
+    return x.new_ones(()).copysign(x.detach())
 
 
 class _Sign(Function):
-    """Sign forward; each surrogate has its own backward. Elementwise, so a stack is one tensor.
+    """Sign forward; each surrogate has its own `times`. Elementwise, so a stack is one tensor.
 
-    `vmap` is what `torch.vmap` calls in place of the function, with the whole stack.
+    `times` is the surrogate's slope at x times a gradient (`backward`) or a tangent (`jvp`, in forward
+    mode). `vmap` is what `torch.vmap` calls in place of the function, with the whole stack.
     """
+
+    times: Callable[..., Tensor]
+    curved = False  # whether the slope has a slope of its own
 
     @staticmethod
     def forward(x: Tensor, *numbers: float) -> Tensor:
@@ -64,20 +83,26 @@ class _Identity(_Sign):
         pass  # Nothing to keep.
 
     @staticmethod
+    def times(grad: Tensor, x: Tensor) -> Tensor:
+        return grad.view_as(grad)  # in forward mode no tangent may be its own result
+
+    @staticmethod
     def backward(ctx: BackwardCFunction, grad: Tensor) -> Tensor:
         return grad
 
 
 class _Clip(_Sign):
     @staticmethod
-    def backward(ctx: BackwardCFunction, grad: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        if _inside(x):
-            return grad
+    def times(grad: Tensor, x: Tensor) -> Tensor:
         # hardtanh's backward is one fused kernel, but strict (<); the next number above 1 as its
         # bound makes it <= 1 exactly.
         bound = 1 + torch.finfo(x.dtype).eps
         return torch.ops.aten.hardtanh_backward(grad, x, -bound, bound)
+
+    @staticmethod
+    def backward(ctx: BackwardCFunction, grad: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return grad if _inside(x) else _Clip.times(grad, x)
 
 
 LARGE = 2**18
@@ -90,11 +115,13 @@ def _inside(x: Tensor) -> bool:
     To mask a gradient is to read two large tensors and write a third one; to look is to read one. It
     pays for latent weights, which are clamped or start small. Activations seldom lie inside, so one row
     is looked at first. Not looked at is what would have to be waited for (on a GPU), be copied (in
-    another layout), or has no values yet (compiled, or under `torch.vmap`).
+    another layout), or has no values yet (compiled, traced, or under `torch.vmap`).
     """
     if x.numel() < LARGE or x.device.type != "cpu" or not x.is_contiguous():
         return False
     if torch.compiler.is_compiling() or torch._C._functorch.is_functorch_wrapped_tensor(x):
+        return False
+    if torch._C._len_torch_dispatch_stack():  # `make_fx`, fake tensors
         return False
     for part in (x[:1], x):
         low, high = torch.aminmax(part)
@@ -105,25 +132,49 @@ def _inside(x: Tensor) -> bool:
 
 class _ClipStrict(_Sign):
     @staticmethod
-    def backward(ctx: BackwardCFunction, grad: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
+    def times(grad: Tensor, x: Tensor) -> Tensor:
         return torch.ops.aten.hardtanh_backward(grad, x, -1.0, 1.0)
+
+    @staticmethod
+    def backward(ctx: BackwardCFunction, grad: Tensor) -> Tensor:
+        return _ClipStrict.times(grad, *ctx.saved_tensors)
 
 
 class _Approx(_Sign):
+    curved = True
+
+    @staticmethod
+    def times(grad: Tensor, x: Tensor) -> Tensor:
+        return _product(x.abs().mul_(-2).add_(2).clamp_min_(0), grad)
+
     @staticmethod
     def backward(ctx: BackwardCFunction, grad: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        return x.abs().mul_(-2).add_(2).clamp_(min=0).mul_(grad)
+        return _Approx.times(grad, *ctx.saved_tensors)
 
 
 class _Ede(_Sign):
+    curved = True
+
+    @staticmethod
+    def times(grad: Tensor, x: Tensor, t: float) -> Tensor:
+        k = max(1 / t, 1.0)
+        return _product((x * t).tanh().square().neg_().add_(1).mul_(k * t), grad)
+
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        (x,), (t,) = ctx.saved_tensors, ctx.numbers
-        k = max(1 / t, 1.0)
-        slope = (x * t).tanh().square().neg_().add_(1).mul_(k * t)
-        return slope.mul_(grad), None
+        return _Ede.times(grad, *ctx.saved_tensors, *ctx.numbers), None
+
+
+def _product(slope: Tensor, grad: Tensor) -> Tensor:
+    """Slope times gradient, in the slope's memory unless there are several gradients for one slope."""
+    functorch = torch._C._functorch  # `is_grads_batched` still has batches of an older kind
+    if (
+        torch.compiler.is_compiling()
+        or functorch.is_functorch_wrapped_tensor(grad)
+        or functorch.is_legacy_batchedtensor(grad)
+    ):
+        return slope * grad
+    return slope.mul_(grad)
 
 
 def not_signs(x: Tensor) -> int:
@@ -131,12 +182,98 @@ def not_signs(x: Tensor) -> int:
     return int((x.detach().abs() != 1).sum())
 
 
+KINDS: dict[str, type[_Sign]] = {
+    "identity": _Identity,
+    "clip": _Clip,
+    "clip_strict": _ClipStrict,
+    "approx": _Approx,
+    "ede": _Ede,
+}
+"""What autograd knows of each surrogate."""
+
+
+def _with_tangents(name: str, kind: type[_Sign]) -> type[_Sign]:
+    """A surrogate that knows forward mode too: apart, as torch compiles no function that does."""
+
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        x, *ctx.numbers = inputs
+        ctx.save_for_backward(x)
+        ctx.save_for_forward(x)
+
+    def jvp(ctx: Any, tangent: Tensor, *none: None) -> Tensor:
+        if kind.curved and eager_transforms.JVP_NESTING > 1:
+            # torch calls this without the outer tangent: the answer would be 0.
+            raise NotImplementedError(
+                f"{name} has no derivative forward over forward, where torch loses it: take one of "
+                "the two in reverse, as torch.func.hessian does"
+            )
+        return kind.times(tangent, *ctx.saved_tensors, *ctx.numbers)
+
+    parts = {"setup_context": staticmethod(setup_context), "jvp": staticmethod(jvp)}
+    return type(kind.__name__, (kind,), parts)
+
+
+_WITH_TANGENTS = {name: _with_tangents(name, kind) for name, kind in KINDS.items()}
+
+
+def _is_ordinary(x: Tensor) -> bool:
+    """Whether nothing looks on but autograd in reverse mode, and `torch.vmap`; it takes about 1 µs."""
+    return not (
+        has_torch_function_unary(x)
+        or forward_ad._current_level >= 0
+        or torch.compiler.is_compiling()
+        or torch._C._is_tracing()  # `torch.jit.is_tracing`, at a third of its cost
+    )
+
+
+def _other(function: Callable[..., Tensor], x: Tensor, *numbers: float) -> Tensor:
+    """A call that is no ordinary one: one node of what traces it, compiled, or with its tangent.
+
+    What traces an autograd function would record the sign alone, and lose its surrogate; so does
+    `torch.compile` where it is mapped.
+    """
+    name = function.__name__
+    if has_torch_function_unary(x):
+        return handle_torch_function(function, (x,), x, *numbers)
+    if torch.compiler.is_compiling():
+        if torch.compiler.is_exporting() or torch._C._are_functorch_transforms_active():
+            return getattr(torch.ops.bnnstudy, name)(x, *numbers)
+        return KINDS[name].apply(x, *numbers)
+    if torch._C._is_tracing():
+        return getattr(torch.ops.bnnstudy, name)(x, *numbers)
+    return _WITH_TANGENTS[name].apply(x, *numbers)
+
+
+def _operators() -> torch.library.Library:
+    """Each surrogate as an operator, which graphs can hold and files can name."""
+    library = torch.library.Library("bnnstudy", "FRAGMENT")
+    for name in KINDS:
+        if hasattr(torch.ops.bnnstudy, name):  # this file was loaded before, by another name
+            continue
+        library.define(f"{name}(Tensor x{', float t' if name == 'ede' else ''}) -> Tensor")
+        # Composite, so that autograd and every device have it. Under torch.func it is taken apart at
+        # the outermost transform: only there is an autograd function known.
+        for key in ("CompositeImplicitAutograd", "FuncTorchDynamicLayerFrontMode"):
+            library.impl(name, _WITH_TANGENTS[name].apply, key)
+    return library
+
+
+# Operators last as long as their library does: one that is there is kept where this is loaded anew.
+_LIBRARY = globals().get("_LIBRARY") or _operators()
+
+
 def identity(x: Tensor) -> Tensor:
     """Sign forward, identity backward: the plain ("vanilla") straight-through estimator.
 
     Forward sign(x); backward d/dx = 1 everywhere. Bengio et al. 2013; paper A, section 3.2, "none".
+
+    Example:
+        >>> x = torch.tensor([0.5, 1.0, 1.5], requires_grad=True)
+        >>> identity(x).sum().backward()
+        >>> x.grad
+        tensor([1., 1., 1.])
     """
-    return _Identity.apply(x)
+    return _Identity.apply(x) if _is_ordinary(x) else _other(identity, x)
 
 
 def clip(x: Tensor) -> Tensor:
@@ -144,8 +281,14 @@ def clip(x: Tensor) -> Tensor:
 
     Forward sign(x); backward d/dx = 1 if |x| <= 1, else 0. Paper A, Eq 1 ("gradient clipping").
     The boundary belongs to the open side, unlike in `torch.nn.Hardtanh`.
+
+    Example:
+        >>> x = torch.tensor([0.5, 1.0, 1.5], requires_grad=True)
+        >>> clip(x).sum().backward()
+        >>> x.grad
+        tensor([1., 1., 0.])
     """
-    return _Clip.apply(x)
+    return _Clip.apply(x) if _is_ordinary(x) else _other(clip, x)
 
 
 def clip_strict(x: Tensor) -> Tensor:
@@ -153,16 +296,28 @@ def clip_strict(x: Tensor) -> Tensor:
 
     Forward sign(x); backward d/dx = 1 if |x| < 1, else 0. It differs from `clip` at |x| = 1 alone: a
     latent weight that was clamped to 1 or -1 gets no gradient again.
+
+    Example:
+        >>> x = torch.tensor([0.5, 1.0, 1.5], requires_grad=True)
+        >>> clip_strict(x).sum().backward()
+        >>> x.grad
+        tensor([1., 0., 0.])
     """
-    return _ClipStrict.apply(x)
+    return _ClipStrict.apply(x) if _is_ordinary(x) else _other(clip_strict, x)
 
 
 def approx(x: Tensor) -> Tensor:
     """ApproxSign: sign forward, the derivative of a piecewise parabola backward.
 
     Forward sign(x); backward d/dx = max(0, 2 - 2|x|). Liu et al. 2018 (Bi-Real Net).
+
+    Example:
+        >>> x = torch.tensor([0.5, 1.0, 1.5], requires_grad=True)
+        >>> approx(x).sum().backward()
+        >>> x.grad
+        tensor([1., 0., 0.])
     """
-    return _Approx.apply(x)
+    return _Approx.apply(x) if _is_ordinary(x) else _other(approx, x)
 
 
 def ede(x: Tensor, t: float = 1.0) -> Tensor:
@@ -176,10 +331,15 @@ def ede(x: Tensor, t: float = 1.0) -> Tensor:
 
     Raises:
         ValueError: if `t` is not above 0.
+
+    Example:
+        >>> x = torch.tensor([0.0, -0.0], requires_grad=True)
+        >>> ede(x, 0.5), torch.autograd.grad(ede(x, 0.5).sum(), x)
+        (tensor([ 1., -1.], grad_fn=<_EdeBackward>), (tensor([1., 1.]),))
     """
     if not t > 0:
         raise ValueError(f"t must be above 0, got {t!r}")
-    return _Ede.apply(x, t)
+    return _Ede.apply(x, t) if _is_ordinary(x) else _other(ede, x, t)
 
 
 SURROGATES: dict[str, Callable[[Tensor], Tensor]] = {

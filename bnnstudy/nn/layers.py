@@ -4,15 +4,17 @@ They take torch's own arguments, then three more. Arithmetic is *simulated*: wei
 and multiplied in floating point, as in all training of binary networks.
 """
 
+import sys
 from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import has_torch_function_unary
 
 from bnnstudy.nn import binarize
 from bnnstudy.nn.activations import Binarizing
-from bnnstudy.nn.scaling import SCALINGS
+from bnnstudy.nn.scaling import SCALINGS, scaled
 
 
 class _BinaryWeight(Binarizing):
@@ -43,10 +45,28 @@ class _BinaryWeight(Binarizing):
         self.weight.copy_(binarize.sign(self.weight))
 
     def reset_parameters(self) -> None:
-        """Draws the weight anew, as torch does; a `"binary"` one is the sign of what was drawn."""
+        """Draws the weight and bias anew, as torch does; a `"binary"` weight is the sign of its draw.
+
+        Drawn in float32, then rounded to the layer's own type: of one seed every type has one draw.
+        """
+        own = [(p, p.dtype) for p in self.parameters(recurse=False)]
+        for p, _ in own:
+            p.data = p.data.float()
         super().reset_parameters()  # type: ignore[misc]
+        for p, dtype in own:
+            p.data = p.data.to(dtype)
         if getattr(self, "weights", None) == "binary":  # torch draws before we are set up
             self._take_signs()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # torch folds a batch norm into whatever is a convolution, by setting the product as weight:
+        # here its sign would be taken, and its magnitude lost.
+        if name == "weight" and sys._getframe(1).f_globals.get("__name__") == "torch.nn.utils.fusion":
+            raise TypeError(
+                f"{type(self).__name__} cannot have a batch norm fused into its weight, which stays ±1 "
+                "times its scale: fuse a layer of torch's that holds effective_weight()"
+            )
+        super().__setattr__(name, value)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *args: Any) -> None:
         super()._load_from_state_dict(state_dict, prefix, *args)
@@ -67,13 +87,12 @@ class _BinaryWeight(Binarizing):
             return self.weight
         if self.scaling is None:
             return self._binarize(self.weight)
+        if has_torch_function_unary(self.weight):  # traced: a graph holds names, not functions
+            return scaled(self.weight, self.scaling, self.surrogate, self.steepness)
         return SCALINGS[self.scaling](self.weight, self._binarize)
 
     def extra_repr(self) -> str:
-        return (
-            f"{super().extra_repr()}, surrogate={self.surrogate!r}, scaling={self.scaling!r}, "
-            f"weights={self.weights!r}"
-        )
+        return f"{super().extra_repr()}, scaling={self.scaling!r}, weights={self.weights!r}"
 
 
 class BinaryLinear(_BinaryWeight, nn.Linear):

@@ -6,9 +6,13 @@ g is the gradient that arrives at its binary weights, and surrogate(x) the surro
 """
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
+from torch.overrides import handle_torch_function, has_torch_function_unary
+
+from bnnstudy.nn import binarize as surrogates
 
 
 def mean(weight: Tensor, binarize: Callable[[Tensor], Tensor]) -> Tensor:
@@ -16,6 +20,10 @@ def mean(weight: Tensor, binarize: Callable[[Tensor], Tensor]) -> Tensor:
 
     Forward s sign(w) with s = mean |w|; backward d/dw = s g surrogate(w): the scale has no gradient of
     its own. Rastegari et al. 2016; Liu et al. 2018.
+
+    Example:
+        >>> mean(torch.tensor([[1.0, -3.0]]), surrogates.clip)
+        tensor([[ 2., -2.]])
     """
     scale = weight.detach().abs().mean(dim=_others(weight), keepdim=True)
     return binarize(weight) * scale
@@ -28,6 +36,10 @@ def mean_forward(weight: Tensor, binarize: Callable[[Tensor], Tensor]) -> Tensor
     proportional to 1/s, so small weights get large gradients; with `mean` the two factors cancel, while
     s^2 times the variance is far above batch norm's epsilon. The released code of Liu et al. 2018 and
     of paper B.
+
+    Example:
+        >>> mean_forward(torch.tensor([[1.0, -3.0]]), surrogates.clip)
+        tensor([[ 2., -2.]])
     """
     signs = binarize(weight)
     # The difference is exactly 0 and carries the gradient.
@@ -50,6 +62,10 @@ def libra(weight: Tensor, binarize: Callable[[Tensor], Tensor]) -> Tensor:
 
     Source: Qin et al. 2020; their released code has the std over n - 1 and the scale without gradient,
     and ends in NaN without spread.
+
+    Example:
+        >>> libra(torch.tensor([[1.0, 2.0, 6.0]]), surrogates.clip)
+        tensor([[-1., -1.,  1.]])
     """
     others = _others(weight)
     centred = weight - weight.mean(dim=others, keepdim=True)
@@ -74,3 +90,31 @@ SCALINGS: dict[str, Callable[[Tensor, Callable[[Tensor], Tensor]], Tensor]] = {
     "libra": libra,
 }
 """The scalings by name, as layers and configurations spell them."""
+
+
+def scaled(weight: Tensor, scaling: str, surrogate: str, t: float = 1.0) -> Tensor:
+    """A scaling of a weight, all by name: what a graph of `torch.fx` has as one node.
+
+    Forward and backward as `SCALINGS[scaling]` with the surrogate of that name.
+
+    Args:
+        weight: (outputs, ...).
+        scaling: one of `SCALINGS`.
+        surrogate: one of `bnnstudy.nn.binarize.SURROGATES`.
+        t: the steepness of the surrogate `"ede"`; others have none.
+
+    Raises:
+        ValueError: if there is no scaling or surrogate of that name.
+
+    Example:
+        >>> scaled(torch.tensor([[1.0, -3.0]]), "mean", "clip")
+        tensor([[ 2., -2.]])
+    """
+    if has_torch_function_unary(weight):
+        return handle_torch_function(scaled, (weight,), weight, scaling, surrogate, t)
+    if scaling not in SCALINGS:
+        raise ValueError(f"scaling must be one of {', '.join(SCALINGS)}; got {scaling!r}")
+    chosen = surrogates.surrogate(surrogate)
+    if surrogate == "ede":
+        chosen = partial(surrogates.ede, t=t)
+    return SCALINGS[scaling](weight, chosen)

@@ -176,9 +176,8 @@ HEADLINES = {
 
 
 NETWORKS = networks(400)
-NETWORKS["desk"] = replace(NETWORKS["desk"], width=64, epochs=80)
-"""The steps matter here: 8,000 of them, four memories of the paper's alpha with its decay, for which
-the network is smaller."""
+NETWORKS["desk"] = replace(NETWORKS["desk"], width=64, epochs=50)
+"""The steps matter here: 5,000 of them, for which the network is smaller."""
 
 
 def _arms(long: RunConfig) -> Iterable[Arm]:

@@ -315,5 +315,5 @@ STUDY = Study(
     claims=CLAIMS,
     headlines=HEADLINES,
     arms=arms("clipping", _arms),
-    seeds={"quick": 3, "desk": 8, "paper": 5},
+    seeds={"quick": 2, "desk": 8, "paper": 5},
 )

@@ -144,5 +144,5 @@ STUDY = Study(
     claims=CLAIMS,
     headlines=HEADLINES,
     arms={preset: tuple(_arms(network)) for preset, network in NETWORKS.items()},
-    seeds={"quick": 3, "desk": 8, "paper": 3},
+    seeds={"quick": 2, "desk": 8, "paper": 3},
 )

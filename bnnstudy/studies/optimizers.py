@@ -314,5 +314,5 @@ STUDY = Study(
         ),
         "paper": (*_arms(MLP["paper"]), *_hardtanh_arms(MLP["paper"]), *_cnn_arms(CNN["paper"])),
     },
-    seeds={"quick": 3, "desk": 8, "paper": 5},
+    seeds={"quick": 2, "desk": 8, "paper": 5},
 )

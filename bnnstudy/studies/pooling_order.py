@@ -161,5 +161,5 @@ STUDY = Study(
     claims=CLAIMS,
     headlines=HEADLINES,
     arms=arms("pooling_order", _arms, _networks),
-    seeds={"quick": 3, "desk": 8, "paper": 5},
+    seeds={"quick": 2, "desk": 8, "paper": 5},
 )

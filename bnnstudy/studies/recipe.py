@@ -138,5 +138,5 @@ STUDY = Study(
     claims=CLAIMS,
     headlines=HEADLINES,
     arms=arms("recipe", _arms),
-    seeds={"quick": 3, "desk": 5, "paper": 5},
+    seeds={"quick": 2, "desk": 5, "paper": 5},
 )

@@ -39,6 +39,9 @@ class _Shifted(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         return self.activation(input - per_channel(self.threshold, input))
 
+    def extra_repr(self) -> str:
+        return str(len(self.threshold))
+
 
 def shifted_activation(config: RunConfig, channels: int) -> nn.Module:
     """A fresh activation as the configuration names it, of x less a learned shift for each channel."""

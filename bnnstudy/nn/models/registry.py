@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from bnnstudy.config.run import RunConfig
+from bnnstudy.devices import drawing
 from bnnstudy.nn.binarize import sign
 from bnnstudy.nn.models.plain import audio_net, binaryconnect, cnn, mlp
 from bnnstudy.nn.models.reactnet import reactnet_a
@@ -36,6 +37,8 @@ PARTS = {"birealnet20": ("average_shortcut", "shifts")}
 def build(config: RunConfig, shape: tuple[int, int, int], classes: int) -> nn.Module:
     """The network that `config` describes, drawn from `config.seed`; torch's own random state stays.
 
+    Drawn in float32 whatever the default type, then rounded to the configuration's own.
+
     Convolutions are stored channels-last, which is what CPUs and GPUs multiply fastest.
 
     Raises:
@@ -58,7 +61,7 @@ def build(config: RunConfig, shape: tuple[int, int, int], classes: int) -> nn.Mo
                 f"parts must be of {', '.join(allowed) or 'none'} with model {config.model!r}, "
                 f"got {part!r}"
             )
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), drawing():
         # Not `torch.manual_seed`, which seeds every GPU as well.
         torch.default_generator.manual_seed(config.seed)
         model = MODELS[config.model](config, shape, classes)

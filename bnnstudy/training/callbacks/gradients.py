@@ -33,7 +33,9 @@ class Gradients(Callback):
 
     def after_step(self, step: int) -> None:
         found = [
-            torch.zeros(len(at)) if w.grad is None else w.grad.reshape(-1)[at.to(w.device)].cpu()
+            torch.zeros(len(at), dtype=torch.float32)
+            if w.grad is None
+            else w.grad.reshape(-1)[at.to(w.device)].cpu()
             for w, at in zip(self._weights, self._places, strict=True)
         ]
         self._values[step - 1] = torch.cat(found).numpy()
