@@ -12,9 +12,9 @@ from torch.optim.optimizer import ParamsT
 def listed(params: ParamsT) -> ParamsT:
     """The same parameters with generators as lists, so that they can be gone through more than once.
 
-    What torch refuses (a lone tensor, or a set in a group, as its order is not fixed) stays as it is.
+    What torch refuses or warns of (a lone tensor, or a set, as its order is not fixed) stays as it is.
     """
-    if isinstance(params, Tensor):
+    if isinstance(params, Tensor | set):
         return params
     items: list[Any] = [
         {**item, "params": _as_list(item["params"])} if isinstance(item, dict) else item
