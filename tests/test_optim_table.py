@@ -101,7 +101,7 @@ def test_the_filters_names_are_arguments_of_one_filter(name, arguments):
 WAYS = {
     "a list": lambda model: [*model.parameters()],
     "a generator": lambda model: model.parameters(),
-    "a map": lambda model: map(lambda p: p, model.parameters()),
+    "a tuple": lambda model: tuple(model.parameters()),
     "a ParameterList": lambda model: nn.ParameterList(model.parameters()),
     "values of a dictionary": lambda model: dict(model.named_parameters()).values(),
     "names": lambda model: model.named_parameters(),
