@@ -8,7 +8,7 @@ from torch.optim.optimizer import ParamsT
 
 from bnnstudy.config import checks
 from bnnstudy.optim._checks import require_signs
-from bnnstudy.optim.base import GroupedOptimizer
+from bnnstudy.optim.base import GroupedOptimizer, zero_state
 
 
 class Bop(GroupedOptimizer):
@@ -23,6 +23,8 @@ class Bop(GroupedOptimizer):
 
     `gamma` follows any torch scheduler: the group's `lr` starts at 1 and the rate in force is
     gamma * lr, which may reach 0.
+
+    The average of a weight in half precision is kept in float32.
 
     Args:
         params: parameters whose values are all ±1, or groups of them.
@@ -47,7 +49,7 @@ class Bop(GroupedOptimizer):
     def _update(self, group: dict[str, Any], weights: list[Tensor], gradients: list[Tensor]) -> None:
         for w in weights:
             if not self.state[w]:
-                self.state[w]["momentum"] = torch.zeros_like(w)
+                self.state[w]["momentum"] = zero_state(w)
         momenta = [self.state[w]["momentum"] for w in weights]
         torch._foreach_lerp_(momenta, gradients, group["gamma"] * group["lr"])
         # w is ±1, so m w is |m| where the two agree in sign and -|m| where they do not.

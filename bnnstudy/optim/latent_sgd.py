@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from bnnstudy.config import checks
-from bnnstudy.optim.base import GroupedOptimizer
+from bnnstudy.optim.base import GroupedOptimizer, state_dtype, zero_state
 
 
 class LatentSGD(GroupedOptimizer):
@@ -20,6 +20,11 @@ class LatentSGD(GroupedOptimizer):
     (`bnnstudy.theory.torch_to_cascade` says where the two meet). Any scheduler may drive `lr`. A
     latent weight of exactly ±0 is a weight of no magnitude: it keeps its sign until a gradient comes.
     One that later cancels to exactly 0 becomes +0, so its sign is 1 (the paper draws one at random).
+
+    A weight in half precision cannot hold small steps: beside 1, bfloat16's next number is 1.0078. The
+    state then holds its momentum and the weight itself in float32 (`master`), and the parameter is that
+    rounded. Values of the parameter that were changed between steps, by clamping or loading, are taken
+    over; where one is clamped, the master can be beyond the bound by the rounding.
 
     Args:
         params: parameters or groups, as for any torch optimizer.
@@ -47,11 +52,28 @@ class LatentSGD(GroupedOptimizer):
     def _update(self, group: dict[str, Any], weights: list[Tensor], gradients: list[Tensor]) -> None:
         for w in weights:
             if not self.state[w]:
-                self.state[w]["momentum"] = torch.zeros_like(w)
+                self.state[w]["momentum"] = zero_state(w)
         momenta = [self.state[w]["momentum"] for w in weights]
         lr, decay = group["lr"], group["weight_decay"]
         torch._foreach_lerp_(momenta, gradients, group["gamma"])
         if lr:  # at 0 nothing moves, not even the sign of a zero
+            latent = [self._wide(w) for w in weights]
             if decay:
-                torch._foreach_mul_(weights, 1 - lr * decay)
-            torch._foreach_add_(weights, momenta, alpha=-lr)
+                torch._foreach_mul_(latent, 1 - lr * decay)
+            torch._foreach_add_(latent, momenta, alpha=-lr)
+            for w, wide in zip(weights, latent, strict=True):
+                if wide is not w:
+                    w.copy_(wide)
+
+    def _wide(self, w: Tensor) -> Tensor:
+        """The weight, or in half precision its float32 master, with what was changed outside."""
+        dtype = state_dtype(w)
+        if w.dtype == dtype:
+            return w
+        master, wide = self.state[w].get("master"), w.to(dtype)
+        if master is not None:
+            kept = master.to(w.dtype)
+            same = (kept == w) & (torch.signbit(kept) == torch.signbit(w))
+            wide = torch.where(same, master, wide)
+        self.state[w]["master"] = wide
+        return wide

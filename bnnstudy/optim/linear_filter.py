@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from bnnstudy.optim._checks import require_signs
-from bnnstudy.optim.base import GroupedOptimizer
+from bnnstudy.optim.base import GroupedOptimizer, zero_state
 from bnnstudy.theory import filters
 
 MAX_ORDER = 8
@@ -28,7 +28,7 @@ class LinearFilter(GroupedOptimizer):
 
     Transposed direct form II, zero start. Where y is exactly 0 the weight stays as it is. The
     coefficients do not follow a schedule: with moving ones this form is another filter than the
-    cascade. A group's `lr` has to stay 1.
+    cascade. A group's `lr` has to stay 1. States of weights in half precision are in float32.
 
     Args:
         params: parameters whose values are all ±1, or groups of them.
@@ -54,7 +54,7 @@ class LinearFilter(GroupedOptimizer):
         b, a = group["b"], group["a"]
         for w in weights:
             if "delays" not in self.state[w]:
-                self.state[w]["delays"] = [torch.zeros_like(w) for _ in a[1:]]
+                self.state[w]["delays"] = [zero_state(w) for _ in a[1:]]
         delays = list(zip(*(self.state[w]["delays"] for w in weights), strict=True))
         outputs = torch._foreach_mul(gradients, b[0])
         if delays:
