@@ -24,7 +24,8 @@ devices
 theory: filters | conversion flip_rates | memory
 nn: binarize losses scaling | activations parameters | layers | models.summary models.blocks | \
     models.plain models.reactnet models.residual | models.registry | models
-optim: base _checks reference trace | latent_sgd bop filter linear_filter | registry | param_groups
+optim: finite _checks reference trace | base | latent_sgd bop filter linear_filter | registry | \
+    param_groups
 data: augment images imagenet | audio | datasets
 evidence: files provenance results right statistics | claims records | runs | curves | \
     estimates requirements | verdicts | answers | readings

@@ -30,6 +30,7 @@ class Bop(GroupedOptimizer):
         params: parameters whose values are all ±1, or groups of them.
         threshold: tau in the paper, 0 or more, in units of a gradient.
         gamma: weight of the new gradient in the average, in (0, 1].
+        check_finite: refuse gradients that are no numbers or infinite (`GroupedOptimizer` says when).
 
     Raises:
         ValueError: naming the argument, its value and what is allowed.
@@ -37,8 +38,16 @@ class Bop(GroupedOptimizer):
     Source: Helwegen et al. 2019, Algorithm 2.
     """
 
-    def __init__(self, params: ParamsT, threshold: float = 1e-8, gamma: float = 1e-4):
-        super().__init__(params, {"lr": 1.0, "threshold": threshold, "gamma": gamma})
+    def __init__(
+        self,
+        params: ParamsT,
+        threshold: float = 1e-8,
+        gamma: float = 1e-4,
+        *,
+        check_finite: bool = True,
+    ):
+        defaults = {"lr": 1.0, "threshold": threshold, "gamma": gamma}
+        super().__init__(params, defaults, check_finite)
 
     def _check(self, group: dict[str, Any]) -> None:
         group["lr"] = checks.NOT_NEGATIVE.checked("lr", group["lr"])

@@ -43,6 +43,7 @@ class FilterOptimizer(GroupedOptimizer):
         scheduled: where the schedule acts, `"both"`, `"pole"` or `"increment"`.
         bias_correction: divide m_i by 1 - (1 - gamma)^(i+1), as Adam does; i counts the steps of the
             group. The same for g would change no sign.
+        check_finite: refuse gradients that are no numbers or infinite (`GroupedOptimizer` says when).
 
     Raises:
         ValueError: naming the argument, its value and what is allowed.
@@ -61,9 +62,11 @@ class FilterOptimizer(GroupedOptimizer):
         *,
         scheduled: str = "both",
         bias_correction: bool = False,
+        check_finite: bool = True,
     ):
         numbers = {"lr": 1.0, "alpha": alpha, "gamma": gamma, "scheduled": scheduled}
-        super().__init__(params, {**numbers, "bias_correction": bias_correction, "steps": 0})
+        defaults = {**numbers, "bias_correction": bias_correction, "steps": 0}
+        super().__init__(params, defaults, check_finite)
         if devices.is_compiling():
             self._fused = devices.compiled(_cascade)
         if initial_state is None:

@@ -31,6 +31,7 @@ class LatentSGD(GroupedOptimizer):
         lr: epsilon in the paper, above 0 (a scheduler may bring it to 0).
         gamma: weight of the new gradient, in (0, 1]; 1 is no momentum.
         weight_decay: lambda, 0 or more, with lr * weight_decay at most 1.
+        check_finite: refuse gradients that are no numbers or infinite (`GroupedOptimizer` says when).
 
     Raises:
         ValueError: naming the argument, its value and what is allowed.
@@ -38,8 +39,17 @@ class LatentSGD(GroupedOptimizer):
     Source: Quist et al. 2023, Eq 1-5.
     """
 
-    def __init__(self, params: ParamsT, lr: float, gamma: float = 0.1, weight_decay: float = 0.0):
-        super().__init__(params, {"lr": lr, "gamma": gamma, "weight_decay": weight_decay})
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float,
+        gamma: float = 0.1,
+        weight_decay: float = 0.0,
+        *,
+        check_finite: bool = True,
+    ):
+        defaults = {"lr": lr, "gamma": gamma, "weight_decay": weight_decay}
+        super().__init__(params, defaults, check_finite)
 
     def _check(self, group: dict[str, Any]) -> None:
         group["gamma"] = checks.SHARE.checked("gamma", group["gamma"])

@@ -33,6 +33,7 @@ class LinearFilter(GroupedOptimizer):
     Args:
         params: parameters whose values are all ±1, or groups of them.
         b, a: coefficients as in `scipy.signal.lfilter`; a_0 not 0.
+        check_finite: refuse gradients that are no numbers or infinite (`GroupedOptimizer` says when).
 
     Raises:
         ValueError: naming the argument, its value and what is allowed: an order above 8, a pole
@@ -41,16 +42,18 @@ class LinearFilter(GroupedOptimizer):
     Source: Quist et al. 2023, Eq 14.
     """
 
-    def __init__(self, params: ParamsT, b: Coefficients, a: Coefficients):
-        super().__init__(params, {"lr": 1.0, "b": b, "a": a})
+    def __init__(self, params: ParamsT, b: Coefficients, a: Coefficients, *, check_finite: bool = True):
+        super().__init__(params, {"lr": 1.0, "b": b, "a": a}, check_finite)
 
     def _check(self, group: dict[str, Any]) -> None:
         group["b"], group["a"] = _normalised(group["b"], group["a"])
         require_signs(group["params"])
 
-    def _update(self, group: dict[str, Any], weights: list[Tensor], gradients: list[Tensor]) -> None:
+    def _require_ready(self, group: dict[str, Any]) -> None:
         if group["lr"] != 1:
             raise ValueError(f"lr must stay 1 (no schedule moves a LinearFilter), got {group['lr']!r}")
+
+    def _update(self, group: dict[str, Any], weights: list[Tensor], gradients: list[Tensor]) -> None:
         b, a = group["b"], group["a"]
         for w in weights:
             if "delays" not in self.state[w]:
