@@ -24,9 +24,10 @@ class FiniteGradients:
         at_once = [k for k, g in enumerate(gradients) if g.device.type not in (*LATE, "meta")]
         if not at_once:
             return []
-        device = gradients[at_once[0]].device
-        sums = torch.stack([_sum(gradients[k]).to(device) for k in at_once])
-        if sums.isfinite().all():
+        sums = [_sum(gradients[k]) for k in at_once]
+        if len({total.device for total in sums}) > 1:
+            sums = [total.cpu() for total in sums]
+        if torch.stack(sums).isfinite().all():
             return []
         return [k for k in at_once if not gradients[k].isfinite().all()]
 
@@ -49,7 +50,8 @@ LATE = ("cuda",)
 
 
 def _sum(gradient: Tensor) -> Tensor:
-    return gradient.sum(dtype=torch.promote_types(gradient.dtype, torch.float32))
+    wide = gradient.dtype in (torch.float32, torch.float64)
+    return gradient.sum() if wide else gradient.sum(dtype=torch.float32)
 
 
 class Largest:
