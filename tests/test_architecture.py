@@ -31,7 +31,8 @@ evidence: files provenance results right statistics | claims records | runs | cu
     estimates requirements | verdicts | answers | readings
 training: progress metrics batch_norm callbacks.base | evaluation checkpoints step flip_counter | \
     handover start callbacks.activations callbacks.averaging callbacks.batch_norm callbacks.flips \
-    callbacks.gradients callbacks.losses callbacks.weights callbacks.shadow_optimizers | loop | stacked callbacks
+    callbacks.gradients callbacks.losses callbacks.weights callbacks.shadow_optimizers | loop | \
+    stacked callbacks
 experiments: options study | rates arms hpo paired procedures | lookup executors | sweep
 studies: _quick_rates history | _paper_a _paper_b | * | ledger
 report: plotting tables | explorer cost | chapter
