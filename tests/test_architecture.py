@@ -25,13 +25,15 @@ theory: filters | conversion flip_rates | memory
 nn: binarize losses | scaling activations parameters | layers batch_norm packed | \
     conversion export | models.summary models.blocks | models.plain models.reactnet models.residual | \
     models.registry | models
-optim: base _checks reference trace | latent_sgd bop filter linear_filter | registry | param_groups
+optim: finite _checks reference trace | base | latent_sgd bop filter linear_filter | registry | \
+    param_groups
 data: augment images imagenet | audio | datasets
 evidence: files provenance results right statistics | claims records | runs | curves | \
     estimates requirements | verdicts | answers | readings
-training: progress metrics batch_norm callbacks.base | evaluation checkpoints step | handover start \
-    callbacks.activations callbacks.averaging callbacks.batch_norm callbacks.flips callbacks.gradients \
-    callbacks.losses callbacks.weights callbacks.shadow_optimizers | loop | stacked callbacks
+training: progress metrics batch_norm callbacks.base | evaluation checkpoints step flip_counter | \
+    handover start callbacks.activations callbacks.averaging callbacks.batch_norm callbacks.flips \
+    callbacks.gradients callbacks.losses callbacks.weights callbacks.shadow_optimizers | loop | \
+    stacked callbacks
 experiments: options study | rates arms hpo paired procedures | lookup executors | sweep
 studies: _quick_rates history | _paper_a _paper_b | * | ledger
 report: plotting tables | explorer cost | chapter

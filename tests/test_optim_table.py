@@ -10,7 +10,17 @@ from torch import nn
 from bnnstudy.config import READS, RunConfig
 from bnnstudy.config.fields import BINARY_OPTIMIZERS, REAL_OPTIMIZERS
 from bnnstudy.nn import models
-from bnnstudy.optim import NAMES, TORCH, FilterOptimizer, build, build_optimizers, registry
+from bnnstudy.optim import (
+    NAMES,
+    TORCH,
+    Bop,
+    FilterOptimizer,
+    LatentSGD,
+    LinearFilter,
+    build,
+    build_optimizers,
+    registry,
+)
 
 
 class Asked:
@@ -91,28 +101,48 @@ def test_the_filters_names_are_arguments_of_one_filter(name, arguments):
 WAYS = {
     "a list": lambda model: [*model.parameters()],
     "a generator": lambda model: model.parameters(),
+    "a tuple": lambda model: tuple(model.parameters()),
+    "a ParameterList": lambda model: nn.ParameterList(model.parameters()),
     "values of a dictionary": lambda model: dict(model.named_parameters()).values(),
     "names": lambda model: model.named_parameters(),
     "groups": lambda model: [{"params": [p]} for p in model.parameters()],
+    "groups of one tensor": lambda model: [{"params": p} for p in model.parameters()],
     "a generator of groups": lambda model: ({"params": p} for p in model.parameters()),
-    "a group of a generator": lambda model: [{"params": model.parameters(), "lr": 0.5}],
+    "a group of a generator": lambda model: [{"params": model.parameters(), "lr": 1.0}],
+    "a group of a ParameterList": lambda model: [{"params": nn.ParameterList(model.parameters())}],
     "a group of names": lambda model: [{"params": model.named_parameters()}],
+    "a generator of groups of names": lambda model: (
+        {"params": layer.named_parameters(prefix=name)} for name, layer in model.named_children()
+    ),
+}
+MAKERS = {
+    "FilterOptimizer": lambda params: FilterOptimizer(params, 0.1),
+    "LatentSGD": lambda params: LatentSGD(params, 0.1),
+    "Bop": Bop,
+    "LinearFilter": lambda params: LinearFilter(params, [1, 0.5], [1, -0.5]),
+    **{f"build {name}": lambda params, name=name: build(name, params, RunConfig()) for name in NAMES},
 }
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("make", MAKERS)
 @pytest.mark.parametrize("way", WAYS)
-def test_no_parameter_is_lost_however_they_are_given(name, way):
+def test_no_parameter_is_lost_however_they_are_given(make, way):
     model = nn.Sequential(nn.Linear(3, 2), nn.Linear(2, 2))
     with torch.no_grad():
         for p in model.parameters():
             p.fill_(1)
-    groups = build(name, WAYS[way](model), RunConfig()).param_groups
+            p.grad = torch.ones_like(p)
+    optimizer = MAKERS[make](WAYS[way](model))
+    groups = optimizer.param_groups
     assert [id(p) for group in groups for p in group["params"]] == [id(p) for p in model.parameters()]
     if "names" in way:
         names = [name for group in groups for name in group["param_names"]]
         assert names == [name for name, _ in model.named_parameters()]
-    assert (groups[0]["lr"] == 0.5) == (way == "a group of a generator")
+    if way == "a group of a generator":
+        assert groups[0]["lr"] == 1
+    optimizer.step()
+    optimizer.step()
+    assert all((p < 1).all() for p in model.parameters())
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -123,6 +153,8 @@ def test_what_torch_refuses_stays_refused(name):
             build(name, params, RunConfig())
     with pytest.raises(ValueError, match="empty parameter list"):
         build(name, iter([]), RunConfig())
+    with pytest.warns(FutureWarning, match="ordering of tensors in sets"):
+        build(name, {weight}, RunConfig())
 
 
 def test_kernels_are_fused_where_every_parameter_is_on_a_gpu():

@@ -5,7 +5,8 @@ and multiplied in floating point, as in all training of binary networks.
 """
 
 import sys
-from typing import Any, Literal
+import warnings
+from typing import Any, Literal, Self
 
 import torch
 import torch.nn.functional as F
@@ -80,6 +81,40 @@ class _BinaryWeight(Binarizing):
                 f"{prefix}weight must be ±1 (weights='binary'); {wrong} of its values are not: "
                 "`bnnstudy.nn.export.to_signs` makes a latent network one of ±1 weights"
             )
+
+    _said = False
+
+    def lost_signs(self) -> int:
+        """How many values of a ±1 weight are not ±1 any more; a warning says so, once.
+
+        Any optimizer but `bnnstudy.optim`'s filters, or an average such as `AveragedModel`'s, makes a
+        ±1 layer a real one. To look is to go over the weight (on a GPU to wait for it), too much for
+        each forward pass. So it is looked at where a model goes between training and evaluation, unless
+        that would be to wait for a GPU, where it is saved, and in `summary`; what loads, splits or
+        optimizes ±1 weights refuses others.
+        """
+        if self.weights != "binary" or self.weight.is_meta:
+            return 0
+        wrong = binarize.not_signs(self.weight)
+        if wrong and not self._said:
+            warnings.warn(
+                f"{type(self).__name__} has weights='binary', but {wrong} of {self.weight.numel()} "
+                "values of its weight are not ±1, so it computes with real weights: move them with "
+                "FilterOptimizer, LinearFilter or Bop, and do not average them",
+                stacklevel=2,
+            )
+        self._said = bool(wrong)
+        return wrong
+
+    def train(self, mode: bool = True) -> Self:
+        """Training or evaluation mode, as torch has it; see `lost_signs`."""
+        if self.weight.device.type == "cpu":
+            self.lost_signs()
+        return super().train(mode)
+
+    def _save_to_state_dict(self, *args: Any, **options: Any) -> None:
+        self.lost_signs()
+        super()._save_to_state_dict(*args, **options)
 
     def effective_weight(self) -> Tensor:
         """What the layer multiplies with: ±1, times the scale of each output where there is one."""

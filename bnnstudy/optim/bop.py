@@ -8,7 +8,7 @@ from torch.optim.optimizer import ParamsT
 
 from bnnstudy.config import checks
 from bnnstudy.optim._checks import require_signs
-from bnnstudy.optim.base import GroupedOptimizer
+from bnnstudy.optim.base import GroupedOptimizer, zero_state
 
 
 class Bop(GroupedOptimizer):
@@ -24,10 +24,13 @@ class Bop(GroupedOptimizer):
     `gamma` follows any torch scheduler: the group's `lr` starts at 1 and the rate in force is
     gamma * lr, which may reach 0.
 
+    The average of a weight in half precision is kept in float32.
+
     Args:
         params: parameters whose values are all ±1, or groups of them.
         threshold: tau in the paper, 0 or more, in units of a gradient.
         gamma: weight of the new gradient in the average, in (0, 1].
+        check_finite: refuse gradients that are no numbers or infinite (`GroupedOptimizer` says when).
 
     Raises:
         ValueError: naming the argument, its value and what is allowed.
@@ -35,8 +38,16 @@ class Bop(GroupedOptimizer):
     Source: Helwegen et al. 2019, Algorithm 2.
     """
 
-    def __init__(self, params: ParamsT, threshold: float = 1e-8, gamma: float = 1e-4):
-        super().__init__(params, {"lr": 1.0, "threshold": threshold, "gamma": gamma})
+    def __init__(
+        self,
+        params: ParamsT,
+        threshold: float = 1e-8,
+        gamma: float = 1e-4,
+        *,
+        check_finite: bool = True,
+    ):
+        defaults = {"lr": 1.0, "threshold": threshold, "gamma": gamma}
+        super().__init__(params, defaults, check_finite)
 
     def _check(self, group: dict[str, Any]) -> None:
         group["lr"] = checks.NOT_NEGATIVE.checked("lr", group["lr"])
@@ -47,7 +58,7 @@ class Bop(GroupedOptimizer):
     def _update(self, group: dict[str, Any], weights: list[Tensor], gradients: list[Tensor]) -> None:
         for w in weights:
             if not self.state[w]:
-                self.state[w]["momentum"] = torch.zeros_like(w)
+                self.state[w]["momentum"] = zero_state(w)
         momenta = [self.state[w]["momentum"] for w in weights]
         torch._foreach_lerp_(momenta, gradients, group["gamma"] * group["lr"])
         # w is ±1, so m w is |m| where the two agree in sign and -|m| where they do not.

@@ -11,7 +11,7 @@ from bnnstudy import devices
 from bnnstudy.config import checks
 from bnnstudy.nn import binarize
 from bnnstudy.optim._checks import require_signs
-from bnnstudy.optim.base import GroupedOptimizer
+from bnnstudy.optim.base import GroupedOptimizer, state_dtype, zero_state
 
 SCHEDULED = ("both", "pole", "increment")
 """Where a schedule of alpha may act."""
@@ -26,7 +26,8 @@ class FilterOptimizer(GroupedOptimizer):
     It is latent SGD with alpha = lr * weight_decay (`bnnstudy.theory.latent_to_filter`). The state is
     kept as -g, so that the weight is its sign without one more pass. A state that starts at 0 carries
     the sign of its weight, so a weight whose gradient has always been 0 stays as it was drawn. One that
-    later cancels to exactly 0 gives 1, as `LatentSGD` does.
+    later cancels to exactly 0 gives 1, as `LatentSGD` does. The state of a weight in half precision is
+    in float32: at a small alpha a narrower one would be another filter.
 
     `alpha` follows any torch scheduler: the group's `lr` starts at 1 and the rate in force is
     alpha * lr, which may reach 0. It stands in two places, which can be scheduled apart: the *pole*,
@@ -42,6 +43,7 @@ class FilterOptimizer(GroupedOptimizer):
         scheduled: where the schedule acts, `"both"`, `"pole"` or `"increment"`.
         bias_correction: divide m_i by 1 - (1 - gamma)^(i+1), as Adam does; i counts the steps of the
             group. The same for g would change no sign.
+        check_finite: refuse gradients that are no numbers or infinite (`GroupedOptimizer` says when).
 
     Raises:
         ValueError: naming the argument, its value and what is allowed.
@@ -60,9 +62,11 @@ class FilterOptimizer(GroupedOptimizer):
         *,
         scheduled: str = "both",
         bias_correction: bool = False,
+        check_finite: bool = True,
     ):
         numbers = {"lr": 1.0, "alpha": alpha, "gamma": gamma, "scheduled": scheduled}
-        super().__init__(params, {**numbers, "bias_correction": bias_correction, "steps": 0})
+        defaults = {**numbers, "bias_correction": bias_correction, "steps": 0}
+        super().__init__(params, defaults, check_finite)
         if devices.is_compiling():
             self._fused = devices.compiled(_cascade)
         if initial_state is None:
@@ -73,7 +77,7 @@ class FilterOptimizer(GroupedOptimizer):
         if shapes != [w.shape for w in weights]:
             raise ValueError("initial_state must be one tensor a parameter, each of its shape")
         for w, state in zip(weights, states, strict=True):
-            self._start(w, -state.detach().to(w))
+            self._start(w, -state.detach().to(w.device, state_dtype(w)))
 
     def _check(self, group: dict[str, Any]) -> None:
         if group["scheduled"] not in SCHEDULED:
@@ -102,7 +106,7 @@ class FilterOptimizer(GroupedOptimizer):
     def _update(self, group: dict[str, Any], weights: list[Tensor], gradients: list[Tensor]) -> None:
         for w in weights:
             if not self.state[w]:
-                self._start(w, torch.zeros_like(w))
+                self._start(w, zero_state(w))
         momenta = [self.state[w]["momentum"] for w in weights]
         descents = [self.state[w]["descent"] for w in weights]
         pole, increment = (
@@ -121,9 +125,9 @@ class FilterOptimizer(GroupedOptimizer):
             _move(block, group["gamma"], pole, increment)
 
     def filtered(self, weight: Tensor) -> Tensor:
-        """g, the filtered gradient of one parameter."""
+        """g, the filtered gradient of one parameter; float32 for one in half precision."""
         state = self.state.get(weight)
-        return -state["descent"] if state else torch.zeros_like(weight)
+        return -state["descent"] if state else zero_state(weight)
 
 
 BLOCK = 2**19
@@ -155,8 +159,8 @@ def _split(tensors: tuple[Tensor, ...]) -> Iterable[tuple[Tensor, ...]]:
     """Tensors of one shape in blocks of rows, as views, whatever their layout."""
     if tensors[0].numel() <= BLOCK:
         return [tensors]
-    # In multiples of 64: a vector unit's last, incomplete vector is rounded otherwise in bfloat16, so
-    # no part may have one where the whole has none.
+    # In multiples of 64: kernels may round a vector unit's last, incomplete vector otherwise (in
+    # bfloat16 they do), so no part may have one where the whole has none.
     rows = max(BLOCK // tensors[0][0].numel() // 64, 1) * 64
     return zip(*(t.split(rows) for t in tensors), strict=True)
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from bnnstudy.optim._checks import require_signs
-from bnnstudy.optim.base import GroupedOptimizer
+from bnnstudy.optim.base import GroupedOptimizer, zero_state
 from bnnstudy.theory import filters
 
 MAX_ORDER = 8
@@ -28,11 +28,12 @@ class LinearFilter(GroupedOptimizer):
 
     Transposed direct form II, zero start. Where y is exactly 0 the weight stays as it is. The
     coefficients do not follow a schedule: with moving ones this form is another filter than the
-    cascade. A group's `lr` has to stay 1.
+    cascade. A group's `lr` has to stay 1. States of weights in half precision are in float32.
 
     Args:
         params: parameters whose values are all ±1, or groups of them.
         b, a: coefficients as in `scipy.signal.lfilter`; a_0 not 0.
+        check_finite: refuse gradients that are no numbers or infinite (`GroupedOptimizer` says when).
 
     Raises:
         ValueError: naming the argument, its value and what is allowed: an order above 8, a pole
@@ -41,20 +42,22 @@ class LinearFilter(GroupedOptimizer):
     Source: Quist et al. 2023, Eq 14.
     """
 
-    def __init__(self, params: ParamsT, b: Coefficients, a: Coefficients):
-        super().__init__(params, {"lr": 1.0, "b": b, "a": a})
+    def __init__(self, params: ParamsT, b: Coefficients, a: Coefficients, *, check_finite: bool = True):
+        super().__init__(params, {"lr": 1.0, "b": b, "a": a}, check_finite)
 
     def _check(self, group: dict[str, Any]) -> None:
         group["b"], group["a"] = _normalised(group["b"], group["a"])
         require_signs(group["params"])
 
-    def _update(self, group: dict[str, Any], weights: list[Tensor], gradients: list[Tensor]) -> None:
+    def _require_ready(self, group: dict[str, Any]) -> None:
         if group["lr"] != 1:
             raise ValueError(f"lr must stay 1 (no schedule moves a LinearFilter), got {group['lr']!r}")
+
+    def _update(self, group: dict[str, Any], weights: list[Tensor], gradients: list[Tensor]) -> None:
         b, a = group["b"], group["a"]
         for w in weights:
             if "delays" not in self.state[w]:
-                self.state[w]["delays"] = [torch.zeros_like(w) for _ in a[1:]]
+                self.state[w]["delays"] = [zero_state(w) for _ in a[1:]]
         delays = list(zip(*(self.state[w]["delays"] for w in weights), strict=True))
         outputs = torch._foreach_mul(gradients, b[0])
         if delays:

@@ -1,6 +1,7 @@
 """The optimizers of a run: which parameters each of them moves, at which rate and decay."""
 
 import math
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,11 +13,16 @@ from bnnstudy.nn.parameters import observed_weights
 from bnnstudy.optim import registry
 
 
-def build_optimizers(config: RunConfig, model: nn.Module) -> list[torch.optim.Optimizer]:
+def build_optimizers(
+    config: RunConfig, model: nn.Module, *, check_finite: bool = True
+) -> list[torch.optim.Optimizer]:
     """One optimizer for all parameters, or two where `real_optimizer` names a second one.
 
     The first then moves the binary weights, in a float twin those that stand where they do; the second
     all others, real layers included. Weight decay acts on weights, never on batch norm.
+
+    Args:
+        check_finite: whether ours refuse gradients that are not finite.
 
     Raises:
         ValueError: if there is nothing binary (nor what stands for it) in the network, or no
@@ -30,19 +36,19 @@ def build_optimizers(config: RunConfig, model: nn.Module) -> list[torch.optim.Op
             "real_first and real_last must leave a layer between them, "
             f"got both with depth {config.depth} of model {config.model!r}"
         )
-    own = _rates(weights, config)
+    own, build = _rates(weights, config), partial(registry.build, check_finite=check_finite)
     if config.real_optimizer:
         return [
-            registry.build(config.optimizer, own, config),
-            registry.build(config.real_optimizer, _groups(others), _real_numbers(config)),
+            build(config.optimizer, own, config),
+            build(config.real_optimizer, _groups(others), _real_numbers(config)),
         ]
     if config.view == "filter":
         raise ValueError(
             f"optimizer {config.optimizer!r} moves binary weights only: name a real_optimizer too"
         )
     if config.lr_scaling == "update":
-        return [registry.build(config.optimizer, [*own, *_groups(others)], config)]
-    return [registry.build(config.optimizer, _groups([*weights, *others]), config)]
+        return [build(config.optimizer, [*own, *_groups(others)], config)]
+    return [build(config.optimizer, _groups([*weights, *others]), config)]
 
 
 def _real_numbers(config: RunConfig) -> registry.Numbers:

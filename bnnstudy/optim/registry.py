@@ -70,14 +70,14 @@ FILTERS: dict[str, dict[str, Any]] = {
 """The names that a configuration has for the filter, each with the arguments of `FilterOptimizer`."""
 
 
-def _filter(arguments: dict[str, Any]) -> Callable[[ParamsT, Numbers], Optimizer]:
-    return lambda params, c: FilterOptimizer(params, c.alpha, c.gamma, **arguments)
+def _filter(arguments: dict[str, Any]) -> Callable[..., Optimizer]:
+    return lambda params, c, **check: FilterOptimizer(params, c.alpha, c.gamma, **arguments, **check)
 
 
-OURS: dict[str, Callable[[ParamsT, Numbers], Optimizer]] = {
-    "latent_sgd": lambda params, c: LatentSGD(params, c.lr, c.gamma, c.weight_decay),
+OURS: dict[str, Callable[..., Optimizer]] = {
+    "latent_sgd": lambda params, c, **check: LatentSGD(params, c.lr, c.gamma, c.weight_decay, **check),
     **{name: _filter(arguments) for name, arguments in FILTERS.items()},
-    "bop": lambda params, c: Bop(params, c.threshold, c.gamma),
+    "bop": lambda params, c, **check: Bop(params, c.threshold, c.gamma, **check),
 }
 """The two views of paper B, and Bop. `filter…` and `bop` need weights that are ±1."""
 
@@ -85,7 +85,7 @@ NAMES = tuple(READS)
 """All optimizers by name."""
 
 
-def build(name: str, params: ParamsT, config: Numbers) -> Optimizer:
+def build(name: str, params: ParamsT, config: Numbers, *, check_finite: bool = True) -> Optimizer:
     """The optimizer called `name` over `params`, with the numbers of `config`.
 
     Args:
@@ -93,10 +93,13 @@ def build(name: str, params: ParamsT, config: Numbers) -> Optimizer:
             generators.
         config: anything with the numbers that the optimizer reads (`config.READS`), such as a
             `RunConfig`.
+        check_finite: whether ours refuse gradients that are not finite; torch's own take them all.
 
     Raises:
         ValueError: if there is no optimizer of that name; and as the optimizer says.
     """
     if name not in NAMES:
         raise ValueError(f"optimizer must be one of {', '.join(NAMES)}; got {name!r}")
-    return {**TORCH, **OURS}[name](listed(params), config)
+    if name in TORCH:
+        return TORCH[name](listed(params), config)
+    return OURS[name](listed(params), config, check_finite=check_finite)

@@ -5,6 +5,7 @@ from bnnstudy.training.batch_norm import estimation_batches
 from bnnstudy.training.callbacks import Callback, Context
 from bnnstudy.training.checkpoints import Checkpoint
 from bnnstudy.training.evaluation import accuracies, evaluate
+from bnnstudy.training.flip_counter import FlipCounter
 from bnnstudy.training.loop import Run, fit
 from bnnstudy.training.stacked import fit_stacked
 from bnnstudy.training.start import first_gradients
@@ -16,6 +17,7 @@ __all__ = [
     "Context",
     "Checkpoint",
     "fit_stacked",
+    "FlipCounter",
     "Step",
     "Run",
     "evaluate",

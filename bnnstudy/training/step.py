@@ -66,7 +66,8 @@ class Step:
         loss: LossFunction | None = None,
     ):
         self.model, self.callbacks = model, callbacks
-        self.optimizers = build_optimizers(config, model)
+        # A run that diverges is a result: `finite` looks at it after an epoch.
+        self.optimizers = build_optimizers(config, model, check_finite=False)
         self.schedulers = []
         if config.schedule != "constant" or config.drops or config.weight_schedule:
             # Without a second optimizer the first one moves all; its schedule is then that of all.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from bnnstudy.nn.layers import BinaryConv2d, BinaryLinear
 from bnnstudy.nn.parameters import evaluating
 
 
@@ -31,7 +32,8 @@ def summary(model: nn.Module, shape: tuple[int, int, int]) -> list[LayerSummary]
     """One row for each layer with parameters: bits, multiply-accumulates by precision, memory.
 
     Counts what a deployed network would need. Here nothing is saved: training *simulates* binary
-    arithmetic, and every ±1 is stored and multiplied as a floating-point number.
+    arithmetic, and every ±1 is stored and multiplied as a floating-point number. A layer with
+    weights="binary" whose weight is not ±1 any more is counted as real, with a warning.
 
     Args:
         model: a network whose layers are torch's or ours.
@@ -57,6 +59,8 @@ def summary(model: nn.Module, shape: tuple[int, int, int]) -> list[LayerSummary]
 
 def _row(name: str, layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> LayerSummary:
     own = getattr(layer, "binary_parameters", ())
+    if isinstance(layer, BinaryLinear | BinaryConv2d) and layer.lost_signs():
+        own = ()  # a ±1 layer that was made real: its weights take 32 bits
     counts = {True: 0, False: 0}
     for parameter, values in layer.named_parameters(recurse=False):
         counts[parameter in own] += values.numel()

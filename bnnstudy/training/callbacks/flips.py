@@ -1,14 +1,14 @@
 """Callbacks that count flips: weights whose sign a step changed."""
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bnnstudy.config.serialise import significant
 from bnnstudy.nn.parameters import observed_weights
 from bnnstudy.training.callbacks.base import Callback, Context
+from bnnstudy.training.flip_counter import SignedWeights
 from bnnstudy.training.metrics import flips, log_spaced
 
 
@@ -22,10 +22,7 @@ class FlipRatio(Callback):
 
     def __init__(self, context: Context, points: int = 50):
         super().__init__(context)
-        config = context.config
-        # Libra's sign is that of the standardised weight, not of the parameter.
-        standardised = config.binary_weights and config.scaling == "libra"
-        self._weights = (_Effective if standardised else observed_weights)(context.model)
+        self._weights = SignedWeights(context.model)
         self._at = log_spaced(context.steps, points)
         self._steps: list[int] = []
         self._counts: list[Tensor] = []
@@ -115,23 +112,6 @@ class FlipsByEpoch(Callback):
         for before, saved in zip(self._before, state["before"], strict=True):
             before.copy_(saved)
         self._steps = state["steps"]
-
-
-class _Effective(Mapping[str, Tensor]):
-    """The weights that a model's binary layers multiply with, by name, computed when they are read."""
-
-    def __init__(self, model: nn.Module):
-        layers = {f"{name}.weight": layer for name, layer in model.named_modules()}
-        self._layers = {name: layers[name] for name in observed_weights(model)}
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self._layers[name].effective_weight().detach()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._layers)
-
-    def __len__(self) -> int:
-        return len(self._layers)
 
 
 def _thinned(values: list[Any]) -> list[Any]:

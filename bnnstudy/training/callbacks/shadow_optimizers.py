@@ -7,6 +7,7 @@ differs.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Protocol, cast
 
 import scipy  # its own rooms are imported when first used: `scipy.signal` takes a second
@@ -95,6 +96,11 @@ class ShadowOptimizers(Callback):
         return [*self._shadows.values(), *self._pair]
 
 
+# A shadow of a run that diverges goes on with it.
+_FILTER = partial(FilterOptimizer, check_finite=False)
+_LINEAR = partial(LinearFilter, check_finite=False)
+
+
 def make_shadows(config: RunConfig, w0: Tensor) -> dict[str, Shadow]:
     """All shadows by name, for latent weights that start at `w0` (flat).
 
@@ -107,10 +113,10 @@ def make_shadows(config: RunConfig, w0: Tensor) -> dict[str, Shadow]:
     coefficients = filters.cascade(alpha, gamma)
     return {
         "latent_twin": _Twin(LatentSGDTwin(w0, config.lr, gamma, decay), config.lr),
-        "filter": _Optimizer(theta0, FilterOptimizer, 1.0, alpha, gamma, [initial]),
-        "filter_zero_state": _Optimizer(theta0, FilterOptimizer, 1.0, alpha, gamma),
+        "filter": _Optimizer(theta0, _FILTER, 1.0, alpha, gamma, [initial]),
+        "filter_zero_state": _Optimizer(theta0, _FILTER, 1.0, alpha, gamma),
         "filter_twin": _Twin(FilterTwin(theta0, alpha, gamma, initial), alpha),
-        "linear_filter": _Optimizer(theta0, LinearFilter, None, coefficients.b, coefficients.a),
+        "linear_filter": _Optimizer(theta0, _LINEAR, None, coefficients.b, coefficients.a),
         "direct_form": _Twin(DirectFormTwin(theta0, alpha, gamma), alpha),
         "lfilter": _Scipy(theta0, alpha, gamma),
         "swapped": _Swapped(FilterTwin(theta0, gamma, alpha), alpha),
@@ -214,7 +220,7 @@ def _complex_pair(config: RunConfig, w0: Tensor) -> tuple[Shadow, Shadow]:
     zero = torch.copysign(torch.zeros_like(w0), w0)
     return (
         _torch_sgd(zero, 1.0, momentum, decay),
-        _Optimizer(sign(w0), LinearFilter, None, form.b, form.a),
+        _Optimizer(sign(w0), _LINEAR, None, form.b, form.a),
     )
 
 
