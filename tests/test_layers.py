@@ -191,3 +191,23 @@ def test_a_layer_of_the_default_type_has_the_usual_draw(double_by_default):
     layer = BinaryLinear(6, 4)
     assert layer.weight.dtype == torch.float64
     assert torch.equal(layer.weight, usual.weight.double())
+
+
+@pytest.mark.parametrize(("mode", "value"), [("ones", 1.0), ("minus_ones", -1.0)])
+@pytest.mark.parametrize("padding", [1, (2, 0), "same"])
+def test_an_image_can_be_padded_with_signs(mode, value, padding):
+    layer = BinaryConv2d(2, 4, 3, padding=padding, padding_mode=mode)
+    x = binarize.sign(torch.randn(2, 2, 5, 6))
+    rows, columns = {1: (1, 1), "same": (1, 1)}.get(padding, padding)
+    padded = torch.full((2, 2, 5 + 2 * rows, 6 + 2 * columns), value)
+    padded[:, :, rows : rows + 5, columns : columns + 6] = x
+    expected = F.conv2d(padded, binarize.sign(layer.weight), layer.bias)
+    torch.testing.assert_close(layer(x), expected)
+    assert f"padding_mode={mode}" in repr(layer)
+    inside = BinaryConv2d(2, 4, 3, padding=padding, padding_mode="zeros")
+    inside.load_state_dict(layer.state_dict())
+    plain = F.conv2d(x, binarize.sign(layer.weight), layer.bias, padding=padding)
+    assert torch.equal(inside(x), plain)
+    assert not torch.equal(plain, expected)
+    with pytest.raises(ValueError, match="padding_mode must be one of"):
+        BinaryConv2d(2, 4, 3, padding_mode="twos")

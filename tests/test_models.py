@@ -251,6 +251,82 @@ def test_a_summary_does_not_take_averages_of_signs_for_signs():
     assert [row.binary_macs for row in rows if row.kind == "BinaryConv2d"] == [0, 0, 0]
 
 
+class Calls(nn.Module):
+    """A network that is its layers and a way to call them."""
+
+    def __init__(self, call, **layers):
+        super().__init__()
+        self.call, self.layers = call, nn.ModuleDict(layers)
+
+    def forward(self, x):
+        return self.call(x, **self.layers)
+
+
+def rows_of(call, shape=(4, 5, 5), **layers):
+    rows = models.summary(Calls(call, **layers), shape)
+    return {row.name.removeprefix("layers."): row for row in rows}
+
+
+def test_a_layer_used_twice_computes_twice_and_is_held_once():
+    layer = BinaryConv2d(4, 4, 3, padding=1, bias=False)
+    rows = rows_of(lambda x, a: a(binarize.clip(a(x))), a=layer)
+    assert list(rows) == ["a"]
+    uses = 144 * 25
+    assert (rows["a"].mixed_macs, rows["a"].binary_macs) == (uses, uses)
+    assert (rows["a"].binary_weights, rows["a"].memory) == (144, 18)
+    one, other = BinaryLinear(4, 4, bias=False), BinaryLinear(4, 4)
+    other.weight = one.weight
+    tied = rows_of(lambda x, a, b: b(a(x)), (4, 4, 4), a=one, b=other)
+    assert [row.binary_weights for row in tied.values()] == [16, 0]
+    assert [row.memory for row in tied.values()] == [2, 16]
+    assert [row.mixed_macs for row in tied.values()] == [16 * 16] * 2
+
+
+def test_inputs_by_keyword_are_counted_as_any_other():
+    layer = BinaryConv2d(4, 2, 3)
+    by_name, by_place = rows_of(lambda x, a: a(input=x), a=layer), rows_of(lambda x, a: a(x), a=layer)
+    assert by_name == by_place
+    assert by_name["a"].mixed_macs == 2 * 36 * 9
+
+
+@pytest.mark.parametrize(
+    ("layer", "shaped", "macs"),
+    [
+        (lambda: nn.Conv1d(4, 6, 3), lambda x: x.flatten(2), 6 * 4 * 3 * 23),
+        (lambda: nn.Conv3d(4, 6, 2), lambda x: x[:, :, None].repeat(1, 1, 5, 1, 1), 6 * 4 * 8 * 64),
+        (lambda: nn.ConvTranspose2d(4, 6, 3, stride=2), lambda x: x, 4 * 25 * 6 * 9),
+        (lambda: nn.Conv2d(4, 6, 3, groups=2), lambda x: x, 6 * 2 * 9 * 9),
+        # Patches in the batch's place: all of them belong to the one image.
+        (lambda: nn.Linear(4, 6), lambda x: x.flatten(2).mT[0], 4 * 6 * 25),
+        (lambda: nn.LSTM(4, 6, batch_first=True), lambda x: x.flatten(2).mT, 25 * 4 * (24 + 36)),
+        (
+            lambda: nn.GRU(4, 6, num_layers=2, bidirectional=True),
+            lambda x: x.flatten(2).permute(2, 0, 1),
+            25 * 2 * 3 * (24 + 36 + 72 + 36),
+        ),
+    ],
+)
+def test_layers_of_torchs_have_their_operations(layer, shaped, macs):
+    rows = rows_of(lambda x, a: a(shaped(x)), a=layer())
+    assert (rows["a"].real_macs, rows["a"].binary_macs, rows["a"].mixed_macs) == (macs, 0, 0)
+
+
+def test_a_layer_that_is_not_known_or_not_called_says_so():
+    attention, bilinear = nn.MultiheadAttention(4, 2), nn.Bilinear(4, 4, 2)
+    rows = rows_of(
+        lambda x, a, b, c, d: (a(*[x.flatten(2).mT] * 3), b(x.mT, x.mT), d(x)),
+        (4, 4, 4), a=attention, b=bilinear, c=nn.Linear(2, 2), d=nn.PReLU(),
+    )  # fmt: skip
+    kinds = {name: row.kind for name, row in rows.items()}
+    assert kinds["a"] == "MultiheadAttention (operations not counted)"
+    assert kinds["b"] == "Bilinear (operations not counted)"
+    assert kinds["c"] == "Linear (not called)"
+    assert kinds["d"] == "PReLU"
+    assert rows["c"].memory == 24
+    with pytest.raises(ValueError, match="model must have parameters, and has none"):
+        models.summary(nn.ReLU(), (1, 8, 8))
+
+
 def test_building_leaves_other_devices_generators_alone(monkeypatch):
     seeded = []
     monkeypatch.setattr(torch, "manual_seed", seeded.append)

@@ -52,7 +52,14 @@ def test_first_gradients_are_of_the_loss_the_precision_and_the_images_asked_for(
         {"init_scale": 0.0, "activation": "sign"},
         {"precision": "float64"},
         {"model": "cnn", "width": 4, "augmentation": "crop_flip", "batch_size": 200},
-        {"view": "filter", "optimizer": "filter", "alpha": 1e-2, "real_optimizer": "momentum"},
+        {
+            "view": "filter",
+            "optimizer": "filter",
+            "alpha": 1e-2,
+            "real_optimizer": "sgd",
+            "real_lr": 0.1,
+            "lr": 1e-3,
+        },
     ],
 )
 def test_a_run_does_not_depend_on_torchs_default_type(changes, digits, double_by_default):

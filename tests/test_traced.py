@@ -15,7 +15,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from bnnstudy import BinaryActivation, BinaryConv2d, BinaryLinear, devices
 from bnnstudy.config.run import RunConfig
-from bnnstudy.nn import binarize, models, scaling
+from bnnstudy.nn import activations, binarize, layers, models, scaling
 from bnnstudy.nn.activations import RPReLU, RSign, set_steepness
 from bnnstudy.nn.scaling import SCALINGS, scaled
 
@@ -264,6 +264,6 @@ def test_the_operators_outlive_a_reload():
     assert x.grad.tolist() == [1, 0]
 
 
-@pytest.mark.parametrize("module", [binarize, scaling])
+@pytest.mark.parametrize("module", [binarize, scaling, activations, layers])
 def test_the_examples_give_what_they_say(module):
     assert doctest.testmod(module).failed == 0

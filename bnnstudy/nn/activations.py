@@ -30,11 +30,17 @@ class Binarizing(nn.Module):
 class BinaryActivation(Binarizing):
     """The sign as an activation, elementwise, with a surrogate gradient by name.
 
+    Forward y = sign(x); backward d/dx = surrogate(x), the surrogate's slope.
+
     Args:
         surrogate: one of `bnnstudy.nn.binarize.SURROGATES`.
 
     Raises:
         ValueError: if there is no surrogate of that name.
+
+    Example:
+        >>> BinaryActivation()(torch.tensor([0.3, -2.0]))
+        tensor([ 1., -1.])
     """
 
     def __init__(self, surrogate: str = "clip"):
@@ -48,6 +54,8 @@ class BinaryActivation(Binarizing):
 class RSign(Binarizing):
     """Sign with a learned threshold for each channel: y = sign(x - a_c), surrogate `"approx"`.
 
+    Backward d/dx = surrogate(x - a_c) and d/da_c = -surrogate(x - a_c), summed over the channel.
+
     Args:
         channels: number of channels, the second dimension of the input.
         surrogate: as in `BinaryActivation`.
@@ -56,6 +64,10 @@ class RSign(Binarizing):
     Shapes: input (N, C, ...), output the same.
 
     Source: Liu et al. 2020 (ReActNet).
+
+    Example:
+        >>> RSign(2)(torch.tensor([[0.3, -2.0]])).tolist()
+        [[1.0, -1.0]]
     """
 
     def __init__(
@@ -79,6 +91,9 @@ class RSign(Binarizing):
 class RPReLU(nn.Module):
     """PReLU with learned shifts: y = f(x - g_c) + z_c, f(u) = u for u > 0, else b_c u.
 
+    Backward, with u = x - g_c: d/dx = f'(u), d/dg_c = -f'(u), d/dz_c = 1 and d/db_c = min(u, 0), the
+    last three summed over the channel.
+
     Args:
         channels: number of channels, the second dimension of the input.
         slope: the slope b_c at the start.
@@ -87,6 +102,10 @@ class RPReLU(nn.Module):
     Shapes: input (N, C, ...), output the same.
 
     Source: Liu et al. 2020 (ReActNet).
+
+    Example:
+        >>> RPReLU(2)(torch.tensor([[0.5, -2.0]])).tolist()
+        [[0.5, -0.5]]
     """
 
     def __init__(

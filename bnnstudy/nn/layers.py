@@ -133,6 +133,9 @@ class _BinaryWeight(Binarizing):
 class BinaryLinear(_BinaryWeight, nn.Linear):
     """A linear layer whose weights are ±1: y = x sign(w)^T s + b, s an output's scale.
 
+    The backward pass is that of `torch.nn.Linear` at sign(w) s; the weight's gradient goes on through
+    the scaling and the surrogate (`bnnstudy.nn.scaling`, `bnnstudy.nn.binarize`).
+
     Args:
         in_features, out_features, bias, device, dtype: as in `torch.nn.Linear`.
         surrogate: the gradient that stands in for that of the sign (`bnnstudy.nn.binarize`).
@@ -145,6 +148,12 @@ class BinaryLinear(_BinaryWeight, nn.Linear):
 
     Raises:
         ValueError: naming the argument, its value and what is allowed.
+
+    Example:
+        >>> layer = BinaryLinear(3, 1, bias=False)
+        >>> _ = layer.weight.data.copy_(torch.tensor([[0.5, -0.1, 2.0]]))
+        >>> layer(torch.tensor([1.0, 10.0, 100.0])).tolist()
+        [91.0]
     """
 
     def __init__(
@@ -166,17 +175,35 @@ class BinaryLinear(_BinaryWeight, nn.Linear):
         return F.linear(input, self.effective_weight(), self.bias)
 
 
+PADS = {"ones": 1.0, "minus_ones": -1.0}
+"""What `BinaryConv2d` can put around an image besides torch's `padding_mode`s, by name."""
+
+
 class BinaryConv2d(_BinaryWeight, nn.Conv2d):
-    """A 2-d convolution whose weights are ±1; see `BinaryLinear` for the last three arguments.
+    """A 2-d convolution whose weights are ±1: y = sign(w) * x s + b, s an output channel's scale.
+
+    The backward pass is that of `torch.nn.Conv2d` at sign(w) s; the weight's gradient goes on through
+    the scaling and the surrogate. See `BinaryLinear` for the last three arguments.
+
+    Zeros around an image, torch's default, are a third value among inputs of ±1: such a layer is not
+    binary at the image's edge, and hardware for ±1 has to treat it apart. The other `padding_mode`s,
+    `"ones"` and `"minus_ones"` among them, keep all inputs ±1.
 
     Args:
         in_channels … dtype: as in `torch.nn.Conv2d`.
+        padding_mode: `"zeros"`, `"reflect"`, `"replicate"` or `"circular"` as there; `"ones"` and
+            `"minus_ones"` pad with 1 and -1.
         surrogate, scaling, weights: as in `BinaryLinear`; with scaling one factor an output channel.
 
     Shapes: input (N, C, H, W), output (N, out_channels, H', W').
 
     Raises:
         ValueError: naming the argument, its value and what is allowed.
+
+    Example:
+        >>> layer = BinaryConv2d(2, 4, 3, padding=1, padding_mode="ones", bias=False)
+        >>> layer(torch.ones(1, 2, 5, 5)).shape
+        torch.Size([1, 4, 5, 5])
     """
 
     def __init__(
@@ -189,7 +216,9 @@ class BinaryConv2d(_BinaryWeight, nn.Conv2d):
         dilation: int | tuple[int, int] = 1,
         groups: int = 1,
         bias: bool = True,
-        padding_mode: Literal["zeros", "reflect", "replicate", "circular"] = "zeros",
+        padding_mode: Literal[
+            "zeros", "reflect", "replicate", "circular", "ones", "minus_ones"
+        ] = "zeros",
         device: str | torch.device | None = None,
         dtype: torch.dtype | None = None,
         *,
@@ -206,11 +235,17 @@ class BinaryConv2d(_BinaryWeight, nn.Conv2d):
             dilation,
             groups,
             bias,
-            padding_mode,
+            "zeros" if padding_mode in PADS else padding_mode,  # type: ignore[arg-type]
             device,
             dtype,
         )
+        self.padding_mode = padding_mode  # type: ignore[assignment]
         self._set_up(surrogate, scaling, weights)
 
     def forward(self, input: Tensor) -> Tensor:
+        if self.padding_mode in PADS:
+            around = self._reversed_padding_repeated_twice
+            padded = F.pad(input, around, value=PADS[self.padding_mode])
+            weight = self.effective_weight()
+            return F.conv2d(padded, weight, self.bias, self.stride, 0, self.dilation, self.groups)
         return self._conv_forward(input, self.effective_weight(), self.bias)

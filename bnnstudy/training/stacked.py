@@ -46,8 +46,7 @@ def fit_stacked(
     """Train `config` with each of `seeds` at once; returns `training.fit`'s results in their order.
 
     A member that diverges ends there; the others go on. There are no checkpoints, the callbacks are
-    those that every run has, and nothing is compiled: torch loses the gradients of our signs where it
-    compiles a stack.
+    those that every run has, and nothing is compiled.
 
     Raises:
         ValueError: if there are no seeds, the configuration cannot be stacked (`obstacle`) or has
