@@ -100,10 +100,9 @@ def test_the_workflow_tries_the_lowest_torch_that_is_stated():
     assert all((ROOT / file).is_file() for file in left_out)
 
 
-def test_nothing_recorded_is_large():
-    # What git tracks: all presets but quick, and no trials.
+def test_no_record_is_large():
+    # What git tracks: all presets but quick. `tests/test_studies.py` has the sum.
     files = [f for f in records.default_results().glob("*/*/*.json") if f.parent.name != "quick"]
-    assert sum(file.stat().st_size for file in files) < 10e6
     assert all(file.stat().st_size < 64e3 for file in files)
 
 
