@@ -193,5 +193,5 @@ STUDY = Study(
     claims=CLAIMS,
     headlines=HEADLINES,
     arms={preset: tuple(_arms(network)) for preset, network in networks().items()},
-    seeds={"quick": 2, "desk": 8, "paper": 3},
+    seeds={"quick": 2, "desk": 16, "paper": 3},
 )
