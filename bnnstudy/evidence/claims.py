@@ -7,7 +7,7 @@ contrast; `bnnstudy.evidence.verdicts` decides them.
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -295,6 +295,11 @@ class Joint(Directed):
         return [Difference(arm=arm, control=control, **shared) for arm, control in self.pairs()]
 
 
+def in_order(arms: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Each of some arms with the one before it: what an `Every` compares where an order is claimed."""
+    return tuple((after, before) for before, after in itertools.pairwise(arms))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Every(Joint):
     """Each of several differences lies beyond the margin on the claimed side; the least of them counts.
@@ -312,17 +317,6 @@ class Every(Joint):
     def __post_init__(self) -> None:
         super().__post_init__()
         _check_compared(self.compared)
-
-    @classmethod
-    def ordered(cls, *arms: str, **fields: Any) -> "Every":
-        """That each of some arms lies beyond the one before it."""
-        compared = tuple((after, before) for before, after in itertools.pairwise(arms))
-        return cls(compared=compared, **fields)
-
-    @classmethod
-    def best(cls, arm: str, *others: str, **fields: Any) -> "Every":
-        """That one arm lies beyond each of some others."""
-        return cls(compared=tuple((arm, other) for other in others), **fields)
 
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """As `Joint.pairs`."""
@@ -474,12 +468,11 @@ def _check_positions(arms: object) -> None:
 
 def _check_compared(compared: object) -> None:
     pairs = compared if isinstance(compared, tuple) else ()
+    if not pairs or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
+        raise ValueError(f"compared must be pairs of arms, got {compared!r}")
     for pair in pairs:
-        if not (isinstance(pair, tuple) and len(pair) == 2):
-            pairs = ()
-            break
         _check_side("compared", pair)
-    if not pairs or len(set(pairs)) < len(pairs):
+    if len(set(pairs)) < len(pairs):
         raise ValueError(f"compared must be different pairs of arms, got {compared!r}")
 
 

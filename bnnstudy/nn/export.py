@@ -134,11 +134,10 @@ def _fold(layer: BinaryLayer, scale: Tensor, norms: list[nn.BatchNorm1d | nn.Bat
         variance = ((deviation / divisor).square() - norm.eps).clamp(min=0)
         # 1, but where a factor is so large that the variance would be negative.
         gain = (variance + norm.eps).sqrt() * divisor / deviation
-        if norm.affine:
-            # Where the factor is 0 the output is the bias, whatever comes in.
-            constant = norm.bias + norm.weight * (bias - mean) / deviation
-            norm.bias.copy_(torch.where(some, norm.bias, constant))
-            norm.weight.copy_(torch.where(some, norm.weight * gain, 0.0))
+        # Where the factor is 0 the output is the bias, whatever comes in.
+        constant = norm.bias + norm.weight * (bias - mean) / deviation
+        norm.bias.copy_(torch.where(some, norm.bias, constant))
+        norm.weight.copy_(torch.where(some, norm.weight * gain, 0.0))
         norm.running_mean.copy_(mean / divisor)
         norm.running_var.copy_(variance)
     if layer.bias is not None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from bnnstudy.config.run import RunConfig
-from bnnstudy.evidence.claims import Equivalence, Every, Spread, exact
+from bnnstudy.evidence.claims import Equivalence, Every, Spread, exact, in_order
 from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_b import CURVES, claim, forgets, networks, ours
@@ -25,7 +25,7 @@ def _by_decade(suffix: str = "") -> tuple[tuple[str, str], ...]:
 
     An order; a slope, which it was when the first runs came, may be one arm's doing.
     """
-    return tuple((f"1e-{k - 1}{suffix}", f"1e-{k}{suffix}") for k in (4, 3, 2))
+    return in_order(f"1e-{k}{suffix}" for k in (4, 3, 2, 1))
 
 
 CLAIMS = (

@@ -91,10 +91,8 @@ def paper_scale(claim: Claim, task: str) -> dict[str, int | str]:
 
     `dataset` (that of `task` where the paper has it), `images`, `network`, `width`, `epochs`, `steps`.
     """
-    from bnnstudy.data import (
-        sizes_of,
-        steps_of_epoch,
-    )  # torch, which the command line need not wait for
+    # It imports torch, which the command line need not wait for.
+    from bnnstudy.data import sizes_of, steps_of_epoch
 
     (study,) = (study for study in STUDIES.values() if claim in study.claims)
     first = claim.contrast.named()[0]

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.serialise import significant
 from bnnstudy.config.tricks import float_twin
-from bnnstudy.evidence.claims import Equivalence, Every
+from bnnstudy.evidence.claims import Equivalence, Every, in_order
 from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_a import NO_NUMBER, TRAINING_LOSS, arms, claim, is_small_cnn, ours, tuned
@@ -19,7 +18,7 @@ MOMENTA = (0.7, 0.8, 0.9, 0.99)
 _BY_MOMENTUM: dict[str, Any] = {
     "kind": Every,
     "direction": -1,
-    "compared": tuple((f"momentum {m}", f"momentum {n}") for n, m in pairwise(MOMENTA)),
+    "compared": in_order(f"momentum {momentum}" for momentum in MOMENTA),
 }
 """An order of all four; rewritten when runs at desk were known, where a slope was one arm's doing."""
 _SUM: dict[str, Any] = {"log": True, "scale": 1.0, "unit": "decades of the loss summed over an epoch"}
