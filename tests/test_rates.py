@@ -1,5 +1,6 @@
 """Rates as curves: what is run, what judges, and at which value each seed is judged."""
 
+import tempfile
 from dataclasses import replace
 
 import numpy as np
@@ -151,8 +152,8 @@ def test_an_arm_that_follows_is_run_where_its_leader_is_judged(runs, tmp_path):
     assert evidence.judged(lookup.curves(study, "desk", tmp_path)) == found
 
 
-def test_what_is_half_run_judges_nothing(runs, tmp_path):
-    runs["a"], study = peaked(2.0), study_of(tuned())
+def test_a_grid_that_is_half_run_judges_nothing(runs, tmp_path):
+    runs["a"], study = peaked(2.0), study_of(tuned(), seeds=EVERYWHERE)
     sweep.run(study, "desk", options=options(tmp_path))
     arm = study.arms["desk"][0]
     file = records.path(tmp_path, "toy", replace(arm.config, lr=1.0, seed=1))
@@ -177,6 +178,26 @@ def test_until_there_is_a_curve_the_one_value_that_all_seeds_have_stands_for_it(
     assert list(curve_of(study, tmp_path).runs) == [2.0]
     sweep.run(study, "desk", options=options(tmp_path))
     assert set(curve_of(study, tmp_path).runs) == {1.0, 2.0, 4.0}
+
+
+@given(gone=st.sets(st.tuples(st.sampled_from((1.0, 4.0)), st.integers(0, 6))))
+def test_a_curve_that_is_not_complete_takes_no_seed_from_the_value_of_most(gone):
+    with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
+        of = peaked(2.0)
+
+        def run_arm(arm, config, dataset, *, device, checkpoint):
+            return {"validation_accuracy": of(config), "test_accuracy": 0.0}
+
+        patch.setattr(executors, "run_arm", run_arm)
+        study = study_of(tuned(), seeds=7)
+        sweep.run(study, "desk", options=options(folder))
+        arm = study.arms["desk"][0]
+        for value, seed in gone:
+            records.path(folder, "toy", replace(arm.config, lr=value, seed=seed)).unlink()
+        curve = curve_of(study, folder)
+        assert curve.seeds == tuple(range(7))
+        whole = {value for value in (1.0, 4.0) if value not in {value for value, _ in gone}}
+        assert set(curve.runs) == {2.0, *whole}
 
 
 accuracies = st.integers(2, 5).flatmap(

@@ -27,7 +27,7 @@ class Plan:
         seeds: the seeds that judge.
         leader: the plan of the arm that it follows, if that one tunes.
         runs: the records that are there, by value and seed.
-        alone: whether a single value stands for the curve (`point`).
+        alone: whether the values of most seeds stand for a curve that is not complete (`point`).
     """
 
     arm: Arm
@@ -78,9 +78,11 @@ class Plan:
         return not (self._missing(self.grid(), few) or self._extension())
 
     def point(self) -> dict[Value, dict[int, Record]]:
-        """The only value that more than a grid's seeds were run at, while the curve is not complete.
+        """The runs that stand for the curve while it is not complete; none if it is.
 
-        So are the runs of the first edition, whose rates a search with one seed had chosen.
+        They are those of the values that most seeds were run at, more than a grid's: with the first
+        edition's records that is one value, which a search with one seed had chosen. A value with a
+        few seeds takes nothing from them before the whole curve is there.
         """
         if not self.tuned_field or not self.pending():
             return {}
@@ -89,8 +91,10 @@ class Plan:
             value: {seed: run for seed, run in runs.items() if run["arm"] == self.arm.name}
             for value, runs in self.runs.items()
         }
-        whole = {value: runs for value, runs in own.items() if len(runs) > EVERYWHERE}
-        return whole if len(whole) == 1 else {}
+        most = max(map(len, own.values()), default=0)
+        if most <= EVERYWHERE:
+            return {}
+        return {value: runs for value, runs in own.items() if len(runs) == most}
 
     def _missing(self, values: Iterable[Value], seeds: Iterable[int]) -> list[tuple[Value, int]]:
         return [
@@ -164,10 +168,11 @@ def recorded(study: Study, preset: str, results: str | os.PathLike[str] | None =
             config, options = plan.config(value, 0), plan.arm.options
             for record in records.load_seeds(results, study.name, config, options):
                 plan.tell(value, record)
-        if point := plan.point():
-            plan.runs, plan.alone = point, True
         # Whatever number was asked for when they were run.
         plan.seeds = sorted(set().union(*plan.runs.values())) or plan.seeds
+        if point := plan.point():
+            plan.runs, plan.alone = point, True
+            plan.seeds = sorted(set().union(*point.values()))
     return found
 
 
