@@ -195,7 +195,10 @@ def effect(
         return None
     if not isinstance(contrast, Joint):
         return _effect(contrast, curves, first, instead)
-    parts = [_effect(each, curves, first, instead) for each in contrast.differences()]
+    # One sample for all its parts: else an order would be judged on other seeds than it is made of.
+    curves = {name: curves[name] for name in contrast.named()}
+    seeds = common_seeds(curves.values(), first)
+    parts = [_effect(each, curves, first, instead, seeds) for each in contrast.differences()]
     found = tuple(part for part in parts if part)
     # Of what every one has to show the least counts; of what is far from what, the largest.
     sign = 1 if isinstance(contrast, Spread) else -contrast.direction
@@ -203,9 +206,13 @@ def effect(
 
 
 def _effect(
-    contrast: Estimate, curves: Mapping[str, Curve], first: int, instead: Curve | None
+    contrast: Estimate,
+    curves: Mapping[str, Curve],
+    first: int,
+    instead: Curve | None,
+    among: Sequence[int] | None = None,
 ) -> Effect | None:
-    terms = _terms(contrast, curves, first)
+    terms = _terms(contrast, curves, first, among)
     if not all(term.seeds for term in terms):
         return None
     mean, variance, freedoms, least, missing, values = 0.0, 0.0, [], math.inf, 0, ()
@@ -282,7 +289,9 @@ def image_variance(contrast: Estimate, curves: Mapping[str, Curve], terms: Seque
     return contrast.scale**2 * apart
 
 
-def _terms(contrast: Estimate, curves: Mapping[str, Curve], first: int) -> list[_Term]:
+def _terms(
+    contrast: Estimate, curves: Mapping[str, Curve], first: int, among: Sequence[int] | None = None
+) -> list[_Term]:
     names = contrast.named()
     if contrast.paired or isinstance(contrast, Speed):
         groups = [list(names)]
@@ -292,11 +301,15 @@ def _terms(contrast: Estimate, curves: Mapping[str, Curve], first: int) -> list[
         for name in names:
             apart.setdefault(curves[name].of, []).append(name)
         groups = list(apart.values())
-    return [_term(contrast, {name: curves[name] for name in group}, first) for group in groups]
+    return [_term(contrast, {name: curves[name] for name in group}, first, among) for group in groups]
 
 
-def _term(contrast: Estimate, curves: Mapping[str, Curve], first: int) -> _Term:
+def _term(
+    contrast: Estimate, curves: Mapping[str, Curve], first: int, among: Sequence[int] | None
+) -> _Term:
     seeds = common_seeds(curves.values(), first)
+    if among is not None:
+        seeds = [seed for seed in seeds if seed in among]
     choosers = list(dict.fromkeys(curve.chooser for curve in curves.values()))
     return _Term(tuple(curves), seeds, choosers, _table(contrast, curves, choosers, seeds))
 
