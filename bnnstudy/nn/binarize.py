@@ -11,7 +11,8 @@ to ±1 can move again.
 The functions can be traced, mapped and differentiated as torch's own. `torch.fx` takes each as one
 node; `torch.export` and `torch.jit.trace` take it as one operator, `torch.ops.bnnstudy.<name>`, with
 the surrogate's gradient. A graph with such operators is loaded where this package was imported; in
-what `run_decompositions` makes of it are torch's operators alone, and no gradient. The surrogate's
+what `run_decompositions` makes of it are torch's operators alone, and no gradient.
+`torch.onnx.export` writes ONNX's own operators, both zeros included. The surrogate's
 slope stands for the derivative everywhere: in `torch.func.jvp` as in `backward`, and a second
 derivative is the slope's own.
 """
@@ -21,7 +22,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._functorch import eager_transforms
 from torch.autograd import Function, forward_ad
 from torch.autograd.function import BackwardCFunction
@@ -43,7 +44,18 @@ def sign(x: Tensor) -> Tensor:
     """
     if has_torch_function_unary(x):
         return handle_torch_function(sign, (x,), x)
+    if type(x) not in _PLAIN and torch.onnx.is_in_onnx_export():
+        return _sign_by_division(x.detach())
     return x.new_ones(()).copysign(x.detach())
+
+
+_PLAIN = (Tensor, nn.Parameter)
+"""Types that no export has: looked at first, as it costs next to nothing."""
+
+
+def _sign_by_division(x: Tensor) -> Tensor:
+    """The sign by what ONNX has, which knows no sign bit: 1 / -0 is -inf."""
+    return torch.where(torch.where(x == 0, x.reciprocal(), x) < 0, -1.0, 1.0).to(x.dtype)
 
 
 class _Sign(Function):
