@@ -1,4 +1,4 @@
-"""The command line: `bnnstudy list | run STUDY | report | convert`, also as `python -m bnnstudy`."""
+"""The command line: list, run, report, forecast, convert; also as `python -m bnnstudy`."""
 
 import argparse
 import contextlib
@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
@@ -64,9 +64,33 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="bnnstudy", description=__doc__, allow_abbrev=False)
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    show = commands.add_parser("list", help="the studies, their claims and presets", allow_abbrev=False)
-    show.set_defaults(command=_list)
-    run = commands.add_parser("run", help="run what is missing of a study", allow_abbrev=False)
+
+    def command(
+        name: str, does: Callable[[argparse.Namespace], int], help: str
+    ) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=help, allow_abbrev=False)
+        added.set_defaults(command=does)
+        return added
+
+    command("list", _list, "the studies, their claims and presets")
+    run = command("run", _run, "run what is missing of a study")
+    _add_run_options(run)
+    report = command("report", _report, "the verdict of each claim")
+    report.add_argument(
+        "--json", action="store_true", help="a schema version, and one object for each claim"
+    )
+    forecast = command("forecast", _forecast, "what the ladder's runs say of its next rung, kept")
+    for reads in (run, report, forecast):
+        reads.add_argument("--results", type=_folder, metavar="DIR", help="where records are")
+    convert = command("convert", _convert, "a recipe of SGD as (alpha, gamma)")
+    convert.add_argument("--lr", type=_number, required=True, help="torch's learning rate")
+    convert.add_argument("--weight-decay", type=_number, required=True, help="torch's weight decay")
+    convert.add_argument("--momentum", type=_number, default=0.9, help="torch's momentum (0.9)")
+    convert.add_argument("--steps", type=_count, metavar="N", help="length of the run in steps")
+    return parser
+
+
+def _add_run_options(run: argparse.ArgumentParser) -> None:
     run.add_argument("study", metavar="STUDY", help="a name that `list` shows")
     run.add_argument("--preset", default="quick", choices=PRESETS)
     run.add_argument(
@@ -95,23 +119,6 @@ def _parser() -> argparse.ArgumentParser:
         "--stack", type=_count, default=1, metavar="N", help="seeds to train at once (GPU)"
     )
     run.add_argument("--data", type=_folder, metavar="DIR", help="where data is (or BNNSTUDY_DATA)")
-    run.set_defaults(command=_run)
-    report = commands.add_parser("report", help="the verdict of each claim", allow_abbrev=False)
-    report.add_argument(
-        "--json", action="store_true", help="a schema version, and one object for each claim"
-    )
-    report.set_defaults(command=_report)
-    for command in (run, report):
-        command.add_argument("--results", type=_folder, metavar="DIR", help="where records are")
-    convert = commands.add_parser(
-        "convert", help="a recipe of SGD as (alpha, gamma)", allow_abbrev=False
-    )
-    convert.add_argument("--lr", type=_number, required=True, help="torch's learning rate")
-    convert.add_argument("--weight-decay", type=_number, required=True, help="torch's weight decay")
-    convert.add_argument("--momentum", type=_number, default=0.9, help="torch's momentum (0.9)")
-    convert.add_argument("--steps", type=_count, metavar="N", help="length of the run in steps")
-    convert.set_defaults(command=_convert)
-    return parser
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -221,6 +228,15 @@ def _summary(one: Answer, held: bool) -> dict[str, object]:
             for v in one.verdicts
         ],
     }
+
+
+def _forecast(options: argparse.Namespace) -> int:
+    from bnnstudy.report import ladder
+
+    for one in ladder.foresee(options.results):
+        ends = "unbounded" if one.trend.low is None else f"[{one.trend.low:.3f}, {one.trend.high:.3f}]"
+        print(f"{one.rung:<12} {one.effect:<15} {one.trend.mean:8.3f} {ends}")
+    return 0
 
 
 def _convert(options: argparse.Namespace) -> int:

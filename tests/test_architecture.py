@@ -28,7 +28,7 @@ nn: binarize losses | scaling activations parameters | layers batch_norm packed 
 optim: finite _checks reference trace | base | latent_sgd bop filter linear_filter | registry | \
     param_groups
 data: augment images imagenet | audio | datasets
-evidence: files provenance results right statistics | claims records | runs | curves | \
+evidence: files provenance results right statistics | claims records forecasts | runs | curves | \
     estimates requirements | verdicts | answers | readings
 training: progress metrics batch_norm callbacks.base | evaluation checkpoints step flip_counter | \
     handover start callbacks.activations callbacks.averaging callbacks.batch_norm callbacks.flips \
@@ -36,7 +36,7 @@ training: progress metrics batch_norm callbacks.base | evaluation checkpoints st
     stacked callbacks
 experiments: options study | rates arms hpo paired procedures | lookup executors | sweep
 studies: _quick_rates history | _paper_a _paper_b | * | ledger
-report: plotting tables | explorer cost | chapter
+report: plotting tables ladder | explorer cost | chapter
 __main__
 """
 """Every file, from the ground up: a line for each room, and in it bars between files. A file imports

@@ -40,7 +40,8 @@ def test_every_sign_is_the_same_there_at_both_zeros_too(function, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("model", "scaling"), [("mlp", "libra"), ("cnn", "mean"), ("birealnet20", "mean"), ("audio_net", None)]
+    ("model", "scaling"),
+    [("mlp", "libra"), ("cnn", "mean"), ("birealnet20", "mean"), ("audio_net", None)],
 )
 def test_a_network_gives_the_same_classes_there(model, scaling, tmp_path):
     signs = to_signs(network(model, scaling=scaling, activation="sign")).float()

@@ -22,6 +22,7 @@ from bnnstudy.studies import (
     going_further,
     history,
     imagenet,
+    ladder,
     lr_scaling,
     lr_sensitivity,
     lr_vs_init,
@@ -58,6 +59,7 @@ STUDIES: dict[str, Study] = {
         equivalence,
         cifar10,
         search,
+        ladder,
         imagenet,
         going_further,
     )
