@@ -11,6 +11,10 @@ from bnnstudy.theory import filters
 class Recipe:
     """Numbers for `torch.optim.SGD` (no dampening), and for how many steps.
 
+        >>> recipe = Recipe(lr=0.1, weight_decay=1e-4, steps=78_000)
+        >>> recipe.momentum, round(conversion_of(recipe).gamma, 3)
+        (0.9, 0.099)
+
     Raises:
         ValueError: naming the argument, its value and what is allowed.
     """
@@ -51,6 +55,8 @@ RECIPES = (
 @dataclass(frozen=True)
 class Conversion:
     """What a recipe is as a filter of gradients.
+
+        >>> print(*convert(lr=0.1, weight_decay=1e-4, steps=78_000).lines(), sep="\n")
 
     Attributes:
         recipe: the numbers for SGD.
@@ -130,6 +136,9 @@ def convert(
     (`filters.torch_to_cascade`); without decay alpha is 0 and gamma 1 - momentum. Paper B has
     lr weight_decay for alpha, which holds for its own Eq 2-3 and not for torch's SGD.
 
+        >>> found = convert(lr=0.1, weight_decay=1e-4, momentum=0.9, steps=78_000)
+        >>> f"alpha {found.alpha:.3g}, gamma {found.gamma:.3g}, memories {found.memories:.3g}"
+
     Args:
         steps: length of the run, to say what alpha can do in it.
 
@@ -143,7 +152,11 @@ def convert(
 
 
 def conversion_of(recipe: Recipe) -> Conversion:
-    """`convert` of a recipe's numbers."""
+    """`convert` of a recipe's numbers.
+
+        >>> found = conversion_of(RECIPES[2])
+        >>> found.recipe.name, f"{found.alpha:.3g}"
+    """
     product, limit = recipe.lr * recipe.weight_decay, (1 - recipe.momentum**0.5) ** 2
     alpha: float | None
     gamma: float | None
@@ -158,6 +171,9 @@ def conversion_of(recipe: Recipe) -> Conversion:
 
 def rates_of(config: RunConfig) -> tuple[float, float]:
     """(alpha, gamma) of the filter that moves a configuration's binary weights, at a constant rate.
+
+        >>> rates_of(RunConfig(optimizer="latent_sgd", lr=0.5, weight_decay=0.25, gamma=0.1))
+        (0.125, 0.1)
 
     Raises:
         ValueError: if its optimizer is no cascade of two averages (Adam, Bop, complex poles).
