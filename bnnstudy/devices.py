@@ -37,8 +37,8 @@ def device_of(name: str) -> str:
 def device_name(device: str | torch.device) -> str:
     """What a record calls the device: the GPU's name, or `cpu (processor)`.
 
-        >>> device_name("cpu")
-        'cpu (...)'
+    >>> device_name("cpu")
+    'cpu (...)'
     """
     if torch.device(device).type == "cuda":
         return torch.cuda.get_device_name(device)
@@ -54,9 +54,9 @@ def device_name(device: str | torch.device) -> str:
 def one_thread(device: str | torch.device) -> Iterator[None]:
     """One thread while it lasts, if the device is a CPU; then as many as before.
 
-        >>> with one_thread("cpu"):
-        ...     torch.get_num_threads()
-        1
+    >>> with one_thread("cpu"):
+    ...     torch.get_num_threads()
+    1
     """
     threads = torch.get_num_threads()
     if torch.device(device).type == "cpu":
@@ -71,9 +71,9 @@ def one_thread(device: str | torch.device) -> Iterator[None]:
 def reproducible() -> Iterator[None]:
     """While it lasts two trainings take the same kernels: none chosen by timing, nothing compiled.
 
-        >>> with reproducible():
-        ...     torch.backends.cudnn.deterministic, is_compiling()
-        (True, False)
+    >>> with reproducible():
+    ...     torch.backends.cudnn.deterministic, is_compiling()
+    (True, False)
     """
     with (
         torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False),
@@ -117,8 +117,8 @@ def compiling(wanted: bool = True) -> Iterator[list[Callable[..., Any]]]:
 def is_compiling() -> bool:
     """Whether what goes through `compiled` is at present.
 
-        >>> is_compiling()
-        False
+    >>> is_compiling()
+    False
     """
     return _compiling.get() is not None
 
@@ -127,9 +127,9 @@ def is_compiling() -> bool:
 def drawing() -> Iterator[None]:
     """torch's default type is float32 while it lasts: of one seed, float64 gives other draws.
 
-        >>> with drawing():
-        ...     torch.rand(3).dtype
-        torch.float32
+    >>> with drawing():
+    ...     torch.rand(3).dtype
+    torch.float32
     """
     usual = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
@@ -172,8 +172,11 @@ def compiled(function: Function, *, replay: bool = False) -> Function:
 def require_compiler(device: str = "auto") -> None:
     """Refuses to go on where torch cannot compile for a device.
 
-        with compiling(False):
-            require_compiler("cuda")  # a ValueError where torch cannot compile for a GPU
+        >>> from unittest.mock import patch
+        >>> with patch("bnnstudy.devices.compiler_error", return_value="no g++"):
+        ...     require_compiler("cpu")
+        Traceback (most recent call last):
+        ValueError: compile must be False here: torch cannot compile, ... got True (no g++)
 
     Raises:
         ValueError: saying what is needed, and what torch says.
@@ -189,7 +192,8 @@ def require_compiler(device: str = "auto") -> None:
 def compiler_error(device: str) -> str:
     """What torch says when it is to compile for a device; empty if it can. Found by trying.
 
-        compiler_error("cpu")  # "" where there is a C++ compiler
+    >>> compiler_error("tpu")
+    'RuntimeError: ...'
     """
     try:
         with warnings.catch_warnings():

@@ -14,12 +14,6 @@ import bnnstudy
 ROOMS = ("nn", "nn.models", "optim", "data", "training", "config", "evidence", "theory", "experiments",
          "report", "studies", "devices")  # fmt: skip
 
-NOT_RUN = {
-    "devices.require_compiler": "compiles, for which a compiler need not be there",
-    "devices.compiler_error": "compiles, for which a compiler need not be there",
-}
-"""By name why an example is there to be read, and not run."""
-
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 PACKAGE = Path(bnnstudy.__file__).parent
@@ -44,9 +38,7 @@ def is_code(found):
     return inspect.isfunction(inspect.unwrap(found)) or inspect.isclass(found)
 
 
-PUBLIC = {
-    f"{room}.{name}": found for room in ROOMS for name, found in offered(room) if is_code(found)
-}
+PUBLIC = {f"{room}.{name}": found for room in ROOMS for name, found in offered(room) if is_code(found)}
 
 MODULES = [
     ".".join((PACKAGE.name, *file.relative_to(PACKAGE).with_suffix("").parts))
@@ -84,11 +76,7 @@ def nothing_at_hand(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("name", PUBLIC)
 def test_what_is_public_has_an_example_that_gives_what_it_says(name):
-    found = PUBLIC[name]
-    if name in NOT_RUN:
-        assert f"\n    {found.__name__}(" in found.__doc__.replace("        ", "    ")
-        return
-    test = example_of(found)
+    test = example_of(PUBLIC[name])
     assert test.examples, f"{name} has no example in its docstring"
     assert any(example.want for example in test.examples), f"the example of {name} shows no result"
     assert not complaints(test)

@@ -151,8 +151,8 @@ def sizes_of(name: str) -> tuple[int, int, int]:
 def steps_of_epoch(config: RunConfig) -> int:
     """How many steps an epoch of a run has, full batches alone; its data need not be there.
 
-        >>> steps_of_epoch(RunConfig(dataset="mnist", batch_size=100))
-        540
+    >>> steps_of_epoch(RunConfig(dataset="mnist", batch_size=100))
+    540
     """
     return (config.train_size or sizes_of(config.dataset)[0]) // config.batch_size
 

@@ -111,12 +111,12 @@ def _p(tested: Sequence[Verdict], states: Sequence[bool | None]) -> float | None
 def answers(verdicts: Iterable[Verdict]) -> list[Answer]:
     """The answer of each claim that has verdicts, in the order of its first one.
 
-        >>> from bnnstudy.studies import STUDIES
-        >>> claims = STUDIES["binary_layers"].claims
-        >>> words = ("supported", "refuted", "supported")
-        >>> found = [Verdict(claim=claim, verdict=word) for claim, word in zip(claims, words)]
-        >>> [(one.claim.id, one.answer) for one in answers(found)]
-        [('layers-effective', 'holds'), ('layers-mask', 'fails'), ('layers-approx', 'holds')]
+    >>> from bnnstudy.studies import STUDIES
+    >>> claims = STUDIES["binary_layers"].claims
+    >>> words = ("supported", "refuted", "supported")
+    >>> found = [Verdict(claim=claim, verdict=word) for claim, word in zip(claims, words)]
+    >>> [(one.claim.id, one.answer) for one in answers(found)]
+    [('layers-effective', 'holds'), ('layers-mask', 'fails'), ('layers-approx', 'holds')]
     """
     by_claim: dict[str, list[Verdict]] = {}
     for verdict in verdicts:

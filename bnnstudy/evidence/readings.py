@@ -57,9 +57,10 @@ def concluded(answer: Answer, reading: Reading) -> str:
 
         >>> from bnnstudy.evidence import answers
         >>> from bnnstudy.studies import STUDIES
-        >>> study, places = STUDIES["binary_layers"], {"supported": "mnist mlp", "refuted": "cifar10 cnn"}
-        >>> [found] = answers(Verdict(claim=study.claims[1], verdict=word, preset="desk", task=task)
-        ...                   for word, task in places.items())
+        >>> claim = STUDIES["binary_layers"].claims[1]
+        >>> words = {"mnist mlp": "supported", "cifar10 cnn": "refuted"}
+        >>> [found] = answers(Verdict(claim=claim, verdict=word, preset="desk", task=task)
+        ...                   for task, word in words.items())
         >>> concluded(found, Reading(holds="A mask helps.", fails="A mask does not help."))
         'On MNIST (MLP): A mask helps. On CIFAR-10 (small CNN): A mask does not help.'
 

@@ -83,9 +83,9 @@ class Record(TypedDict):
 class RecordError(ValueError):
     """A record that cannot be used: cut short, edited, or of another schema. Names the file.
 
-        >>> load(Path("no such record.json"))
-        Traceback (most recent call last):
-        bnnstudy.evidence.records.RecordError: no such record.json cannot be read (...)
+    >>> load(Path("no such record.json"))
+    Traceback (most recent call last):
+    bnnstudy.evidence.records.RecordError: no such record.json cannot be read (...)
     """
 
 

@@ -18,10 +18,10 @@ FLOOR = 1e-6
 def by_task(records: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Runs]:
     """Results by (preset, task), then arm and seed; tasks in the order in which they come.
 
-        >>> record = {"preset": "desk", "arm": "adam", "config": {"dataset": "mnist", "seed": 0},
-        ...           "result": {"test_accuracy": 0.9}}
-        >>> by_task([record])
-        {('desk', 'mnist mlp'): {'adam': {0: {'test_accuracy': 0.9}}}}
+    >>> record = {"preset": "desk", "arm": "adam", "config": {"dataset": "mnist", "seed": 0},
+    ...           "result": {"test_accuracy": 0.9}}
+    >>> by_task([record])
+    {('desk', 'mnist mlp'): {'adam': {0: {'test_accuracy': 0.9}}}}
     """
     grouped: dict[tuple[str, str], Runs] = {}
     for record in records:
@@ -34,8 +34,8 @@ def by_task(records: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Runs]
 def task_of(config: RunConfig | Mapping[str, Any]) -> str:
     """Data set and network of a configuration, or of one as a record has it, such as "mnist mlp".
 
-        >>> task_of(RunConfig(dataset="cifar10", model="cnn")), task_of({"dataset": "mnist"})
-        ('cifar10 cnn', 'mnist mlp')
+    >>> task_of(RunConfig(dataset="cifar10", model="cnn")), task_of({"dataset": "mnist"})
+    ('cifar10 cnn', 'mnist mlp')
     """
     if isinstance(config, RunConfig):
         return f"{config.dataset} {config.model}"
@@ -45,9 +45,9 @@ def task_of(config: RunConfig | Mapping[str, Any]) -> str:
 def read(result: Any, metric: str) -> Any:
     """What stands in a result at a path such as "curves.test_accuracy.-1"; None if nothing does.
 
-        >>> result = {"curves": {"test_accuracy": [0.8, 0.9]}}
-        >>> read(result, "curves.test_accuracy.-1"), read(result, "curves.flips")
-        (0.9, None)
+    >>> result = {"curves": {"test_accuracy": [0.8, 0.9]}}
+    >>> read(result, "curves.test_accuracy.-1"), read(result, "curves.flips")
+    (0.9, None)
     """
     for part in metric.split("."):
         if isinstance(result, list) and part.lstrip("-").isdigit():
@@ -152,9 +152,9 @@ def values(runs: Runs, arm: str, metric: str, scale: float = 1) -> list[Any]:
 def mean(runs: Runs, arm: str, metric: str, scale: float = 1) -> float | None:
     """The mean over seeds of what stands at a path in an arm's results; None where nothing does.
 
-        >>> runs = {"adam": {0: {"test_accuracy": 0.75}, 1: {"test_accuracy": 0.5}}}
-        >>> mean(runs, "adam", "test_accuracy"), mean(runs, "sgd", "test_accuracy")
-        (0.625, None)
+    >>> runs = {"adam": {0: {"test_accuracy": 0.75}, 1: {"test_accuracy": 0.5}}}
+    >>> mean(runs, "adam", "test_accuracy"), mean(runs, "sgd", "test_accuracy")
+    (0.625, None)
     """
     found = values(runs, arm, metric, scale)
     return math.fsum(found) / len(found) if found else None

@@ -74,6 +74,7 @@ class Verdict:
         >>> verdict = Verdict(claim=claim, verdict="supported", preset="desk", task="mnist mlp", n=8,
         ...                   effect=1.2, low=0.8, high=1.6)
         >>> verdict.line()
+        'supported       layers-mask: +1.20 [+0.80, +1.60] percentage points, n = 8 (desk, mnist mlp)'
 
     Raises:
         ValueError: if `verdict` is no word of `WORDS`.
@@ -159,11 +160,13 @@ def decide(claim: Claim, curves: Curves, known: Known = none_known) -> list[Verd
 
         >>> from bnnstudy.evidence.curves import fixed
         >>> from bnnstudy.studies import STUDIES
-        >>> shares = {"clip": (0.91, 0.92, 0.93), "identity": (0.88, 0.90, 0.89)}  # by arm and seed
-        >>> records = [{"arm": arm, "preset": "desk", "config": {"seed": seed},
+        >>> shares = {"clip": (0.91, 0.92, 0.93), "identity": (0.88, 0.90, 0.90)}  # by arm and seed
+        >>> records = [{"arm": arm, "preset": "desk", "config": {"dataset": "mnist", "seed": seed},
         ...             "result": {"test_accuracy": shares[arm][seed]}}
         ...            for arm in shares for seed in range(3)]
-        >>> [verdict.line() for verdict in decide(STUDIES["binary_layers"].claims[1], fixed(records))]
+        >>> [verdict] = decide(STUDIES["binary_layers"].claims[1], fixed(records))
+        >>> verdict.verdict, verdict.measured()
+        ('supported', '+2.67 [+1.52, +3.81] percentage points, n = 3')
 
     Args:
         known: what was known of each preset and task when the claim was written down. Where there are
@@ -179,13 +182,15 @@ def decide(claim: Claim, curves: Curves, known: Known = none_known) -> list[Verd
 def decide_each(claim: Claim, curves: Curves, known: Known = none_known) -> list[Verdict]:
     """One verdict for each preset and task that has what the contrast needs, presets in their order.
 
-        >>> from bnnstudy.evidence.curves import fixed
-        >>> from bnnstudy.studies import STUDIES
-        >>> records = [{"arm": arm, "preset": preset, "config": {"seed": 0},
-        ...             "result": {"test_accuracy": share}}
-        ...            for preset in ("quick", "desk") for arm, share in (("clip", 0.9), ("identity", 0.8))]
-        >>> found = decide_each(STUDIES["binary_layers"].claims[1], fixed(records))
-        >>> [(verdict.preset, round(verdict.effect, 6), verdict.verdict) for verdict in found]
+    >>> from bnnstudy.evidence.curves import fixed
+    >>> from bnnstudy.studies import STUDIES
+    >>> records = [{"arm": arm, "preset": preset, "config": {"seed": 0},
+    ...             "result": {"test_accuracy": share}}
+    ...            for preset in ("quick", "desk")
+    ...            for arm, share in (("clip", 0.9), ("identity", 0.8))]
+    >>> found = decide_each(STUDIES["binary_layers"].claims[1], fixed(records))
+    >>> [(one.preset, round(one.effect, 6), one.verdict) for one in found]  # of one seed each
+    [('quick', 10.0, 'inconclusive'), ('desk', 10.0, 'inconclusive')]
     """
     found = []
     for preset, task in sorted(curves, key=lambda group: PRESETS.index(group[0])):

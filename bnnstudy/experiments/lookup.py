@@ -17,9 +17,10 @@ def curves(study: Study, preset: str, results: str | os.PathLike[str] | None = N
         >>> from bnnstudy.config import RunConfig
         >>> from bnnstudy.experiments import Arm, RunOptions, run
         >>> arm = Arm(name="adam", config=RunConfig(width=16, depth=1, epochs=1))
-        >>> study = Study(name="example", title="One arm", claims=(), arms={"quick": (arm,)})
+        >>> study = Study(name="example", title="One arm", claims=(), arms={"quick": (arm,)},
+        ...               seeds={"quick": 1})
         >>> with TemporaryDirectory() as folder:
-        ...     _ = run(study, "quick", 1, RunOptions.of(device="cpu", workers=1, results=folder))
+        ...     _ = run(study, "quick", None, RunOptions.of(device="cpu", workers=1, results=folder))
         ...     found = curves(study, "quick", folder)
         >>> found["quick", "digits mlp"]["adam"].seeds
         (0,)

@@ -33,7 +33,11 @@ class Named:
 
 
 def named(name: str, /, **options: Any) -> Named:
-    """A callback or a procedure by its name: `named("Averages", momenta={"0.9": 0.1})`."""
+    """A callback or a procedure by its name, with options by keyword.
+
+    >>> named("Averages", momenta={"0.9": 0.1})
+    Named(name='Averages', options={'momenta': {'0.9': 0.1}})
+    """
     return Named(name, options)
 
 

@@ -148,9 +148,9 @@ def set_steepness(model: nn.Module, t: float) -> None:
 def per_channel(values: Tensor, input: Tensor) -> Tensor:
     """A value for each channel, shaped to be added to an input (N, C, ...).
 
-        >>> images = torch.zeros(5, 2, 4, 4)
-        >>> per_channel(torch.tensor([0.5, -1.0]), images).shape
-        torch.Size([1, 2, 1, 1])
+    >>> images = torch.zeros(5, 2, 4, 4)
+    >>> per_channel(torch.tensor([0.5, -1.0]), images).shape
+    torch.Size([1, 2, 1, 1])
     """
     if has_torch_function_variadic(values, input):  # traced: it has no number of dimensions yet
         return handle_torch_function(per_channel, (values, input), values, input)

@@ -49,12 +49,12 @@ def reestimate(model: nn.Module, batches: Iterable[Tensor]) -> None:
 def reestimated(model: nn.Module, batches: Iterable[Tensor]) -> Iterator[None]:
     """While it lasts the running statistics are re-estimated; then the model's own come back.
 
-        >>> norm = nn.BatchNorm1d(2)
-        >>> with reestimated(norm, [torch.tensor([[0.0, 1.0], [2.0, 3.0]])]):
-        ...     norm.running_mean.tolist()
-        [1.0, 2.0]
-        >>> norm.running_mean.tolist()
-        [0.0, 0.0]
+    >>> norm = nn.BatchNorm1d(2)
+    >>> with reestimated(norm, [torch.tensor([[0.0, 1.0], [2.0, 3.0]])]):
+    ...     norm.running_mean.tolist()
+    [1.0, 2.0]
+    >>> norm.running_mean.tolist()
+    [0.0, 0.0]
     """
     own = [buffer for norm in norms_of(model) for buffer in norm.buffers()]
     kept = [buffer.clone() for buffer in own]

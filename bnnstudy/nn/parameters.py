@@ -72,12 +72,12 @@ def in_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
 def evaluating(model: nn.Module) -> contextlib.AbstractContextManager[None]:
     """Evaluation mode while it lasts; then each layer is in the mode it was in.
 
-        >>> network = nn.Dropout()
-        >>> with evaluating(network):
-        ...     network.training
-        False
-        >>> network.training
-        True
+    >>> network = nn.Dropout()
+    >>> with evaluating(network):
+    ...     network.training
+    False
+    >>> network.training
+    True
     """
     return in_mode(model, training=False)
 
@@ -88,9 +88,9 @@ Layer = TypeVar("Layer", bound=nn.Module)
 def mark_twin(layer: Layer) -> Layer:
     """Marks a real layer of a float twin that stands where the binary network has a binary one.
 
-        >>> network = nn.Sequential(nn.Linear(4, 3), mark_twin(nn.Linear(3, 3)), nn.Linear(3, 2))
-        >>> list(observed_weights(network))
-        ['1.weight']
+    >>> network = nn.Sequential(nn.Linear(4, 3), mark_twin(nn.Linear(3, 3)), nn.Linear(3, 2))
+    >>> list(observed_weights(network))
+    ['1.weight']
     """
     object.__setattr__(layer, "twin_parameters", ("weight",))
     return layer
@@ -99,10 +99,10 @@ def mark_twin(layer: Layer) -> Layer:
 def observed_weights(model: nn.Module) -> dict[str, nn.Parameter]:
     """The binary weights by name; in a float twin, the weights that stand where they do.
 
-        >>> from bnnstudy.nn import BinaryLinear
-        >>> network = nn.Sequential(nn.Linear(4, 3), BinaryLinear(3, 3), nn.Linear(3, 2))
-        >>> {name: tuple(weight.shape) for name, weight in observed_weights(network).items()}
-        {'1.weight': (3, 3)}
+    >>> from bnnstudy.nn import BinaryLinear
+    >>> network = nn.Sequential(nn.Linear(4, 3), BinaryLinear(3, 3), nn.Linear(3, 2))
+    >>> {name: tuple(weight.shape) for name, weight in observed_weights(network).items()}
+    {'1.weight': (3, 3)}
     """
     marks = ("binary_parameters", "twin_parameters")
     chosen = {

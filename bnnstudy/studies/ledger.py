@@ -68,9 +68,9 @@ STUDIES: dict[str, Study] = {
 def ledger() -> tuple[Claim, ...]:
     """Every claim of every study.
 
-        >>> claim = ledger()[0]
-        >>> claim.id, claim.contrast.kind
-        ('layers-effective', 'exact')
+    >>> claim = ledger()[0]
+    >>> claim.id, claim.contrast.kind
+    ('layers-effective', 'exact')
     """
     return tuple(claim for study in STUDIES.values() for claim in study.claims)
 
@@ -94,11 +94,11 @@ def verdicts(results: str | os.PathLike[str] | None = None) -> list[Verdict]:
 def verdicts_of(study: Study, found: Curves) -> list[Verdict]:
     """The verdicts of each claim of one study, from its curves.
 
-        >>> from bnnstudy.evidence.curves import fixed
-        >>> result = {"weights": {"effective": {"differing": 0, "compared": 42_240}}}
-        >>> record = {"arm": "clip", "preset": "quick", "config": {"seed": 0}, "result": result}
-        >>> print(verdicts_of(STUDIES["binary_layers"], fixed([record]))[0].measured())
-        0 of 42,240 weights that are not ±1 (1 trajectory)
+    >>> from bnnstudy.evidence.curves import fixed
+    >>> result = {"weights": {"effective": {"differing": 0, "compared": 42_240}}}
+    >>> record = {"arm": "clip", "preset": "quick", "config": {"seed": 0}, "result": result}
+    >>> print(verdicts_of(STUDIES["binary_layers"], fixed([record]))[0].measured())
+    0 of 42,240 weights that are not ±1 (1 trajectory)
     """
     return [v for claim in study.claims for v in decide(claim, found, history.known(claim.id))]
 
@@ -136,14 +136,14 @@ def paper_scale(claim: Claim, task: str) -> dict[str, int | str]:
 def recorded(study: Study, results: str | os.PathLike[str] | None = None) -> list[Record]:
     """The records that judge, of a study's present arms at every preset; as `curves`.
 
-        >>> from tempfile import TemporaryDirectory
-        >>> from bnnstudy.experiments import RunOptions, run
-        >>> study = STUDIES["binary_layers"]
-        >>> with TemporaryDirectory() as folder:
-        ...     options = RunOptions.of(device="cpu", workers=1, results=folder)
-        ...     _ = run(study, "quick", seeds=1, options=options, arms=["clip"])
-        ...     [(record["arm"], record["config"]["seed"]) for record in recorded(study, folder)]
-        [('clip', 0)]
+    >>> from tempfile import TemporaryDirectory
+    >>> from bnnstudy.experiments import RunOptions, run
+    >>> study = STUDIES["binary_layers"]
+    >>> with TemporaryDirectory() as folder:
+    ...     options = RunOptions.of(device="cpu", workers=1, results=folder)
+    ...     _ = run(study, "quick", seeds=1, options=options, arms=["clip"])
+    ...     [(record["arm"], record["config"]["seed"]) for record in recorded(study, folder)]
+    [('clip', 0)]
     """
     return judged(curves(study, results))
 

@@ -33,8 +33,8 @@ _ROUNDING = 8 * np.finfo(float).eps
 class Filter:
     """The coefficients of one causal linear filter: `b` on the inputs, `a` on the outputs.
 
-        >>> Filter(b=(0.5,), a=(1.0, -0.5)).poles.tolist()
-        [0.5]
+    >>> Filter(b=(0.5,), a=(1.0, -0.5)).poles.tolist()
+    [0.5]
     """
 
     b: tuple[float, ...]
@@ -123,6 +123,7 @@ def torch_to_cascade(lr: float, momentum: float, weight_decay: float) -> tuple[f
 
         >>> alpha, gamma = torch_to_cascade(lr=0.1, momentum=0.9, weight_decay=1e-4)
         >>> f"alpha {alpha:.3g}, gamma {gamma:.3g}"
+        'alpha 0.0001, gamma 0.0999'
 
     Raises:
         ValueError: beyond that limit, where the poles are complex and no cascade is the same filter; or
@@ -200,6 +201,7 @@ def settling_time(filter: Filter, share: float = 0.02) -> float:
     Simulated: the time it takes grows with the filter's memory.
 
         >>> settling_time(ema(0.1)), settling_time(cascade(0.1, 0.1))
+        (37.0, 54.0)
     """
     memory = time_constant(filter)
     if not np.isfinite(memory):
@@ -214,8 +216,8 @@ def settling_time(filter: Filter, share: float = 0.02) -> float:
 def time_constant(filter: Filter) -> float:
     """Steps in which the slowest mode falls to 1/e: -1 / ln max|pole|; infinite for a running sum.
 
-        >>> round(time_constant(ema(0.01)), 1), time_constant(Filter(b=(1.0,), a=(1.0, -1.0)))
-        (99.5, inf)
+    >>> round(time_constant(ema(0.01)), 1), time_constant(Filter(b=(1.0,), a=(1.0, -1.0)))
+    (99.5, inf)
     """
     slowest = np.abs(filter.poles).max(initial=0.0)
     # The root at 1 may come out as a little less.
@@ -230,6 +232,7 @@ def noise_gain(filter: Filter) -> float:
     Infinite where a pole lies on or outside the unit circle.
 
         >>> round(noise_gain(ema(0.1)), 4), round(noise_gain(cascade(0.1, 0.1)), 4)
+        (0.0526, 0.0264)
     """
     return autocovariance(filter)[0]
 

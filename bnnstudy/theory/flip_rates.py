@@ -90,6 +90,7 @@ def flip_rate(filter: Filter) -> float:
     memory is infinite.
 
         >>> round(flip_rate(filters.ema(0.5)), 4), round(flip_rate(filters.cascade(0.01, 0.1)), 4)
+        (0.3333, 0.0104)
     """
     variance, covariance = filters.autocovariance(filter)
     if not np.isfinite(variance):
@@ -104,6 +105,7 @@ def flips_from_zero(filter: Filter, steps: int) -> float:
 
         >>> average = filters.ema(0.1)
         >>> round(flips_from_zero(average, 101), 2), round(100 * flip_rate(average), 2)
+        (14.78, 14.36)
     """
     answer = filters.impulse_response(filter, steps)
     variance, covariance = np.cumsum(answer**2), np.cumsum(answer[1:] * answer[:-1])
@@ -120,6 +122,7 @@ def flip_ratio_by_step(
     s_0 = 0.
 
         >>> flip_ratio_by_step(0.01, 0.1, factors=[1.0, 1.0, 0.5, 0.0]).round(4).tolist()
+        [0.0712, 0.0506, 0.0239, 0.0]
 
     Args:
         alpha: the outer rate, a number or an array of them (then the result has one more dimension).

@@ -51,7 +51,8 @@ def weights(pole: ArrayLike, increment: ArrayLike | None = None) -> np.ndarray:
 def weights_of_mean(alpha: float, steps: int) -> np.ndarray:
     """What each step weighs in the mean of the states of the second half, at a constant `alpha`.
 
-        >>> weights_of_mean(0.5, 4).round(6).tolist()
+    >>> weights_of_mean(0.5, 4).round(6).tolist()
+    [0.09375, 0.1875, 0.375, 0.25]
     """
     step, half = np.arange(1, steps + 1), steps // 2
     waited = np.maximum(step, half + 1) - step
@@ -74,8 +75,8 @@ def through_inner(v: ArrayLike, gamma: float, *, bias_correction: bool = False) 
 def averaged_over(v: ArrayLike) -> float:
     """Over how many steps such weights average: (sum v)^2 / sum v^2, n for n equal ones.
 
-        >>> averaged_over([1.0, 1.0, 1.0, 1.0]), round(averaged_over(weights(np.full(1000, 0.1))), 3)
-        (4.0, 19.0)
+    >>> averaged_over([1.0, 1.0, 1.0, 1.0]), round(averaged_over(weights(np.full(1000, 0.1))), 3)
+    (4.0, 19.0)
     """
     v = np.asarray(v, dtype=float)
     return float(v.sum() ** 2 / (v**2).sum())

@@ -146,12 +146,12 @@ _TAKEN = frozenset(
 class Run:
     """A run between two epochs: all that its end depends on.
 
-        >>> config = RunConfig(width=16, depth=1, epochs=2)
-        >>> run = Run(config, data.load("digits"), torch.device("cpu"), callbacks=())
-        >>> while not run.finished:
-        ...     run.epoch()
-        >>> run.epochs, len(run.result()["curves"]["test_accuracy"])
-        (2, 2)
+    >>> config = RunConfig(width=16, depth=1, epochs=2)
+    >>> run = Run(config, data.load("digits"), torch.device("cpu"), callbacks=())
+    >>> while not run.finished:
+    ...     run.epoch()
+    >>> run.epochs, len(run.result()["curves"]["test_accuracy"])
+    (2, 2)
     """
 
     def __init__(
