@@ -18,6 +18,9 @@ NAMES = ("auto", "cpu", "cuda")
 def device_of(name: str) -> str:
     """`"cpu"` or `"cuda"`; `"auto"` takes the latter where there is one.
 
+        >>> device_of("cpu"), device_of("auto") in ("cpu", "cuda")
+        ('cpu', True)
+
     Raises:
         ValueError: for another name, or `"cuda"` where there is none.
     """
@@ -32,7 +35,11 @@ def device_of(name: str) -> str:
 
 
 def device_name(device: str | torch.device) -> str:
-    """What a record calls the device: the GPU's name, or `cpu (processor)`."""
+    """What a record calls the device: the GPU's name, or `cpu (processor)`.
+
+    >>> device_name("cpu")
+    'cpu (...)'
+    """
     if torch.device(device).type == "cuda":
         return torch.cuda.get_device_name(device)
     try:
@@ -45,7 +52,12 @@ def device_name(device: str | torch.device) -> str:
 
 @contextlib.contextmanager
 def one_thread(device: str | torch.device) -> Iterator[None]:
-    """One thread while it lasts, if the device is a CPU; then as many as before."""
+    """One thread while it lasts, if the device is a CPU; then as many as before.
+
+    >>> with one_thread("cpu"):
+    ...     torch.get_num_threads()
+    1
+    """
     threads = torch.get_num_threads()
     if torch.device(device).type == "cpu":
         torch.set_num_threads(1)
@@ -57,7 +69,12 @@ def one_thread(device: str | torch.device) -> Iterator[None]:
 
 @contextlib.contextmanager
 def reproducible() -> Iterator[None]:
-    """While it lasts two trainings take the same kernels: none chosen by timing, nothing compiled."""
+    """While it lasts two trainings take the same kernels: none chosen by timing, nothing compiled.
+
+    >>> with reproducible():
+    ...     torch.backends.cudnn.deterministic, is_compiling()
+    (True, False)
+    """
     with (
         torch.backends.cudnn.flags(enabled=True, deterministic=True, benchmark=False),
         compiling(False),
@@ -74,6 +91,11 @@ VARIANTS = 256
 @contextlib.contextmanager
 def compiling(wanted: bool = True) -> Iterator[list[Callable[..., Any]]]:
     """While it lasts, what goes through `compiled` is, if `wanted`; gives the list of what did.
+
+        >>> with compiling(False) as made:  # True compiles, where there is a compiler
+        ...     _ = compiled(torch.nn.Linear(4, 3))
+        >>> made
+        []
 
     Raises:
         ValueError: if it is wanted and torch cannot compile here.
@@ -93,13 +115,22 @@ def compiling(wanted: bool = True) -> Iterator[list[Callable[..., Any]]]:
 
 
 def is_compiling() -> bool:
-    """Whether what goes through `compiled` is at present."""
+    """Whether what goes through `compiled` is at present.
+
+    >>> is_compiling()
+    False
+    """
     return _compiling.get() is not None
 
 
 @contextlib.contextmanager
 def drawing() -> Iterator[None]:
-    """torch's default type is float32 while it lasts: of one seed, float64 gives other draws."""
+    """torch's default type is float32 while it lasts: of one seed, float64 gives other draws.
+
+    >>> with drawing():
+    ...     torch.rand(3).dtype
+    torch.float32
+    """
     usual = torch.get_default_dtype()
     torch.set_default_dtype(torch.float32)
     try:
@@ -116,6 +147,11 @@ def compiled(function: Function, *, replay: bool = False) -> Function:
 
     The same arithmetic in another order, so results agree to rounding (which a binary network blows
     up: one sign that turns changes what follows).
+
+        >>> layer = torch.nn.Linear(4, 3)
+        >>> with compiling(False):
+        ...     compiled(layer) is layer
+        True
 
     Args:
         replay: on a GPU record its kernels once and replay them (CUDA graphs), which saves the time to
@@ -136,6 +172,12 @@ def compiled(function: Function, *, replay: bool = False) -> Function:
 def require_compiler(device: str = "auto") -> None:
     """Refuses to go on where torch cannot compile for a device.
 
+        >>> from unittest.mock import patch
+        >>> with patch("bnnstudy.devices.compiler_error", return_value="no g++"):
+        ...     require_compiler("cpu")
+        Traceback (most recent call last):
+        ValueError: compile must be False here: torch cannot compile, ... got True (no g++)
+
     Raises:
         ValueError: saying what is needed, and what torch says.
     """
@@ -148,7 +190,11 @@ def require_compiler(device: str = "auto") -> None:
 
 @functools.cache
 def compiler_error(device: str) -> str:
-    """What torch says when it is to compile for a device; empty if it can. Found by trying."""
+    """What torch says when it is to compile for a device; empty if it can. Found by trying.
+
+    >>> compiler_error("tpu")
+    'RuntimeError: ...'
+    """
     try:
         with warnings.catch_warnings():
             # Even where warnings are errors, one is no lack of a compiler.

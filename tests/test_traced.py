@@ -1,7 +1,6 @@
 """The pieces in other people's code: traced, exported, mapped, differentiated in any mode, fused."""
 
 import copy
-import doctest
 import importlib
 import io
 from dataclasses import replace
@@ -15,7 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from bnnstudy import BinaryActivation, BinaryConv2d, BinaryLinear, devices
 from bnnstudy.config.run import RunConfig
-from bnnstudy.nn import activations, binarize, layers, models, scaling
+from bnnstudy.nn import binarize, models
 from bnnstudy.nn.activations import RPReLU, RSign, set_steepness
 from bnnstudy.nn.scaling import SCALINGS, scaled
 
@@ -262,8 +261,3 @@ def test_the_operators_outlive_a_reload():
     x = torch.tensor([0.5, 1.5], requires_grad=True)
     torch.ops.bnnstudy.clip(x).sum().backward()
     assert x.grad.tolist() == [1, 0]
-
-
-@pytest.mark.parametrize("module", [binarize, scaling, activations, layers])
-def test_the_examples_give_what_they_say(module):
-    assert doctest.testmod(module).failed == 0

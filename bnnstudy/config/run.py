@@ -58,6 +58,12 @@ class RunConfig:
     float32 but for training's forward and backward pass (autocast), where ±1 is exact. On a GPU torch's
     own settings hold, by which float32 convolutions round their factors (TF32, where ±1 is exact, too).
 
+        >>> config = RunConfig(dataset="mnist", width=512, activation="sign", seed=3)
+        >>> config.bits, config.differences()
+        ('1W/1A', {'activation': 'sign', 'dataset': 'mnist', 'seed': 3, 'width': 512})
+        >>> RunConfig.from_dict(config.to_dict()) == config
+        True
+
     Raises:
         ValueError: naming the field, its value and what is allowed.
     """
@@ -229,6 +235,9 @@ class RunConfig:
 
         The hash is over the fields that differ from their defaults, sorted, and `SCHEMA`; so a new
         field with a default leaves the key of every recorded run as it was.
+
+            >>> RunConfig(seed=1).key() == RunConfig(seed=2).key() != RunConfig(width=64).key()
+            True
         """
         fields = {n: to_jsonable(value) for n, value in self.differences().items() if n != "seed"}
         return digest({"schema": SCHEMA, **fields})[:12]

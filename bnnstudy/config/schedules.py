@@ -23,6 +23,11 @@ def schedule_factor(
     quarters; exponential ends at 0.003 (paper A's code: 1e-3 to 3e-6). At each of `drops`, shares of
     the run, the rates fall to a tenth besides (paper A, Figures 2c and 5). With a `floor` what falls
     to f falls to floor + (1 - floor) f.
+
+        >>> [schedule_factor("linear", step, steps=4) for step in range(5)]
+        [1.0, 0.75, 0.5, 0.25, 0.0]
+        >>> [round(schedule_factor("constant", step, 4, drops=(0.5,)), 3) for step in range(4)]
+        [1.0, 1.0, 0.1, 0.1]
     """
     passed = sum(step >= round(drop * steps) for drop in drops)
     return (floor + (1 - floor) * SCHEDULES[name](step / steps)) * 0.1**passed

@@ -15,6 +15,12 @@ class Stage:
     weights go on from the stage before; the optimizers start afresh. A pre-training is a first stage
     with `binary_weights` False.
 
+        >>> from bnnstudy.config import RunConfig
+        >>> pretraining = Stage(epochs=2, changes=(("binary_weights", False),))
+        >>> config = RunConfig(epochs=10, stages=(pretraining, Stage(epochs=8, rate=0.1)))
+        >>> [(part.bits, part.epochs) for part in config.plan()]
+        [('32W/32A', 2), ('1W/32A', 8)]
+
     Raises:
         ValueError: if `epochs` is no count, `rate` not above 0, or a change is of what a run has once.
     """

@@ -18,6 +18,11 @@ def augmentation(
     The draws for all `size` images are made at once, on the CPU, so that they are the same on every
     device. `"none"` draws nothing and changes nothing.
 
+        >>> order, images = torch.Generator().manual_seed(0), torch.ones(20, 1, 8, 8)
+        >>> augment = augmentation("crop_flip", 20, order, "cpu")  # draws for an epoch of 20 images
+        >>> augment(images[:10], torch.arange(10)).shape  # its first batch
+        torch.Size([10, 1, 8, 8])
+
     Raises:
         ValueError: if there is no augmentation of that name.
     """
@@ -33,6 +38,11 @@ def augmentation_of_many(
     """`augmentation` for several networks at once, each with draws of its own.
 
     What it returns takes images (networks, N, C, H, W) and their numbers (networks, N).
+
+        >>> orders = [torch.Generator().manual_seed(seed) for seed in range(3)]
+        >>> augment = augmentation_of_many("crop_flip", 20, orders, "cpu")
+        >>> augment(torch.ones(3, 10, 1, 8, 8), torch.arange(10).expand(3, 10)).shape
+        torch.Size([3, 10, 1, 8, 8])
 
     Raises:
         ValueError: as there.
@@ -60,6 +70,12 @@ def augmentation_of_many(
 
 def crop_flip(images: Tensor, shifts: Tensor, mirrored: Tensor, padding: int = PADDING) -> Tensor:
     """Pad with black, crop to the old size at `shifts`, mirror left to right where `mirrored` says so.
+
+        >>> image, shift = torch.tensor([[[[1, 2, 3]]]]), torch.tensor([[1, 2]])
+        >>> crop_flip(image, shift, torch.tensor([False]), padding=1).tolist()
+        [[[[2, 3, 0]]]]
+        >>> crop_flip(image, shift, torch.tensor([True]), padding=1).tolist()
+        [[[[0, 3, 2]]]]
 
     Args:
         images: (N, C, H, W).

@@ -28,6 +28,10 @@ class Split:
     """Images (N, C, H, W) as uint8 and their labels (N) as int64, on one device.
 
     They are shared by all that load the same data: not to be changed in place.
+
+        >>> part = load("digits").test
+        >>> len(part), tuple(part.images.shape), part.images.dtype
+        (400, (400, 1, 8, 8), torch.uint8)
     """
 
     images: Tensor
@@ -44,6 +48,13 @@ class Dataset:
     `mean` and `std` are those of the training images, (C, 1, 1) in float64, in units of a pixel (0 to
     255). `fingerprint` (`images.digest`) is of all images and labels (of recordings: of all samples),
     before any are left out: other labels, or images turned, are other data; another order is not.
+
+        >>> digits = load("digits")
+        >>> digits.shape, digits.classes
+        ((1, 8, 8), 10)
+        >>> inputs = digits.inputs(digits.train.images)
+        >>> abs(inputs.mean().item()) < 1e-4, round(inputs.std().item(), 3)
+        (True, 1.0)
     """
 
     name: str
@@ -69,6 +80,11 @@ class Dataset:
 def default_root() -> Path:
     """`BNNSTUDY_DATA`, else `~/.cache/bnnstudy`.
 
+        >>> from unittest.mock import patch
+        >>> with patch.dict(os.environ, BNNSTUDY_DATA="/data"):
+        ...     default_root().as_posix()
+        '/data'
+
     Raises:
         ValueError: if the folder lies in the home directory, and there is none.
     """
@@ -88,6 +104,10 @@ def load(
     device: str | torch.device = "cpu",
 ) -> Dataset:
     """The data set called `name`, on `device`.
+
+        >>> digits = load("digits", train_size=500)
+        >>> len(digits.train), len(digits.validation), len(digits.test)
+        (500, 200, 400)
 
     Args:
         root: folder to look in; None means `default_root()`.
@@ -116,6 +136,9 @@ def load(
 def sizes_of(name: str) -> tuple[int, int, int]:
     """Training, validation and test images of a data set, which need not be there.
 
+        >>> sizes_of("mnist")
+        (54000, 6000, 10000)
+
     Raises:
         ValueError: for an unknown name.
     """
@@ -126,12 +149,19 @@ def sizes_of(name: str) -> tuple[int, int, int]:
 
 
 def steps_of_epoch(config: RunConfig) -> int:
-    """How many steps an epoch of a run has, full batches alone; its data need not be there."""
+    """How many steps an epoch of a run has, full batches alone; its data need not be there.
+
+    >>> steps_of_epoch(RunConfig(dataset="mnist", batch_size=100))
+    540
+    """
     return (config.train_size or sizes_of(config.dataset)[0]) // config.batch_size
 
 
 def shape_of(name: str) -> tuple[int, int, int]:
     """(C, H, W) of an image of a data set, which need not be there.
+
+        >>> shape_of("cifar10")
+        (3, 32, 32)
 
     Raises:
         ValueError: for an unknown name.

@@ -42,6 +42,14 @@ STATES = {
 class Answer:
     """What the verdicts on one claim come to.
 
+        >>> from bnnstudy.studies import STUDIES
+        >>> claim = STUDIES["binary_layers"].claims[1]
+        >>> yes = Verdict(claim=claim, verdict="supported", preset="desk", task="mnist mlp")
+        >>> open_ = Verdict(claim=claim, verdict="inconclusive", preset="desk", task="cifar10 cnn")
+        >>> [found] = answers([yes, open_])
+        >>> found.answer, found.where()
+        ('holds in some', 'supported on desk, mnist mlp; inconclusive on desk, cifar10 cnn')
+
     Attributes:
         claim: the claim.
         answer: one of `ANSWERS`.
@@ -101,7 +109,15 @@ def _p(tested: Sequence[Verdict], states: Sequence[bool | None]) -> float | None
 
 
 def answers(verdicts: Iterable[Verdict]) -> list[Answer]:
-    """The answer of each claim that has verdicts, in the order of its first one."""
+    """The answer of each claim that has verdicts, in the order of its first one.
+
+    >>> from bnnstudy.studies import STUDIES
+    >>> claims = STUDIES["binary_layers"].claims
+    >>> words = ("supported", "refuted", "supported")
+    >>> found = [Verdict(claim=claim, verdict=word) for claim, word in zip(claims, words)]
+    >>> [(one.claim.id, one.answer) for one in answers(found)]
+    [('layers-effective', 'holds'), ('layers-mask', 'fails'), ('layers-approx', 'holds')]
+    """
     by_claim: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
         by_claim.setdefault(verdict.claim.id, []).append(verdict)
@@ -112,6 +128,13 @@ def holm(found: Iterable[Answer]) -> set[str]:
     """Ids of the claims whose answer stands when all claims are judged together (Holm 1979).
 
     All that have a p-value are counted, the open ones too, with p = 1.
+
+        >>> from bnnstudy.studies import STUDIES
+        >>> claims = STUDIES["binary_layers"].claims
+        >>> found = [Answer(claim=claim, answer="holds", verdicts=(), p=p)
+        ...          for claim, p in zip(claims, (0.01, 0.04, 0.03))]
+        >>> holm(found)
+        {'layers-effective'}
     """
     judged = [one for one in found if one.p is not None]
     kept = holm_rejections([one.p for one in judged if one.p is not None])

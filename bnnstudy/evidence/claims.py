@@ -34,6 +34,12 @@ _PAPER = checks.Rule(str, f"one of {', '.join(PAPERS)}", lambda value: value in 
 class Contrast(ABC):
     """What decides a claim. Its subclasses are the kinds there are.
 
+        >>> contrast = Trend(metric="test_accuracy", arms=(("1e-3", -3), ("1e-2", -2), ("1e-1", -1)))
+        >>> isinstance(contrast, Contrast), contrast.kind, contrast.named()
+        (True, 'trend', ('1e-3', '1e-2', '1e-1'))
+        >>> contrast.declared()
+        'slope over `1e-3`, `1e-2`, `1e-1`: above 0'
+
     Attributes:
         kind: the kind's name, in tables and reports.
         metric: a path into a record's `result`, such as `"test_accuracy"` or, after the first epoch,
@@ -64,6 +70,10 @@ class Contrast(ABC):
 @dataclass(frozen=True, kw_only=True)
 class Exact(Contrast):
     """A claim without exception: there is no counterexample in `arm`.
+
+        >>> contrast = Exact(metric="weights.effective", arm="clip", unit="weights that are not ±1")
+        >>> contrast.declared()
+        '`clip`: none'
 
     Attributes:
         metric: leads to `{"differing": …, "compared": …}`, counterexamples and comparisons.
@@ -162,6 +172,12 @@ class Directed(Estimate):
 class Difference(Directed):
     """Arm minus control lies beyond the margin on the claimed side.
 
+        >>> contrast = Difference(metric="test_accuracy", arm="adam", control="sgd", margin=0.5)
+        >>> contrast.declared()
+        '`adam` − `sgd`: above 0.5'
+        >>> contrast.holds(0.8, 1.9), contrast.holds(-0.2, 1.1), contrast.holds(-1.0, 0.2)
+        (True, None, False)
+
     Attributes:
         arm, control: names of arms, or pairs (x, y) that stand for the difference x - y; a control of
             None holds the arm's own value against the margin.
@@ -197,6 +213,10 @@ class Difference(Directed):
 @dataclass(frozen=True, kw_only=True)
 class Equivalence(Estimate):
     """Arm minus control lies within ±`margin`.
+
+        >>> contrast = Equivalence(metric="test_accuracy", arm="approx", control="clip", margin=1.0)
+        >>> contrast.holds(-0.4, 0.7), contrast.holds(-0.4, 1.7), contrast.holds(1.2, 1.7)
+        (True, None, False)
 
     Attributes:
         arm, control, control_metric, scale, log: as in `Difference`, but that there is a control.
@@ -240,6 +260,11 @@ class Equivalence(Estimate):
 @dataclass(frozen=True, kw_only=True)
 class Trend(Directed):
     """The least-squares slope of the metric over the arms' positions lies on the claimed side.
+
+        >>> widths = (("64", 6), ("128", 7), ("256", 8))
+        >>> contrast = Trend(metric="test_accuracy", arms=widths, margin=0.2)
+        >>> contrast.declared()  # points of accuracy for each doubling of the width
+        'slope over `64`, `128`, `256`: above 0.2'
 
     Attributes:
         arms: (name, position) of each arm, of three or more at three positions or more.
@@ -307,6 +332,10 @@ class Every(Joint):
     So an order is judged, "the larger the more", and the best of many: a slope may be one arm's doing,
     and a best one may have been held against the weakest.
 
+        >>> contrast = Every(metric="test_accuracy", compared=in_order(("64", "128", "256")))
+        >>> contrast.declared()
+        'each of `128` − `64`, `256` − `128`: above 0'
+
     Attributes:
         compared: (arm, control) of each difference; arms by name.
     """
@@ -336,6 +365,10 @@ class Spread(Joint):
     """The highest arm lies further above the lowest than the margin; which they are is not said before.
 
     With direction -1 and a margin of -m it says that no two arms differ by m or more.
+
+        >>> contrast = Spread(metric="test_accuracy", arms=("sgd", "adam", "rmsprop"), margin=2.0)
+        >>> contrast.declared()
+        'highest − lowest of `sgd`, `adam`, `rmsprop`: above 2'
 
     Attributes:
         arms: names of two or more arms.
@@ -376,6 +409,10 @@ class Speed(Directed):
 
     The level is where a curve ends, less `below`. What never reaches it counts as one epoch more than
     it has.
+
+        >>> contrast = Speed(arm="adam", control="sgd", direction=-1, margin=1.0)
+        >>> contrast.declared(), contrast.unit
+        ('`adam` − `sgd`: below -1', 'epochs')
 
     Attributes:
         arm, control: names of arms; no pairs.
@@ -497,6 +534,10 @@ class Requirement:
     claim may differ by nothing, or by something else, and say nothing of it. It is read on another
     metric than the contrast's, and holds if it does in more than half of the seeds.
 
+        >>> need = Requirement(figure="saturation", arm="clip", says="{:.1%} at ±1", at_least=0.01)
+        >>> need.says.format(0.004), need.holds(0.004)
+        ('0.4% at ±1', False)
+
     Attributes:
         figure: a path into a record's `result`; of a list, such as a curve, the largest value counts.
             After "@" the name of a function of `evidence.requirements.FIGURES`.
@@ -536,6 +577,13 @@ class Requirement:
 @dataclass(frozen=True, kw_only=True)
 class Claim:
     """An empirical claim, in our words.
+
+        >>> claim = Claim(
+        ...     id="adam-better", paper="ours", source="chapter 3", text="Adam ends above plain SGD.",
+        ...     contrast=Difference(metric="test_accuracy", arm="adam", control="sgd", margin=0.5),
+        ... )
+        >>> claim.contrast.named(), claim.contrast.unit
+        (('adam', 'sgd'), 'percentage points')
 
     Attributes:
         id: short name, unique in the ledger.

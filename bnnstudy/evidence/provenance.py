@@ -21,6 +21,10 @@ _LIBRARIES = ("torch", "numpy", "scipy", "scikit-learn", "joblib")
 class Provenance(TypedDict):
     """Where a result comes from.
 
+        >>> found = collect(device="cpu", seconds=12.34567, precision="float32", data="digits")
+        >>> found["seconds"], sorted(found["versions"])
+        (12.346, ['joblib', 'numpy', 'python', 'scikit-learn', 'scipy', 'torch'])
+
     Attributes:
         versions: of Python and libraries by name; None for what is not installed.
         device: the device's name.

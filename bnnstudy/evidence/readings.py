@@ -21,6 +21,13 @@ class Reading:
     A sentence each, of which a chapter's conclusion is put together. An exact claim is neither open nor
     untested.
 
+        >>> from bnnstudy.studies import STUDIES
+        >>> claim = STUDIES["binary_layers"].claims[1]
+        >>> reading = Reading(holds="A mask helps.", fails="No mask is needed.", open="It is open.",
+        ...                   untested="It was not tested.")
+        >>> reading.of(Verdict(claim=claim, verdict="refuted"))
+        'No mask is needed.'
+
     Raises:
         ValueError: naming the sentence that is none.
     """
@@ -48,7 +55,14 @@ class Reading:
 def concluded(answer: Answer, reading: Reading) -> str:
     """What the verdicts on a claim come to: one sentence, or one for each that they differ by.
 
-        On MNIST (MLP): It saves binary epochs. On CIFAR-10 (small CNN): Whether it does is open.
+        >>> from bnnstudy.evidence import answers
+        >>> from bnnstudy.studies import STUDIES
+        >>> claim = STUDIES["binary_layers"].claims[1]
+        >>> words = {"mnist mlp": "supported", "cifar10 cnn": "refuted"}
+        >>> [found] = answers(Verdict(claim=claim, verdict=word, preset="desk", task=task)
+        ...                   for task, word in words.items())
+        >>> concluded(found, Reading(holds="A mask helps.", fails="A mask does not help."))
+        'On MNIST (MLP): A mask helps. On CIFAR-10 (small CNN): A mask does not help.'
 
     Where presets differ they are named with the data set and network. Empty if the claim was not run.
     """

@@ -51,6 +51,14 @@ _MAY_LACK = ("options", "compiled", "stack")
 class Record(TypedDict):
     """One run, as its file has it.
 
+        >>> from tempfile import TemporaryDirectory
+        >>> origin = provenance.collect(device="cpu", seconds=1.5, precision="float32", data="digits")
+        >>> record = make("example", "adam", RunConfig(lr=0.01), {"test_accuracy": 0.9}, origin)
+        >>> with TemporaryDirectory() as folder:
+        ...     file = save(record, path(folder, "example", RunConfig(lr=0.01)))
+        ...     load(file) == record, record["config"]
+        (True, {'lr': 0.01, 'seed': 0})
+
     Attributes:
         schema: the version of this form, `SCHEMA`.
         study, arm, preset: whose run it is.
@@ -73,7 +81,12 @@ class Record(TypedDict):
 
 
 class RecordError(ValueError):
-    """A record that cannot be used: cut short, edited, or of another schema. Names the file."""
+    """A record that cannot be used: cut short, edited, or of another schema. Names the file.
+
+    >>> load(Path("no such record.json"))
+    Traceback (most recent call last):
+    bnnstudy.evidence.records.RecordError: no such record.json cannot be read (...)
+    """
 
 
 def in_checkout() -> bool:

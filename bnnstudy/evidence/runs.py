@@ -16,7 +16,13 @@ FLOOR = 1e-6
 
 
 def by_task(records: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Runs]:
-    """Results by (preset, task), then arm and seed; tasks in the order in which they come."""
+    """Results by (preset, task), then arm and seed; tasks in the order in which they come.
+
+    >>> record = {"preset": "desk", "arm": "adam", "config": {"dataset": "mnist", "seed": 0},
+    ...           "result": {"test_accuracy": 0.9}}
+    >>> by_task([record])
+    {('desk', 'mnist mlp'): {'adam': {0: {'test_accuracy': 0.9}}}}
+    """
     grouped: dict[tuple[str, str], Runs] = {}
     for record in records:
         for run in (record, *recording.parts(record)):
@@ -26,14 +32,23 @@ def by_task(records: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Runs]
 
 
 def task_of(config: RunConfig | Mapping[str, Any]) -> str:
-    """Data set and network of a configuration, or of one as a record has it, such as "mnist mlp"."""
+    """Data set and network of a configuration, or of one as a record has it, such as "mnist mlp".
+
+    >>> task_of(RunConfig(dataset="cifar10", model="cnn")), task_of({"dataset": "mnist"})
+    ('cifar10 cnn', 'mnist mlp')
+    """
     if isinstance(config, RunConfig):
         return f"{config.dataset} {config.model}"
     return " ".join(config.get(name, getattr(RunConfig, name)) for name in ("dataset", "model"))
 
 
 def read(result: Any, metric: str) -> Any:
-    """What stands in a result at a path such as "curves.test_accuracy.-1"; None if nothing does."""
+    """What stands in a result at a path such as "curves.test_accuracy.-1"; None if nothing does.
+
+    >>> result = {"curves": {"test_accuracy": [0.8, 0.9]}}
+    >>> read(result, "curves.test_accuracy.-1"), read(result, "curves.flips")
+    (0.9, None)
+    """
     for part in metric.split("."):
         if isinstance(result, list) and part.lstrip("-").isdigit():
             place = int(part)
@@ -50,6 +65,9 @@ def read(result: Any, metric: str) -> Any:
 def steps_of(result: Result) -> int:
     """The length of a run in steps: the last at which its flips were counted, which is its end.
 
+        >>> steps_of({"flip_ratio": {"steps": [1, 10, 100], "all": [0.2, 0.1, 0.05]}})
+        100
+
     Raises:
         ValueError: if the result has no `flip_ratio`, as of a run that counted none.
     """
@@ -64,6 +82,11 @@ def same_course(one: Result, other: Result) -> bool:
 
     They are if the training loss of every epoch and all flip ratios are equal, to the last digit. A
     result without training losses has no course that could be the same.
+
+        >>> one = {"test_accuracy": 0.8, "curves": {"train_loss": [0.9, 0.5]}}
+        >>> other = {"test_accuracy": 0.8, "curves": {"train_loss": [0.9, 0.4]}}
+        >>> same_course(one, one), same_course(one, other)
+        (True, False)
     """
     if read(one, "curves.train_loss") is None:
         return False
@@ -75,6 +98,10 @@ def seeds_alike(runs: Runs, *arms: str) -> tuple[int, int]:
     """In how many seeds all these arms are one course of training (`same_course`), and of how many.
 
     Counted are the seeds that all of them have: none if an arm is missing, or none is named.
+
+        >>> one, other = ({"curves": {"train_loss": [0.9, loss]}} for loss in (0.5, 0.4))
+        >>> seeds_alike({"clip": {0: one, 1: one}, "none": {0: one, 1: other}}, "clip", "none")
+        (1, 2)
     """
     results = [runs.get(arm, {}) for arm in arms]
     common = set.intersection(*map(set, results)) if results else set()
@@ -84,6 +111,11 @@ def seeds_alike(runs: Runs, *arms: str) -> tuple[int, int]:
 
 def equal_arms(runs: Runs, arms: Iterable[str]) -> list[list[str]]:
     """Groups of two arms or more that are one: with the same seeds, and the same course in every seed.
+
+        >>> one, other = ({"curves": {"train_loss": [0.9, loss]}} for loss in (0.5, 0.4))
+        >>> runs = {"clip": {0: one}, "none": {0: one}, "clamp": {0: other}}
+        >>> equal_arms(runs, ("clip", "none", "clamp"))
+        [['clip', 'none']]
 
     Args:
         arms: names of those that are compared, in the order in which they come back; those without
@@ -104,6 +136,10 @@ def equal_arms(runs: Runs, arms: Iterable[str]) -> list[list[str]]:
 def values(runs: Runs, arm: str, metric: str, scale: float = 1) -> list[Any]:
     """What stands at a path in each result of an arm, by seed; seeds without a value are left out.
 
+        >>> runs = {"adam": {0: {"test_accuracy": 0.75}, 1: {"test_accuracy": 0.5}}}
+        >>> values(runs, "adam", "test_accuracy", scale=100)
+        [75.0, 50.0]
+
     Args:
         metric: a path into a result, as in `read`.
         scale: what each value is multiplied with; at 1 values may be of any kind, such as curves.
@@ -114,7 +150,12 @@ def values(runs: Runs, arm: str, metric: str, scale: float = 1) -> list[Any]:
 
 
 def mean(runs: Runs, arm: str, metric: str, scale: float = 1) -> float | None:
-    """The mean over seeds of what stands at a path in an arm's results; None where nothing does."""
+    """The mean over seeds of what stands at a path in an arm's results; None where nothing does.
+
+    >>> runs = {"adam": {0: {"test_accuracy": 0.75}, 1: {"test_accuracy": 0.5}}}
+    >>> mean(runs, "adam", "test_accuracy"), mean(runs, "sgd", "test_accuracy")
+    (0.625, None)
+    """
     found = values(runs, arm, metric, scale)
     return math.fsum(found) / len(found) if found else None
 
@@ -123,6 +164,11 @@ def differences(
     runs: Runs, arm: str, control: str, metric: str, scale: float = 100.0, *, log: bool = False
 ) -> list[float]:
     """Arm minus control in a metric, for each seed that both have and where neither lacks a value.
+
+        >>> runs = {"adam": {0: {"test_accuracy": 0.75}, 1: {"test_accuracy": 0.5}},
+        ...         "sgd": {0: {"test_accuracy": 0.5}, 1: {"test_accuracy": 0.5}}}
+        >>> differences(runs, "adam", "sgd", "test_accuracy")
+        [25.0, 0.0]
 
     Args:
         metric: a path into a result, as in `read`.

@@ -15,6 +15,9 @@ def paired_interval(values: Sequence[float]) -> tuple[float, float, float]:
 
     mean ± t(n - 1) sd / sqrt(n). One value has no spread, and so an infinite interval.
 
+        >>> [round(value, 2) for value in paired_interval([1.0, 2.0, 3.0])]
+        [2.0, -0.48, 4.48]
+
     Returns:
         (mean, low, high).
     """
@@ -66,6 +69,9 @@ def first_reach(curve: Sequence[float], level: float) -> int:
     """The first epoch or trial, counted from 1, at which a curve is at a level or above.
 
     One more than the curve has if it never is.
+
+        >>> first_reach([0.5, 0.8, 0.9], 0.8), first_reach([0.5, 0.8, 0.9], 0.95)
+        (2, 4)
     """
     reached = (place for place, value in enumerate(curve, start=1) if value >= level)
     return next(reached, len(curve) + 1)

@@ -69,6 +69,13 @@ class Verdict:
     there are too few others. `scale` is how much one run of the first arm is: `images` to train on (0
     for all), `width`, `epochs` and, where counted, `steps`.
 
+        >>> from bnnstudy.studies import STUDIES
+        >>> claim = STUDIES["binary_layers"].claims[1]
+        >>> verdict = Verdict(claim=claim, verdict="supported", preset="desk", task="mnist mlp", n=8,
+        ...                   effect=1.2, low=0.8, high=1.6)
+        >>> verdict.line()
+        'supported       layers-mask: +1.20 [+0.80, +1.60] percentage points, n = 8 (desk, mnist mlp)'
+
     Raises:
         ValueError: if `verdict` is no word of `WORDS`.
     """
@@ -151,6 +158,16 @@ def decide(claim: Claim, curves: Curves, known: Known = none_known) -> list[Verd
     silently win. `quick` counts where there is no other, and a single seed, which has no interval,
     where nothing has one.
 
+        >>> from bnnstudy.evidence.curves import fixed
+        >>> from bnnstudy.studies import STUDIES
+        >>> shares = {"clip": (0.91, 0.92, 0.93), "identity": (0.88, 0.90, 0.90)}  # by arm and seed
+        >>> records = [{"arm": arm, "preset": "desk", "config": {"dataset": "mnist", "seed": seed},
+        ...             "result": {"test_accuracy": shares[arm][seed]}}
+        ...            for arm in shares for seed in range(3)]
+        >>> [verdict] = decide(STUDIES["binary_layers"].claims[1], fixed(records))
+        >>> verdict.verdict, verdict.measured()
+        ('supported', '+2.67 [+1.52, +3.81] percentage points, n = 3')
+
     Args:
         known: what was known of each preset and task when the claim was written down. Where there are
             `FRESH` other seeds or more, these alone choose and judge.
@@ -163,7 +180,18 @@ def decide(claim: Claim, curves: Curves, known: Known = none_known) -> list[Verd
 
 
 def decide_each(claim: Claim, curves: Curves, known: Known = none_known) -> list[Verdict]:
-    """One verdict for each preset and task that has what the contrast needs, presets in their order."""
+    """One verdict for each preset and task that has what the contrast needs, presets in their order.
+
+    >>> from bnnstudy.evidence.curves import fixed
+    >>> from bnnstudy.studies import STUDIES
+    >>> records = [{"arm": arm, "preset": preset, "config": {"seed": 0},
+    ...             "result": {"test_accuracy": share}}
+    ...            for preset in ("quick", "desk")
+    ...            for arm, share in (("clip", 0.9), ("identity", 0.8))]
+    >>> found = decide_each(STUDIES["binary_layers"].claims[1], fixed(records))
+    >>> [(one.preset, round(one.effect, 6), one.verdict) for one in found]  # of one seed each
+    [('quick', 10.0, 'inconclusive'), ('desk', 10.0, 'inconclusive')]
+    """
     found = []
     for preset, task in sorted(curves, key=lambda group: PRESETS.index(group[0])):
         arms = with_parts(curves[preset, task])

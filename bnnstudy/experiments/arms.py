@@ -28,6 +28,13 @@ def run_arm(
 ) -> Result:
     """Train `config` as a run of `arm` does; returns its result.
 
+        >>> from bnnstudy import data
+        >>> arm = Arm(name="adam", config=RunConfig(width=16, depth=1, epochs=1),
+        ...           callbacks=(Named("FlipsByEpoch"),))
+        >>> result = run_arm(arm, arm.config, data.load("digits"))
+        >>> result["best_epoch"], "flips" in result["curves"]
+        (1, True)
+
     Args:
         config: the arm's configuration, with the seed and the value of its tuned field.
 

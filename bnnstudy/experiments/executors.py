@@ -26,7 +26,14 @@ from bnnstudy.training.progress import bar
 
 
 class WorkerLost(RuntimeError):
-    """A worker process was killed from outside. Nothing that had finished is lost."""
+    """A worker process was killed from outside. Nothing that had finished is lost.
+
+    >>> try:
+    ...     raise WorkerLost("a worker process was killed")  # as `run` does
+    ... except WorkerLost as error:
+    ...     print(f"{error}: run the study again, and it goes on from its records")
+    a worker process was killed: run the study again, and it goes on from its records
+    """
 
 
 @dataclass(frozen=True)

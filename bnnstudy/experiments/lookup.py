@@ -13,6 +13,18 @@ def curves(study: Study, preset: str, results: str | os.PathLike[str] | None = N
 
     What other configurations left in the folder is not looked at.
 
+        >>> from tempfile import TemporaryDirectory
+        >>> from bnnstudy.config import RunConfig
+        >>> from bnnstudy.experiments import Arm, RunOptions, run
+        >>> arm = Arm(name="adam", config=RunConfig(width=16, depth=1, epochs=1))
+        >>> study = Study(name="example", title="One arm", claims=(), arms={"quick": (arm,)},
+        ...               seeds={"quick": 1})
+        >>> with TemporaryDirectory() as folder:
+        ...     _ = run(study, "quick", None, RunOptions.of(device="cpu", workers=1, results=folder))
+        ...     found = curves(study, "quick", folder)
+        >>> found["quick", "digits mlp"]["adam"].seeds
+        (0,)
+
     Args:
         results: the folder of records; None is `records.default_results`.
 

@@ -22,6 +22,10 @@ class RunOptions:
     seeds of an arm that are trained at once (`bnnstudy.training.stacked`), where that can be done: for
     small networks on a GPU. What is stacked has no checkpoints and is not compiled.
 
+        >>> options = RunOptions.of(device="cpu", workers=2, results="my results")
+        >>> options.device, options.side_by_side, options.results.as_posix()
+        ('cpu', 2, 'my results')
+
     Raises:
         ValueError: if `workers` or `stack` is no count; `of` checks the others too.
     """

@@ -18,6 +18,10 @@ class Named:
 
     So that a study is a value, listed and compared without importing torch.
 
+        >>> use = Named("Averages", {"momenta": {"0.9": 0.1}})
+        >>> Arm(name="adam", config=RunConfig(), callbacks=(use,)).options
+        {'momenta': {'0.9': 0.1}}
+
     Attributes:
         name: a class of `bnnstudy.training.callbacks`, such as "FlipsByEpoch", or a function of
             `bnnstudy.experiments`, such as "paired.sign_by_sign".
@@ -29,7 +33,11 @@ class Named:
 
 
 def named(name: str, /, **options: Any) -> Named:
-    """A callback or a procedure by its name: `named("Averages", momenta={"0.9": 0.1})`."""
+    """A callback or a procedure by its name, with options by keyword.
+
+    >>> named("Averages", momenta={"0.9": 0.1})
+    Named(name='Averages', options={'momenta': {'0.9': 0.1}})
+    """
     return Named(name, options)
 
 
@@ -39,6 +47,11 @@ class Tuned:
 
     While the best value stands at an end of the grid, that end is extended by `factor`, at most
     `max_extensions` times and as far as the field allows (`bnnstudy.experiments.rates`).
+
+        >>> tuned = Tuned(field="lr", grid=(0.1, 1.0), factor=10.0)
+        >>> arm = Arm(name="sgd", config=RunConfig(optimizer="sgd"), tuned=tuned)
+        >>> arm.tuned.grid, arm.tuned.max_extensions
+        ((0.1, 1.0), 4)
 
     Raises:
         ValueError: naming the argument, its value and what is allowed.
@@ -61,6 +74,11 @@ class Tuned:
 @dataclass(frozen=True, kw_only=True)
 class Arm:
     """One setting of a study, run with several seeds.
+
+        >>> arm = Arm(name="filter", callbacks=(named("FlipsByEpoch"),), config=RunConfig(
+        ...     view="filter", optimizer="filter", real_optimizer="adam", alpha=1e-4))
+        >>> arm.config.alpha, arm.key == arm.config.key()
+        (0.0001, True)
 
     Attributes:
         name: how claims and figures call it, unique in its study for one data set and network.
@@ -112,6 +130,14 @@ class Study:
     """One finding: its question, the claims that it decides, and its arms for each preset.
 
     A study that is not built yet has claims and no arms.
+
+        >>> arms = [Arm(name=name, config=RunConfig(optimizer=name)) for name in ("adam", "sgd")]
+        >>> study = Study(name="example", title="Adam or SGD", claims=(), arms={"quick": tuple(arms)})
+        >>> study.arm("quick", "sgd").config.optimizer
+        'sgd'
+        >>> study.arm("desk", "sgd")
+        Traceback (most recent call last):
+        ValueError: preset must be one of quick, got 'desk'
 
     Attributes:
         headlines: ids of the claims that its conclusion rests on, in its order, with what they mean.

@@ -38,6 +38,17 @@ def run(
     All curves are run at once, round by round: their grids, what extends them, all seeds near the best,
     and then the arms that follow.
 
+        >>> from tempfile import TemporaryDirectory
+        >>> from bnnstudy.config import RunConfig
+        >>> from bnnstudy.experiments import Arm
+        >>> arm = Arm(name="adam", config=RunConfig(width=16, depth=1, epochs=1))
+        >>> study = Study(name="example", title="One arm", claims=(), arms={"quick": (arm,)})
+        >>> with TemporaryDirectory() as folder:
+        ...     options = RunOptions.of(device="cpu", workers=1, results=folder)
+        ...     records = run(study, "quick", 2, options)
+        >>> [(record["arm"], record["config"]["seed"]) for record in records]
+        [('adam', 0), ('adam', 1)]
+
     Args:
         seeds: number of seeds that judge (0 to seeds - 1), or which of them are run here; None means
             the preset's own. What waits for a seed that is neither run here nor recorded, waits.

@@ -131,6 +131,11 @@ class RPReLU(nn.Module):
 def set_steepness(model: nn.Module, t: float) -> None:
     """Make `t` the steepness of the surrogate `"ede"` wherever the model uses it; elsewhere nothing.
 
+        >>> network = nn.Sequential(nn.Linear(4, 3), BinaryActivation("ede"))
+        >>> set_steepness(network, 2.0)
+        >>> network[1].steepness
+        2.0
+
     Raises:
         ValueError: if `t` is not above 0 and finite.
     """
@@ -141,7 +146,12 @@ def set_steepness(model: nn.Module, t: float) -> None:
 
 
 def per_channel(values: Tensor, input: Tensor) -> Tensor:
-    """A value for each channel, shaped to be added to an input (N, C, ...)."""
+    """A value for each channel, shaped to be added to an input (N, C, ...).
+
+    >>> images = torch.zeros(5, 2, 4, 4)
+    >>> per_channel(torch.tensor([0.5, -1.0]), images).shape
+    torch.Size([1, 2, 1, 1])
+    """
     if has_torch_function_variadic(values, input):  # traced: it has no number of dimensions yet
         return handle_torch_function(per_channel, (values, input), values, input)
     return values.view(1, -1, *(1,) * (input.dim() - 2))

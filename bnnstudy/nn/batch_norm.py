@@ -24,6 +24,11 @@ def reestimate(model: nn.Module, batches: Iterable[Tensor]) -> None:
     mean = (1/K) sum_k mean_k and var = (1/K) sum_k var_k over the batches k = 1 … K, each as batch norm
     has it in training. Momenta and modes are afterwards as they were.
 
+        >>> norm = nn.BatchNorm1d(2)
+        >>> reestimate(norm, [torch.tensor([[0.0, 1.0], [2.0, 3.0]])])
+        >>> norm.running_mean.tolist()
+        [1.0, 2.0]
+
     Args:
         batches: inputs of the network, one tensor a batch.
     """
@@ -42,7 +47,15 @@ def reestimate(model: nn.Module, batches: Iterable[Tensor]) -> None:
 
 @contextlib.contextmanager
 def reestimated(model: nn.Module, batches: Iterable[Tensor]) -> Iterator[None]:
-    """While it lasts the running statistics are re-estimated; then the model's own come back."""
+    """While it lasts the running statistics are re-estimated; then the model's own come back.
+
+    >>> norm = nn.BatchNorm1d(2)
+    >>> with reestimated(norm, [torch.tensor([[0.0, 1.0], [2.0, 3.0]])]):
+    ...     norm.running_mean.tolist()
+    [1.0, 2.0]
+    >>> norm.running_mean.tolist()
+    [0.0, 0.0]
+    """
     own = [buffer for norm in norms_of(model) for buffer in norm.buffers()]
     kept = [buffer.clone() for buffer in own]
     try:

@@ -34,6 +34,9 @@ PASSING = (
 class OutputScale(nn.Module):
     """A real factor, and a bias, for each output of a layer: y = s x + b.
 
+        >>> OutputScale(torch.tensor([0.5, 2.0]))(torch.tensor([[1.0, -1.0]])).tolist()
+        [[0.5, -2.0]]
+
     Args:
         scale: the factors, one an output.
         bias: the biases; None for none.

@@ -23,8 +23,13 @@ def save_packed(model: nn.Module, file: str | os.PathLike[str]) -> None:
     metadata hold a manifest: the shape and dtype of each packed weight, and a digest of all tensors.
     The file is written whole or not at all.
 
-        save_packed(to_signs(network).eval(), "network.safetensors")
-        load_packed(other, "network.safetensors")  # other: a network of the same ±1 layers
+        >>> from tempfile import TemporaryDirectory
+        >>> from bnnstudy.nn import BinaryLinear, to_signs
+        >>> network = nn.Sequential(BinaryLinear(800, 100, scaling="mean"), nn.BatchNorm1d(100))
+        >>> with TemporaryDirectory() as folder:
+        ...     save_packed(to_signs(network), f"{folder}/network.safetensors")
+        ...     Path(folder, "network.safetensors").stat().st_size < 13_000  # 80,000 weights
+        True
 
     Args:
         model: a network without latent layers (`bnnstudy.nn.to_signs` makes one).
@@ -56,6 +61,15 @@ def save_packed(model: nn.Module, file: str | os.PathLike[str]) -> None:
 
 def load_packed(model: nn.Module, file: str | os.PathLike[str]) -> None:
     """Read what `save_packed` wrote into a network of the same shape, bit for bit.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> from bnnstudy.nn import BinaryLinear
+        >>> one, other = (BinaryLinear(64, 8, weights="binary") for _ in range(2))
+        >>> with TemporaryDirectory() as folder:
+        ...     save_packed(one, f"{folder}/network.safetensors")
+        ...     load_packed(other, f"{folder}/network.safetensors")
+        >>> torch.equal(one.weight, other.weight)
+        True
 
     Args:
         model: a network whose binary layers have `weights="binary"`; it stays as it was if anything is

@@ -15,6 +15,12 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
     A parameter is binary if the layer that owns it says so (its `binary_parameters`); all others are
     real. Each parameter stands in exactly one of the lists, once, in the model's order.
 
+        >>> from bnnstudy.nn import BinaryLinear
+        >>> network = nn.Sequential(BinaryLinear(4, 3, bias=False), nn.BatchNorm1d(3))
+        >>> binary, real = split_parameters(network)
+        >>> [tuple(p.shape) for p in binary], [tuple(p.shape) for p in real]
+        ([(3, 4)], [(3,), (3,)])
+
     Raises:
         TypeError: if `model` is no `torch.nn.Module`.
         ValueError: if it has no parameters, if one parameter is claimed as binary by one layer and
@@ -64,7 +70,15 @@ def in_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
 
 
 def evaluating(model: nn.Module) -> contextlib.AbstractContextManager[None]:
-    """Evaluation mode while it lasts; then each layer is in the mode it was in."""
+    """Evaluation mode while it lasts; then each layer is in the mode it was in.
+
+    >>> network = nn.Dropout()
+    >>> with evaluating(network):
+    ...     network.training
+    False
+    >>> network.training
+    True
+    """
     return in_mode(model, training=False)
 
 
@@ -72,13 +86,24 @@ Layer = TypeVar("Layer", bound=nn.Module)
 
 
 def mark_twin(layer: Layer) -> Layer:
-    """Marks a real layer of a float twin that stands where the binary network has a binary one."""
+    """Marks a real layer of a float twin that stands where the binary network has a binary one.
+
+    >>> network = nn.Sequential(nn.Linear(4, 3), mark_twin(nn.Linear(3, 3)), nn.Linear(3, 2))
+    >>> list(observed_weights(network))
+    ['1.weight']
+    """
     object.__setattr__(layer, "twin_parameters", ("weight",))
     return layer
 
 
 def observed_weights(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The binary weights by name; in a float twin, the weights that stand where they do."""
+    """The binary weights by name; in a float twin, the weights that stand where they do.
+
+    >>> from bnnstudy.nn import BinaryLinear
+    >>> network = nn.Sequential(nn.Linear(4, 3), BinaryLinear(3, 3), nn.Linear(3, 2))
+    >>> {name: tuple(weight.shape) for name, weight in observed_weights(network).items()}
+    {'1.weight': (3, 3)}
+    """
     marks = ("binary_parameters", "twin_parameters")
     chosen = {
         id(getattr(module, name))

@@ -26,6 +26,13 @@ class Bop(GroupedOptimizer):
 
     The average of a weight in half precision is kept in float32.
 
+        >>> weight = torch.nn.Parameter(torch.ones(2))
+        >>> optimizer = Bop([weight], threshold=0.05, gamma=0.1)
+        >>> weight.grad = torch.tensor([1.0, 0.1])
+        >>> optimizer.step()
+        >>> weight.tolist()  # the averages are 0.1, which passes the threshold, and 0.01
+        [-1.0, 1.0]
+
     Args:
         params: parameters whose values are all ±1, or groups of them.
         threshold: tau in the paper, 0 or more, in units of a gradient.

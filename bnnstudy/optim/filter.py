@@ -34,6 +34,13 @@ class FilterOptimizer(GroupedOptimizer):
     1 - alpha, says how much is kept, the *increment*, alpha m_i, how much is added. The sign does not
     see the size of the increments, but it does see that later ones are smaller than earlier ones.
 
+        >>> weight = torch.nn.Parameter(torch.ones(2))
+        >>> optimizer = FilterOptimizer([weight], alpha=0.1, gamma=0.5)
+        >>> weight.grad = torch.tensor([1.0, -1.0])
+        >>> optimizer.step()
+        >>> weight.tolist(), optimizer.filtered(weight)
+        ([-1.0, 1.0], tensor([ 0.0500, -0.0500]))
+
     Args:
         params: parameters whose values are all ±1, or groups of them.
         alpha: weight of the new value in the outer average, in (0, 1].

@@ -26,6 +26,13 @@ class LatentSGD(GroupedOptimizer):
     rounded. Values of the parameter that were changed between steps, by clamping or loading, are taken
     over; where one is clamped, the master can be beyond the bound by the rounding.
 
+        >>> weight = torch.nn.Parameter(torch.tensor([0.5, -0.5]))
+        >>> optimizer = LatentSGD([weight], lr=1.0, gamma=0.5)
+        >>> weight.grad = torch.tensor([2.0, 2.0])
+        >>> optimizer.step()
+        >>> weight.tolist()
+        [-0.5, -1.5]
+
     Args:
         params: parameters or groups, as for any torch optimizer.
         lr: epsilon in the paper, above 0 (a scheduler may bring it to 0).

@@ -30,6 +30,13 @@ class LinearFilter(GroupedOptimizer):
     coefficients do not follow a schedule: with moving ones this form is another filter than the
     cascade. A group's `lr` has to stay 1. States of weights in half precision are in float32.
 
+        >>> weight, third = torch.nn.Parameter(torch.ones(2)), filters.cascade(0.01, 0.1, 0.1)
+        >>> optimizer = LinearFilter([weight], third.b, third.a)
+        >>> weight.grad = torch.tensor([1.0, -1.0])
+        >>> optimizer.step()
+        >>> weight.tolist()
+        [-1.0, 1.0]
+
     Args:
         params: parameters whose values are all ±1, or groups of them.
         b, a: coefficients as in `scipy.signal.lfilter`; a_0 not 0.

@@ -21,6 +21,12 @@ def build_optimizers(
     The first then moves the binary weights, in a float twin those that stand where they do; the second
     all others, real layers included. Weight decay acts on weights, never on batch norm.
 
+        >>> from bnnstudy.nn import models
+        >>> config = RunConfig(width=16, view="filter", optimizer="filter", real_optimizer="adam")
+        >>> network = models.build(config, (1, 8, 8), 10)
+        >>> [type(optimizer).__name__ for optimizer in build_optimizers(config, network)]
+        ['FilterOptimizer', 'Adam']
+
     Args:
         check_finite: whether ours refuse gradients that are not finite.
 

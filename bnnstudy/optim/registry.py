@@ -88,6 +88,11 @@ NAMES = tuple(READS)
 def build(name: str, params: ParamsT, config: Numbers, *, check_finite: bool = True) -> Optimizer:
     """The optimizer called `name` over `params`, with the numbers of `config`.
 
+        >>> from bnnstudy.config import RunConfig
+        >>> optimizer = build("adam", [torch.nn.Parameter(torch.ones(2))], RunConfig(lr=0.01))
+        >>> type(optimizer).__name__, optimizer.param_groups[0]["lr"]
+        ('Adam', 0.01)
+
     Args:
         params: as for any torch optimizer: tensors, (name, tensor) pairs or groups of them, in lists or
             generators.

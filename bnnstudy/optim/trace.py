@@ -27,6 +27,8 @@ def trace(
 ) -> Tensor:
     """The weights before and after each step of an optimizer that is given these gradients.
 
+        >>> from bnnstudy.config import schedule_factor
+        >>> from bnnstudy.optim import FilterOptimizer
         >>> random = torch.Generator().manual_seed(0)
         >>> path = trace(
         ...     lambda weights: FilterOptimizer(weights, alpha=0.01, gamma=0.1),
@@ -107,6 +109,9 @@ def _checked(gradient: Tensor | GradientAt, weight: nn.Parameter, step: int) -> 
 
 def flip_ratios(path: Tensor) -> Tensor:
     """The share of weights whose sign a step changed, for each step of a path, in float64.
+
+        >>> flip_ratios(torch.tensor([[1.0, 1.0], [-1.0, 1.0], [-1.0, 1.0]])).tolist()
+        [0.5, 0.0]
 
     Args:
         path: weights before and after each step, as `trace` gives them: (steps + 1, …).

@@ -21,9 +21,13 @@ from bnnstudy.report import plotting, tables
 class Chapter:
     """A study in a notebook: its runs, and the tables that every chapter closes with.
 
-        chapter = Chapter("clipping", preset, device, seeds, results, data)
-        records = chapter.run()
-        chapter.verdicts()
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     chapter = Chapter("binary_layers", "quick", "cpu", results=folder)
+        ...     chapter.verdicts()  # before `chapter.run()`
+        not run         layers-effective
+        not run         layers-mask
+        not run         layers-approx
 
     Args:
         name: of the study.
@@ -78,7 +82,12 @@ class Chapter:
     def each(self, *arms: str) -> Iterator[tuple[str, Runs, str]]:
         """What a table by run and arm has a row for: ("preset, task", all runs there, the arm).
 
-            [(where, arm, mean(runs, arm, "best_epoch")) for where, runs, arm in chapter.each("a", "b")]
+            >>> from bnnstudy.evidence import mean
+            >>> chapter = Chapter("binary_layers", "quick", "cpu")
+            >>> chapter.groups = {("quick", "digits mlp"): {"clip": {0: {"best_epoch": 12}}}}
+            >>> [(where, arm, mean(runs, arm, "best_epoch"))
+            ...  for where, runs, arm in chapter.each("clip", "approx")]
+            [('quick, digits mlp', 'clip', 12.0)]
 
         Args:
             arms: their names, or those of parts of arms; where one has no runs it is left out.

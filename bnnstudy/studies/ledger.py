@@ -68,7 +68,12 @@ STUDIES: dict[str, Study] = {
 
 
 def ledger() -> tuple[Claim, ...]:
-    """Every claim of every study."""
+    """Every claim of every study.
+
+    >>> claim = ledger()[0]
+    >>> claim.id, claim.contrast.kind
+    ('layers-effective', 'exact')
+    """
     return tuple(claim for study in STUDIES.values() for claim in study.claims)
 
 
@@ -77,6 +82,11 @@ def verdicts(results: str | os.PathLike[str] | None = None) -> list[Verdict]:
 
     One for each data set and network that the claim was run on; "not run" where there is none.
 
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:  # no records
+        ...     {verdict.verdict for verdict in verdicts(folder)}
+        {'not run'}
+
     Raises:
         RecordError: naming a record that cannot be used.
     """
@@ -84,7 +94,14 @@ def verdicts(results: str | os.PathLike[str] | None = None) -> list[Verdict]:
 
 
 def verdicts_of(study: Study, found: Curves) -> list[Verdict]:
-    """The verdicts of each claim of one study, from its curves."""
+    """The verdicts of each claim of one study, from its curves.
+
+    >>> from bnnstudy.evidence.curves import fixed
+    >>> result = {"weights": {"effective": {"differing": 0, "compared": 42_240}}}
+    >>> record = {"arm": "clip", "preset": "quick", "config": {"seed": 0}, "result": result}
+    >>> print(verdicts_of(STUDIES["binary_layers"], fixed([record]))[0].measured())
+    0 of 42,240 weights that are not ±1 (1 trajectory)
+    """
     return [v for claim in study.claims for v in decide(claim, found, history.known(claim.id))]
 
 
@@ -92,6 +109,11 @@ def paper_scale(claim: Claim, task: str) -> dict[str, int | str]:
     """How much one run of a claim's first arm is at the preset `paper`; empty if it has no such arm.
 
     `dataset` (that of `task` where the paper has it), `images`, `network`, `width`, `epochs`, `steps`.
+
+        >>> claim = STUDIES["optimizers"].claims[0]
+        >>> scale = paper_scale(claim, "mnist mlp")
+        >>> scale["width"], scale["epochs"], scale["steps"]
+        (2048, 250, 135000)
     """
     # It imports torch, which the command line need not wait for.
     from bnnstudy.data import sizes_of, steps_of_epoch
@@ -114,12 +136,31 @@ def paper_scale(claim: Claim, task: str) -> dict[str, int | str]:
 
 
 def recorded(study: Study, results: str | os.PathLike[str] | None = None) -> list[Record]:
-    """The records that judge, of a study's present arms at every preset; as `curves`."""
+    """The records that judge, of a study's present arms at every preset; as `curves`.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from bnnstudy.experiments import RunOptions, run
+    >>> study = STUDIES["binary_layers"]
+    >>> with TemporaryDirectory() as folder:
+    ...     options = RunOptions.of(device="cpu", workers=1, results=folder)
+    ...     _ = run(study, "quick", seeds=1, options=options, arms=["clip"])
+    ...     [(record["arm"], record["config"]["seed"]) for record in recorded(study, folder)]
+    [('clip', 0)]
+    """
     return judged(curves(study, results))
 
 
 def curves(study: Study, results: str | os.PathLike[str] | None = None) -> Curves:
     """The curves of a study's present arms, at every preset.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> from bnnstudy.experiments import RunOptions, run
+        >>> study = STUDIES["binary_layers"]
+        >>> with TemporaryDirectory() as folder:
+        ...     options = RunOptions.of(device="cpu", workers=1, results=folder)
+        ...     _ = run(study, "quick", seeds=1, options=options, arms=["clip"])
+        ...     {group: list(arms) for group, arms in curves(study, folder).items()}
+        {('quick', 'digits mlp'): ['clip']}
 
     Raises:
         ValueError: if `results` is named and is no folder.

@@ -11,6 +11,10 @@ from bnnstudy.theory import filters
 class Recipe:
     """Numbers for `torch.optim.SGD` (no dampening), and for how many steps.
 
+        >>> recipe = Recipe(lr=0.1, weight_decay=1e-4, steps=78_000)
+        >>> recipe.momentum, round(conversion_of(recipe).gamma, 4)
+        (0.9, 0.0999)
+
     Raises:
         ValueError: naming the argument, its value and what is allowed.
     """
@@ -51,6 +55,13 @@ RECIPES = (
 @dataclass(frozen=True)
 class Conversion:
     """What a recipe is as a filter of gradients.
+
+        >>> for line in convert(lr=0.1, weight_decay=1e-4, steps=78_000).lines()[1:5]:
+        ...     print(line)
+        at a constant rate and from a zero start:
+          alpha 0.0001001, gamma 0.09991
+          memory 1/alpha = 9,991 steps, 1/gamma = 10 steps
+          alpha x 78,000 steps = 7.807: the start is forgotten
 
     Attributes:
         recipe: the numbers for SGD.
@@ -130,6 +141,12 @@ def convert(
     (`filters.torch_to_cascade`); without decay alpha is 0 and gamma 1 - momentum. Paper B has
     lr weight_decay for alpha, which holds for its own Eq 2-3 and not for torch's SGD.
 
+        >>> found = convert(lr=0.1, weight_decay=1e-4, momentum=0.9, steps=78_000)
+        >>> f"alpha {found.alpha:.3g}, gamma {found.gamma:.3g}, memories {found.memories:.3g}"
+        'alpha 0.0001, gamma 0.0999, memories 7.81'
+        >>> f"alpha {found.literal[0]:.3g}"  # of the same numbers in paper B's equations
+        'alpha 1e-05'
+
     Args:
         steps: length of the run, to say what alpha can do in it.
 
@@ -143,7 +160,12 @@ def convert(
 
 
 def conversion_of(recipe: Recipe) -> Conversion:
-    """`convert` of a recipe's numbers."""
+    """`convert` of a recipe's numbers.
+
+    >>> found = conversion_of(RECIPES[-1])
+    >>> found.recipe.name, found.alpha  # its poles are complex: no cascade is this filter
+    ('strong decay', None)
+    """
     product, limit = recipe.lr * recipe.weight_decay, (1 - recipe.momentum**0.5) ** 2
     alpha: float | None
     gamma: float | None
@@ -158,6 +180,9 @@ def conversion_of(recipe: Recipe) -> Conversion:
 
 def rates_of(config: RunConfig) -> tuple[float, float]:
     """(alpha, gamma) of the filter that moves a configuration's binary weights, at a constant rate.
+
+        >>> rates_of(RunConfig(optimizer="latent_sgd", lr=0.5, weight_decay=0.25, gamma=0.1))
+        (0.125, 0.1)
 
     Raises:
         ValueError: if its optimizer is no cascade of two averages (Adam, Bop, complex poles).

@@ -31,7 +31,11 @@ _ROUNDING = 8 * np.finfo(float).eps
 
 @dataclass(frozen=True)
 class Filter:
-    """The coefficients of one causal linear filter: `b` on the inputs, `a` on the outputs."""
+    """The coefficients of one causal linear filter: `b` on the inputs, `a` on the outputs.
+
+    >>> Filter(b=(0.5,), a=(1.0, -0.5)).poles.tolist()
+    [0.5]
+    """
 
     b: tuple[float, ...]
     a: tuple[float, ...]
@@ -45,6 +49,9 @@ class Filter:
 def ema(alpha: float) -> Filter:
     """Exponential moving average y_i = (1-alpha) y_{i-1} + alpha x_i. Paper B, Eq 15.
 
+        >>> ema(0.25)
+        Filter(b=(0.25,), a=(1.0, -0.75))
+
     Raises:
         ValueError: if alpha is not in (0, 1].
     """
@@ -57,6 +64,9 @@ def cascade(*rates: float) -> Filter:
     """Moving averages one after another; two rates (alpha, gamma) are paper B's Eq 16.
 
     b = prod(rates); a = coefficients of prod(1 - (1 - rate) z^-1).
+
+        >>> cascade(0.25, 0.5)
+        Filter(b=(0.125,), a=(1.0, -1.25, 0.375))
     """
     a = np.ones(1)
     for rate in rates:
@@ -69,6 +79,9 @@ def torch_sgd(lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> Fi
 
     buf_i = momentum buf_{i-1} + x_i + weight_decay w_{i-1}; w_i = w_{i-1} - lr buf_i, hence
     b = (lr), a = (1, -(1 + momentum - lr weight_decay), momentum).
+
+        >>> torch_sgd(lr=0.5, momentum=0.5, weight_decay=0.25)
+        Filter(b=(0.5,), a=(1.0, -1.375, 0.5))
     """
     return Filter((lr,), (1.0, -(1.0 + momentum - lr * weight_decay), momentum))
 
@@ -90,6 +103,9 @@ def latent_to_filter(
 
     gamma is the same in both views. Paper B, Eq 6-9, and the start that it leaves out.
 
+        >>> latent_to_filter(lr=0.5, weight_decay=0.25, w0=1.0)
+        (0.125, -0.25)
+
     Raises:
         ValueError: if alpha is not in (0, 1].
     """
@@ -104,6 +120,10 @@ def torch_to_cascade(lr: float, momentum: float, weight_decay: float) -> tuple[f
 
     alpha + gamma = 1 - momentum + lr weight_decay and alpha gamma = lr weight_decay: the two rates
     are the roots of a quadratic, real while lr weight_decay <= (1 - sqrt(momentum))^2.
+
+        >>> alpha, gamma = torch_to_cascade(lr=0.1, momentum=0.9, weight_decay=1e-4)
+        >>> f"alpha {alpha:.3g}, gamma {gamma:.3g}"
+        'alpha 0.0001, gamma 0.0999'
 
     Raises:
         ValueError: beyond that limit, where the poles are complex and no cascade is the same filter; or
@@ -131,6 +151,11 @@ def require_stable(filter: Filter) -> None:
     Judged are the coefficients as they are stored, in direct form. Rounding moves the poles of a long
     cascade of slow averages (eight at alpha = 0.01, say) across the circle: such a filter is unstable
     in this form and is refused.
+
+        >>> require_stable(cascade(0.01, 0.1))
+        >>> require_stable(Filter(b=(1.0,), a=(1.0, -1.5)))
+        Traceback (most recent call last):
+        ValueError: a must have no pole outside the unit circle, got 1.5
 
     Raises:
         ValueError: if a pole lies outside the unit circle, or two poles at one place on it. A simple
@@ -174,6 +199,9 @@ def settling_time(filter: Filter, share: float = 0.02) -> float:
     """Steps until the step response is within `share` of its end, for good; infinite if it has none.
 
     Simulated: the time it takes grows with the filter's memory.
+
+        >>> settling_time(ema(0.1)), settling_time(cascade(0.1, 0.1))
+        (37.0, 54.0)
     """
     memory = time_constant(filter)
     if not np.isfinite(memory):
@@ -186,7 +214,11 @@ def settling_time(filter: Filter, share: float = 0.02) -> float:
 
 
 def time_constant(filter: Filter) -> float:
-    """Steps in which the slowest mode falls to 1/e: -1 / ln max|pole|; infinite for a running sum."""
+    """Steps in which the slowest mode falls to 1/e: -1 / ln max|pole|; infinite for a running sum.
+
+    >>> round(time_constant(ema(0.01)), 1), time_constant(Filter(b=(1.0,), a=(1.0, -1.0)))
+    (99.5, inf)
+    """
     slowest = np.abs(filter.poles).max(initial=0.0)
     # The root at 1 may come out as a little less.
     if slowest >= 1 or _vanishes(filter.a, 1.0):
@@ -198,6 +230,9 @@ def noise_gain(filter: Filter) -> float:
     """Output variance for white noise of variance 1: the sum of the squared impulse response.
 
     Infinite where a pole lies on or outside the unit circle.
+
+        >>> round(noise_gain(ema(0.1)), 4), round(noise_gain(cascade(0.1, 0.1)), 4)
+        (0.0526, 0.0264)
     """
     return autocovariance(filter)[0]
 

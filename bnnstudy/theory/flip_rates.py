@@ -88,6 +88,9 @@ def flip_rate(filter: Filter) -> float:
 
     rho is the correlation of the output with the one a step before (Rice 1944). 0 for a filter whose
     memory is infinite.
+
+        >>> round(flip_rate(filters.ema(0.5)), 4), round(flip_rate(filters.cascade(0.01, 0.1)), 4)
+        (0.3333, 0.0104)
     """
     variance, covariance = filters.autocovariance(filter)
     if not np.isfinite(variance):
@@ -99,6 +102,10 @@ def flips_from_zero(filter: Filter, steps: int) -> float:
     """Sign changes to expect in the first `steps` of white Gaussian noise, from a zero start.
 
     The sum of arccos(rho_i) / pi, with rho_i the correlation of the output at steps i and i + 1.
+
+        >>> average = filters.ema(0.1)
+        >>> round(flips_from_zero(average, 101), 2), round(100 * flip_rate(average), 2)
+        (14.78, 14.36)
     """
     answer = filters.impulse_response(filter, steps)
     variance, covariance = np.cumsum(answer**2), np.cumsum(answer[1:] * answer[:-1])
@@ -113,6 +120,9 @@ def flip_ratio_by_step(
 
     FF_n = (a_n / pi) sqrt(gamma / (2 s_n)) with a_n = alpha c_n, s_n = (1 - a_n)^2 s_{n-1} + a_n^2 and
     s_0 = 0.
+
+        >>> flip_ratio_by_step(0.01, 0.1, factors=[1.0, 1.0, 0.5, 0.0]).round(4).tolist()
+        [0.0712, 0.0506, 0.0239, 0.0]
 
     Args:
         alpha: the outer rate, a number or an array of them (then the result has one more dimension).

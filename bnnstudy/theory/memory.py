@@ -21,6 +21,9 @@ from bnnstudy.theory.conversion import rates_of
 def factors(schedule: str, steps: int) -> np.ndarray:
     """What a schedule multiplies the rates with at each step of a run, (steps); 1 at the start.
 
+        >>> factors("linear", 4).tolist()
+        [1.0, 0.75, 0.5, 0.25]
+
     Args:
         schedule: by name, one of `config.SCHEDULES`.
     """
@@ -29,6 +32,9 @@ def factors(schedule: str, steps: int) -> np.ndarray:
 
 def weights(pole: ArrayLike, increment: ArrayLike | None = None) -> np.ndarray:
     """v_i, what each step's input weighs in the last state.
+
+        >>> weights([0.5, 0.5, 0.5]).round(6).tolist()
+        [0.125, 0.25, 0.5]
 
     Args:
         pole: the rate at each step, (steps).
@@ -43,7 +49,11 @@ def weights(pole: ArrayLike, increment: ArrayLike | None = None) -> np.ndarray:
 
 
 def weights_of_mean(alpha: float, steps: int) -> np.ndarray:
-    """What each step weighs in the mean of the states of the second half, at a constant `alpha`."""
+    """What each step weighs in the mean of the states of the second half, at a constant `alpha`.
+
+    >>> weights_of_mean(0.5, 4).round(6).tolist()
+    [0.09375, 0.1875, 0.375, 0.25]
+    """
     step, half = np.arange(1, steps + 1), steps // 2
     waited = np.maximum(step, half + 1) - step
     return ((1 - alpha) ** waited - (1 - alpha) ** (steps - step + 1)) / (steps - half)
@@ -63,7 +73,11 @@ def through_inner(v: ArrayLike, gamma: float, *, bias_correction: bool = False) 
 
 
 def averaged_over(v: ArrayLike) -> float:
-    """Over how many steps such weights average: (sum v)^2 / sum v^2, n for n equal ones."""
+    """Over how many steps such weights average: (sum v)^2 / sum v^2, n for n equal ones.
+
+    >>> averaged_over([1.0, 1.0, 1.0, 1.0]), round(averaged_over(weights(np.full(1000, 0.1))), 3)
+    (4.0, 19.0)
+    """
     v = np.asarray(v, dtype=float)
     return float(v.sum() ** 2 / (v**2).sum())
 

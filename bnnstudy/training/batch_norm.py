@@ -7,6 +7,12 @@ from bnnstudy.data import Dataset
 
 
 def estimation_batches(dataset: Dataset, images: int, batch: int, dtype: torch.dtype) -> list[Tensor]:
-    """The first `images` training images as a network's inputs, in batches that are full."""
+    """The first `images` training images as a network's inputs, in batches that are full.
+
+    >>> from bnnstudy import data
+    >>> batches = estimation_batches(data.load("digits"), 500, batch=200, dtype=torch.float32)
+    >>> [tuple(batch.shape) for batch in batches]
+    [(200, 1, 8, 8), (200, 1, 8, 8)]
+    """
     parts = dataset.train.images[:images].split(batch)
     return [dataset.inputs(part, dtype) for part in parts if len(part) == batch]

@@ -27,6 +27,15 @@ EVERY = 30.0
 class Checkpoint:
     """The checkpoint of one run, at `file`.
 
+        >>> from tempfile import TemporaryDirectory
+        >>> from bnnstudy.training import fit
+        >>> with TemporaryDirectory() as folder:
+        ...     checkpoint = Checkpoint(f"{folder}/run.checkpoint")
+        ...     result = fit(RunConfig(width=16, depth=1, epochs=1), checkpoint=checkpoint)
+        ...     checkpoint.remove()  # once the result is safe
+        >>> result["best_epoch"], checkpoint.earlier
+        (1, 0.0)
+
     Attributes:
         earlier: seconds that earlier sittings spent on the run, once it is loaded; 0 if it is new.
     """

@@ -11,7 +11,16 @@ from bnnstudy.training import metrics
 
 
 def evaluate(model: nn.Module, dataset: Dataset, split: Split, batch: int | None = None) -> float:
-    """Accuracy (0 to 1) of the model in evaluation mode on a split, in batches (None: a good size)."""
+    """Accuracy (0 to 1) of the model in evaluation mode on a split, in batches (None: a good size).
+
+    >>> from bnnstudy import data
+    >>> from bnnstudy.config import RunConfig
+    >>> from bnnstudy.training import fit
+    >>> digits = data.load("digits")
+    >>> result, network = fit(RunConfig(width=16, depth=1, epochs=1), digits, with_model=True)
+    >>> evaluate(network, digits, digits.test) == result["last"]["test_accuracy"]
+    True
+    """
     return share(right(model, dataset, split, batch))
 
 
@@ -33,7 +42,16 @@ def right(model: nn.Module, dataset: Dataset, split: Split, batch: int | None = 
 
 
 def accuracies(model: nn.Module, dataset: Dataset) -> Accuracies:
-    """Validation and test accuracy, by the names that results have for them."""
+    """Validation and test accuracy, by the names that results have for them.
+
+    >>> from bnnstudy import data
+    >>> from bnnstudy.config import RunConfig
+    >>> from bnnstudy.training import fit
+    >>> digits = data.load("digits")
+    >>> result, network = fit(RunConfig(width=16, depth=1, epochs=1), digits, with_model=True)
+    >>> accuracies(network, digits) == result["last"]
+    True
+    """
     return {
         "validation_accuracy": evaluate(model, dataset, dataset.validation),
         "test_accuracy": evaluate(model, dataset, dataset.test),

@@ -16,6 +16,7 @@ class FlipCounter:
 
     FF = (weights whose sign the step changed) / (all binary weights), 0 to 1.
 
+        >>> from bnnstudy.nn import BinaryLinear
         >>> model = nn.Sequential(BinaryLinear(4, 3), nn.ReLU(), BinaryLinear(3, 2))
         >>> optimizer = torch.optim.SGD(model.parameters(), lr=10.0)
         >>> counter = FlipCounter(model)

@@ -74,6 +74,10 @@ def fit(
     accuracy alone, the earliest of equals. A run whose loss is not finite ends there and says so
     (`diverged`); what it measured counts.
 
+        >>> result = fit(RunConfig(width=64, depth=1, lr=0.01, epochs=3))
+        >>> result["test_accuracy"] > 0.5, len(result["curves"]["train_loss"])
+        (True, 3)
+
     Args:
         dataset: the data, on `device`; None loads it from `root`.
         device: a torch device.
@@ -140,7 +144,15 @@ _TAKEN = frozenset(
 
 
 class Run:
-    """A run between two epochs: all that its end depends on."""
+    """A run between two epochs: all that its end depends on.
+
+    >>> config = RunConfig(width=16, depth=1, epochs=2)
+    >>> run = Run(config, data.load("digits"), torch.device("cpu"), callbacks=())
+    >>> while not run.finished:
+    ...     run.epoch()
+    >>> run.epochs, len(run.result()["curves"]["test_accuracy"])
+    (2, 2)
+    """
 
     def __init__(
         self,

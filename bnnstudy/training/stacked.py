@@ -48,6 +48,11 @@ def fit_stacked(
     A member that diverges ends there; the others go on. There are no checkpoints, the callbacks are
     those that every run has, and nothing is compiled.
 
+        >>> config, digits = RunConfig(width=16, depth=1, epochs=1), data.load("digits")
+        >>> results = fit_stacked(config, [0, 1, 2], digits)
+        >>> [result["best_epoch"] for result in results]
+        [1, 1, 1]
+
     Raises:
         ValueError: if there are no seeds, the configuration cannot be stacked (`obstacle`) or has
             larger batches than there are images.

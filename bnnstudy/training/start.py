@@ -17,6 +17,11 @@ def first_gradients(
     The gradient is that of the configuration's loss over the first so many training images, as one
     batch. No optimizer has a part in it: it is there to predict what a first step does.
 
+        >>> from bnnstudy import data
+        >>> found = first_gradients(RunConfig(width=16, depth=1), data.load("digits"))
+        >>> {name: tuple(gradient.shape) for name, (weights, gradient) in found.items()}
+        {'1.weight': (16, 64), '4.weight': (10, 16)}
+
     Args:
         images: how many; all where there are fewer.
 

@@ -51,6 +51,13 @@ class Loss(nn.Module):
 class Step:
     """One update: forward, backward, optimizers, schedule, clamp; callbacks around it.
 
+        >>> from bnnstudy.nn import models
+        >>> config = RunConfig(width=16, depth=1)
+        >>> step = Step(config, models.build(config, (1, 8, 8), 10), steps=100)
+        >>> loss = step(torch.randn(20, 1, 8, 8), torch.arange(20) % 10)
+        >>> loss.shape, step.count
+        (torch.Size([]), 1)
+
     Args:
         callbacks: what looks on; `fit` sets them once they have seen the optimizers.
         loss: as in `Loss`; beside the outputs it is given the step's `labels`, whatever they are, such

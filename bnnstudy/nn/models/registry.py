@@ -41,6 +41,10 @@ def build(config: RunConfig, shape: tuple[int, int, int], classes: int) -> nn.Mo
 
     Convolutions are stored channels-last, which is what CPUs and GPUs multiply fastest.
 
+        >>> network = build(RunConfig(width=16, depth=1), (1, 8, 8), 10)
+        >>> network(torch.zeros(5, 1, 8, 8)).shape
+        torch.Size([5, 10])
+
     Raises:
         ValueError: if there is no model of that name, it cannot take images of this shape, or the
             configuration asks for what it is not (a binary first layer where the first is real).

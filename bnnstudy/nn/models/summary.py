@@ -21,6 +21,10 @@ class LayerSummary:
     `real_macs` the rest. `memory` is in bytes, with one bit a binary weight. `kind` is the layer's
     class; in parentheses, where that is so, that it was not called, or that its operations are none
     that are counted here.
+
+        >>> [row] = summary(nn.Sequential(nn.Flatten(), BinaryLinear(64, 10, bias=False)), (1, 8, 8))
+        >>> row.name, row.kind, row.binary_weights, row.mixed_macs, row.memory
+        ('1', 'BinaryLinear', 640, 640, 80.0)
     """
 
     name: str

@@ -16,6 +16,14 @@ from bnnstudy.evidence.results import Result
 class Context:
     """What a callback is given when a run begins, and again at the start of each of its stages.
 
+        >>> from bnnstudy.training import fit
+        >>> class Steps(Callback):
+        ...     name = "steps"
+        ...     def result(self):
+        ...         return {"number": self.context.steps}
+        >>> fit(RunConfig(width=16, depth=1, epochs=2, train_size=500), callbacks=[Steps])["steps"]
+        {'number': 10}
+
     Attributes:
         config: the configuration, of the stage where there are stages.
         model: the network, on its device.
@@ -37,16 +45,16 @@ class Callback:
     `fit` makes a callback from its class, or from any function of a `Context`, at the start of a run
     and of each of its stages:
 
-        class LastLoss(Callback):
-            name = "last_loss"
-
-            def after_epoch(self, epoch, loss):
-                self.loss = loss
-
-            def result(self):
-                return {"loss": self.loss}
-
-        fit(config, callbacks=[LastLoss])["last_loss"]
+        >>> from bnnstudy.training import fit
+        >>> class LossFell(Callback):
+        ...     name = "loss_fell"
+        ...     losses = ()
+        ...     def after_epoch(self, epoch, loss):
+        ...         self.losses = (*self.losses, loss)
+        ...     def result(self):
+        ...         return {"fell": self.losses[-1] < self.losses[0]}
+        >>> fit(RunConfig(width=16, depth=1, lr=0.01, epochs=3), callbacks=[LossFell])["loss_fell"]
+        {'fell': True}
 
     Attributes:
         name: the key of its result; unique in a run, and no key that every result has.
