@@ -78,8 +78,10 @@ def test_a_study_has_three_to_five_headlines_with_all_their_sentences(study):
     assert 3 <= len(study.headlines) <= 5
     for name, reading in study.headlines.items():
         assert bool(reading.open) != isinstance(claims[name].contrast, Exact)
-    said = tables.conclusion(study, studies.verdicts_of(study, studies.curves(study)))
-    assert len(said.splitlines()) == len(study.headlines)
+    found = studies.verdicts_of(study, studies.curves(study))
+    run = {v.claim.id for v in found if v.verdict != NOT_RUN} & set(study.headlines)
+    said = tables.conclusion(study, found)
+    assert len(said.splitlines()) == max(len(run), 1)
 
 
 def test_a_conclusion_has_the_claims_that_were_run_with_what_was_measured():
