@@ -1,10 +1,15 @@
 """The ladder: its effects as they were measured, forecasts of the next rung, and how these came out."""
 
 import datetime
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from bnnstudy.data import steps_of_epoch
 from bnnstudy.evidence import forecasts, records
@@ -13,6 +18,7 @@ from bnnstudy.evidence.estimates import Effect, effect
 from bnnstudy.evidence.forecasts import Forecast, Measured
 from bnnstudy.evidence.provenance import Code
 from bnnstudy.evidence.requirements import Looked, look
+from bnnstudy.report import plotting, tables
 from bnnstudy.studies.ladder import EFFECTS, RUNGS, STUDY, TASK, HeadlineEffect, Rung
 from bnnstudy.studies.ledger import curves
 
@@ -48,9 +54,10 @@ class Score:
 
     @property
     def signs(self) -> tuple[bool, bool]:
-        """Whether the predicted sign came: by the trend, and by no change."""
-        mean = self.measured.mean
-        return mean * self.forecast.trend.mean > 0, mean * self.forecast.no_change.mean > 0
+        """Whether the predicted sign came (0 has its own): by the trend, and by no change."""
+        sign = np.sign(self.measured.mean)
+        trend, no_change = self.forecast.trend.mean, self.forecast.no_change.mean
+        return bool(np.sign(trend) == sign), bool(np.sign(no_change) == sign)
 
 
 def recorded(results: str | os.PathLike[str] | None = None, preset: str = "desk") -> dict[str, Curve]:
@@ -144,9 +151,15 @@ def _is_begun(rung: Rung, results: str | os.PathLike[str] | None) -> bool:
     return any(records.load(file)["arm"].startswith(start) for file in files)
 
 
-def scores(results: str | os.PathLike[str] | None = None) -> list[Score]:
-    """The forecasts of rungs that have been run since, with what came."""
-    found = recorded(results)
+def scores(
+    results: str | os.PathLike[str] | None = None, found: Mapping[str, Curve] | None = None
+) -> list[Score]:
+    """The forecasts of rungs that have been run since, with what came.
+
+    Args:
+        found: the curves, if they have been read already.
+    """
+    found = recorded(results) if found is None else found
     by_name = {rung.name: rung for rung in RUNGS["desk"]}
     effects = {of.id: of for of in EFFECTS}
     scored = []
@@ -156,3 +169,133 @@ def scores(results: str | os.PathLike[str] | None = None) -> list[Score]:
         if came:
             scored.append(Score(one, came))
     return scored
+
+
+class Ladder:
+    """The ladder in its chapter: figure and tables of what is recorded.
+
+    Args:
+        results: the folder of records; None is `records.default_results`.
+    """
+
+    def __init__(self, results: str | os.PathLike[str] | None = None):
+        at = {preset: recorded(results, preset) for preset in ("quick", "desk")}
+        self.preset = "desk" if run_of(at["desk"]) else "quick"
+        self.found = at[self.preset]
+        self.rungs = run_of(self.found, self.preset)
+        self.forecasts = forecasts.load(file_of(results))
+        self.scores = scores(results, at["desk"])
+
+    def measured(self, of: HeadlineEffect) -> dict[Rung, Measured]:
+        """An effect by rung, where it was run."""
+        by_rung = {rung: measured(of, rung, self.found, self.preset) for rung in self.rungs}
+        return {rung: at for rung, at in by_rung.items() if at}
+
+    def figure(self) -> Figure:
+        """Each effect over steps: a line a width, dots are seeds, open marks where nothing acts.
+
+        Grey bars are forecasts from the rungs before, the last one that of the paper's scale.
+        """
+        down = math.ceil(len(EFFECTS) / 2)
+        with plotting.figure(down, 2, (8.4, 2.7 * down), "below") as (made, axes):
+            for axis, of in zip(axes.flat, EFFECTS, strict=False):
+                self._draw(axis, of)
+            for axis in axes.flat:
+                axis.set_visible(axis.has_data())
+        return made
+
+    def _draw(self, axis: Axes, of: HeadlineEffect) -> None:
+        by_rung = self.measured(of)
+        axis.axhline(0, color="grey", linewidth=0.8)
+        for width, colour in zip(
+            sorted({rung.width for rung in by_rung}), plotting.COLOURS, strict=False
+        ):
+            at = {rung: each for rung, each in by_rung.items() if rung.width == width}
+            points = {each.steps: each.values for each in at.values()}
+            plotting.line(axis, dict(sorted(points.items())), colour, f"width {width}")
+            for rung, each in at.items():
+                acting = all(one.met for one in acts(of, rung, self.found))
+                fill = colour if acting else "white"
+                axis.plot(each.steps, each.mean, "o", color=colour, markerfacecolor=fill, markersize=7)
+        for one in self._latest(of):
+            rung = (
+                PAPER
+                if one.rung == PAPER.name
+                else next(r for r in RUNGS["desk"] if r.name == one.rung)
+            )
+            steps = steps_of(rung, "paper" if rung is PAPER else "desk")
+            if one.trend.low is not None and one.trend.high is not None:
+                ends = [steps, steps], [one.trend.low, one.trend.high]
+                axis.plot(*ends, color="grey", linewidth=4, alpha=0.35, label="forecast, 95 %")
+        axis.set_title(f"{of.text[0].upper()}{of.text[1:]}", fontsize=8)
+        axis.set(xscale="log", xlabel="steps", ylabel=of.unit)
+
+    def _latest(self, of: HeadlineEffect) -> list[Forecast]:
+        """The last forecast of each rung and of the paper's scale."""
+        mine = {one.rung: one for one in self.forecasts if one.effect == of.id}
+        return list(mine.values()) if self.preset == "desk" else []
+
+    def acting(self) -> str:
+        """A table: each effect's measured mean by rung, in brackets where what has to act does not."""
+        rows = []
+        for of in EFFECTS:
+            by_rung = self.measured(of)
+            cells = []
+            for rung in self.rungs:
+                at = by_rung.get(rung)
+                acting = all(one.met for one in acts(of, rung, self.found))
+                mean = tables.interval(at.values) if at else "–"
+                cells.append(mean if acting or not at else f"({mean})")
+            rows.append((of.text, *cells))
+        heads = (
+            f"{rung.name}: {steps_of(rung, self.preset):,} steps, width {rung.width}"
+            for rung in self.rungs
+        )
+        return tables.table(("Effect", *heads), rows)
+
+    def scored(self) -> str:
+        """A table: for each rung that was predicted how the two predictions came out."""
+        by_rung: dict[str, list[Score]] = {}
+        for score in self.scores:
+            by_rung.setdefault(score.forecast.rung, []).append(score)
+        rows = [(rung, *_counted(those)) for rung, those in by_rung.items()]
+        if len(rows) > 1:
+            rows.append(("all", *_counted(self.scores)))
+        head = "Rung | Effects | Inside the trend's interval | Inside that of no change | "
+        return tables.table(head + "Sign by the trend | Sign by no change | Nearer by the trend", rows)
+
+    def outlook(self) -> str:
+        """A table: what the rungs so far say of the paper's scale, and of the sign that they have."""
+        rows = []
+        for of in EFFECTS:
+            seen = list(self.measured(of).values())
+            last = {one.rung: one for one in self._latest(of)}.get(PAPER.name)
+            if not seen or not last:
+                continue
+            low, high = last.trend.low, last.trend.high
+            ends = "unbounded" if low is None or high is None else f"[{low:+.2f}, {high:+.2f}]"
+            rows.append(
+                (
+                    of.text,
+                    f"{seen[0].mean:+.2f}",
+                    f"{last.trend.mean:+.2f} {ends}",
+                    _outlook(last, seen),
+                )
+            )
+        head = ("Effect", "At the first rung", "At the paper's scale, by the trend", "So")
+        return tables.table(head, rows)
+
+
+def _counted(scored: Sequence[Score]) -> tuple[object, ...]:
+    covered = [sum(score.covered[k] for score in scored) for k in (0, 1)]
+    signs = [sum(score.signs[k] for score in scored) for k in (0, 1)]
+    nearer = sum(score.missed_by[0] < score.missed_by[1] for score in scored)
+    return (len(scored), *covered, *signs, nearer)
+
+
+def _outlook(last: Forecast, seen: Sequence[Measured]) -> str:
+    """What a forecast of the paper's scale says of the sign that the runs here have."""
+    low, high = last.trend.low, last.trend.high
+    if low is None or high is None or low <= 0 <= high:
+        return "nobody can know from here"
+    return "it keeps its sign" if last.trend.mean * seen[-1].mean > 0 else "it turns"

@@ -92,6 +92,11 @@ class HeadlineEffect:
     reading: Mapping[str, Any] = field(default_factory=lambda: {"metric": "test_accuracy"})
     requires: tuple[Requirement, ...] = ()
 
+    @property
+    def unit(self) -> str:
+        """The contrast's."""
+        return str(self.reading.get("unit", "points of test accuracy"))
+
     def at(self, rung: Rung) -> Difference:
         """The contrast at a rung."""
         arm, control = rung.arm(self.arm), rung.arm(self.control)
