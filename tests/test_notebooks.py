@@ -66,9 +66,22 @@ def test_a_built_study_has_a_notebook_of_the_same_anatomy(study):
     assert len(solutions) >= 2
     assert all("assert" in cell.source for cell in solutions)
     assert "chapter.verdicts()" in code
-    sources = [cell.source for cell in notebook.cells]
-    predict = next(k for k, source in enumerate(sources) if "## Predict" in source)
-    assert sources.index("chapter.conclusion()") < predict
+    # What a reader sees first: the title, then the conclusion, then the question.
+    shown = [c for c in notebook.cells if "remove-cell" not in c.metadata.get("tags", [])]
+    title, conclusion, question = (cell.source for cell in shown[:3])
+    assert title.startswith("# ")
+    assert len(title.splitlines()) == 1
+    assert conclusion.endswith("chapter.conclusion()")
+    assert question.startswith("**Question.**")
+
+
+@pytest.mark.parametrize("file", NOTEBOOKS, ids=by_name)
+def test_a_fold_says_what_is_in_it(file):
+    notebook = nbformat.read(file, as_version=4)
+    folded = {"hide-input", "hide-output", "hide-cell"}
+    for cell in notebook.cells:
+        if folded & set(cell.metadata.get("tags", [])):
+            assert cell.metadata.get("mystnb", {}).get("code_prompt_show"), cell.id
 
 
 @pytest.mark.parametrize("file", NOTEBOOKS, ids=by_name)
