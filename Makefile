@@ -17,8 +17,8 @@ PY   := $(VENV)/bin/python
 
 # The longest first, so that no core is idle at the end; the recipe last, as it waits for others.
 STUDIES := ladder lr_sensitivity alpha alpha_decay lr_vs_init cifar10 adam_betas clipping filters search going_further optimizers
-STUDIES += equivalence two_views two_stage batch_norm sgd pretraining lr_scaling binary_layers pooling_order imagenet recipe
-REPORTS := one_knob cost scoreboard how_it_was_run index
+STUDIES += equivalence two_views two_stage batch_norm sgd pretraining lr_scaling binary_layers pooling_order imagenet why_one_bit recipe
+REPORTS := one_knob cost scoreboard how_it_was_run what_we_learned index
 STUDIES_DONE := $(STUDIES:%=book/executed/%.ipynb)
 REPORTS_DONE := $(REPORTS:%=book/executed/%.ipynb)
 
@@ -48,6 +48,7 @@ executed: $(REPORTS_DONE)
 
 _build/.built: $(REPORTS_DONE) $(PROSE)
 	$(VENV)/bin/jupyter-book build . -W -n --keep-going -q
+	@$(PY) -m bnnstudy report --json > _build/html/book/executed/claims.json
 	@$(PY) book/check.py
 	@$(PY) -m bnnstudy report
 	@touch $@

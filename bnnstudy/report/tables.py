@@ -5,12 +5,12 @@ import html
 import re
 import statistics
 from collections import Counter
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bnnstudy.config.fields import PRESETS
 from bnnstudy.config.run import RunConfig
-from bnnstudy.evidence.answers import ANSWERS, Answer, answers, holm
+from bnnstudy.evidence.answers import ANSWERS, Answer, answers
 from bnnstudy.evidence.claims import Claim
 from bnnstudy.evidence.curves import Curves
 from bnnstudy.evidence.readings import called, concluded
@@ -152,30 +152,6 @@ def _measurements(one: Answer) -> str:
     return f"<small>({'; '.join([*texts, f'`{one.claim.id}`'])})</small>"
 
 
-def scoreboard(found: Iterable[Verdict], paper: str) -> str:
-    """The claims of one paper with their answers and verdicts, those that were run first.
-
-    `*` marks answers that stand after Holm's correction over claims.
-
-    Args:
-        found: the verdicts of *all* claims, which are judged together.
-    """
-    every = answers(found)
-    held = holm(every)
-    own = [one for one in every if one.claim.paper == paper]
-    rows = []
-    for one in sorted(own, key=lambda one: one.answer == NOT_RUN):
-        claim = one.claim
-        star = r" \*" if claim.id in held else ""
-        verdicts = "<br>".join(
-            f"{v.verdict}: {v.measured()} ({v.where()}){_beside(v)}" for v in one.verdicts if v.preset
-        )
-        text = f"{claim.text} ({claim.source}; {claim.id}){_mark(claim)}<br>{claim.contrast.declared()}"
-        answered = f"{ANSWERS[one.answer]} {one.answer}{star}"
-        rows.append((text, answered, verdicts or "–", claim.paper_value or "–"))
-    return table(("Claim", "Answer", "Verdicts: effect, 95 % interval", "Paper's number"), rows)
-
-
 def second_look(found: Iterable[Verdict]) -> str:
     """What did not hold of the papers' claims, and whether that stands where a rate is second-best."""
     rows = []
@@ -189,15 +165,6 @@ def second_look(found: Iterable[Verdict]) -> str:
     return table(("Claim", "Where", "Effect", "At the second-best rate of each arm in turn"), rows)
 
 
-def findings(found: Iterable[Verdict], held: Container[str] = ()) -> str:
-    """Verdicts as a list of sentences; those that were not run are left out, claims `held` starred."""
-    return "\n".join(
-        f"- **{v.verdict.capitalize()}**: {v.claim.text} {v.measured()} ({v.where()}){_star(v, held)}."
-        for v in found
-        if v.preset
-    )
-
-
 def _mark(claim: Claim) -> str:
     return " *Post hoc.*" if history.is_post_hoc(claim.id) else ""
 
@@ -209,10 +176,6 @@ def _beside(verdict: Verdict) -> str:
     return "".join(f"; {text}" for text in (why, verdict.turns, post_hoc) if text)
 
 
-def _star(verdict: Verdict, held: Container[str]) -> str:
-    return r" \*" if verdict.claim.id in held else ""
-
-
 def tally_sentence(found: Iterable[Verdict]) -> str:
     """How many claims there are, how many were run, and what came out, in one sentence."""
     every = answers(found)
@@ -220,18 +183,6 @@ def tally_sentence(found: Iterable[Verdict]) -> str:
     counts = Counter(one.answer for one in run)
     told = ", ".join(f"{counts[word]} {word}" for word in ANSWERS if counts[word])
     return f"Of {len(every)} claims {len(run)} were run: {told or 'none yet'}."
-
-
-def tally(found: Iterable[Verdict]) -> str:
-    """How many claims of each paper got which answer."""
-    names = {"A": "Paper A", "B": "Paper B", "ours": "Our own"}
-    every = answers(found)
-    rows = []
-    for paper, name in names.items():
-        own: list[Answer] = [one for one in every if one.claim.paper == paper]
-        counts = [sum(one.answer == word for one in own) for word in ANSWERS]
-        rows.append((name, *(count or "–" for count in counts), len(own)))
-    return table(("Claims", *ANSWERS, "all"), rows)
 
 
 def provenance(records: Iterable[Mapping[str, Any]]) -> str:

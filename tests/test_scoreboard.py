@@ -1,0 +1,144 @@
+"""The scoreboard shows each claim once, with its answer, its places and its effect to scale."""
+
+import re
+from collections import Counter
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from bnnstudy import studies
+from bnnstudy.evidence.answers import ANSWERS, answers, holm
+from bnnstudy.evidence.claims import Difference, Equivalence
+from bnnstudy.evidence.verdicts import Verdict
+from bnnstudy.report import scoreboard
+
+CLAIM = next(c for c in studies.ledger() if c.id == "optimizers-sgd")
+
+
+def verdict(task="mnist mlp", contrast=None, **fields):
+    claim = replace(CLAIM, contrast=contrast) if contrast else CLAIM
+    usual = {"verdict": "reproduced", "preset": "desk", "n": 5, "effect": 2.0, "low": 1.0, "high": 3.0}
+    return Verdict(claim=claim, task=task, **{**usual, "p": 0.001, **fields})
+
+
+class Page(HTMLParser):
+    """Rows with their attributes, the lines of their pictures, and whether all tags are closed."""
+
+    EMPTY = {"br", "line", "circle"}
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.rows, self.lines, self.links = [], [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+        if tag == "tr" and "id" in found:
+            self.rows.append(found)
+        if tag == "line":
+            self.lines.append(found)
+        if tag == "a":
+            self.links.append(found["href"])
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_startendtag(self, tag, attributes):
+        if tag == "line":
+            self.lines.append(dict(attributes))
+
+
+@pytest.fixture(scope="module")
+def found():
+    return studies.verdicts()
+
+
+def test_every_claim_has_one_line_with_its_address_and_answer(found):
+    page = Page(scoreboard.table(found))
+    every = {one.claim.id: one for one in answers(found)}
+    assert [row["id"] for row in page.rows] == [claim.id for claim in studies.ledger()]
+    held = holm(every.values())
+    for row in page.rows:
+        one = every[row["id"]]
+        assert row["data-answer"].replace("-", " ") == one.answer
+        assert row["data-paper"] == one.claim.paper
+        assert (row["data-holm"] == "yes") == (one.claim.id in held)
+
+
+def test_the_tally_counts_what_the_table_has(found):
+    rows = Page(scoreboard.table(found)).rows
+    counts = Counter((row["data-paper"], row["data-answer"]) for row in rows)
+    told = re.findall(r'\?paper=(\w+)&amp;answer=([\w-]+)">(\d+)<', scoreboard.tally(found))
+    assert {(paper, answer): int(count) for paper, answer, count in told} == counts
+    assert len(re.findall('class="answer', scoreboard.tally(found))) == len(ANSWERS)
+
+
+def x_of(lines, kind=None):
+    return [float(line["x1"]) for line in lines if line.get("class") == kind]
+
+
+def test_the_axis_has_zero_in_the_middle_the_margin_at_one_and_the_claimed_side_right():
+    below = Difference(metric="m", arm="a", control="b", direction=-1, margin=0.5)
+    shown = verdict(contrast=below, effect=-5.0, low=-50.0, high=0.5)
+    lines = Page(scoreboard.table([shown])).lines
+    (zero,), (margin,) = x_of(lines, "zero"), x_of(lines, "margin")
+    bar = next(line for line in lines if "class" not in line)
+    assert zero == scoreboard.WIDTH / 2 < margin
+    # Of -50 to 0.5, in margins of 0.5: one margin on the wrong side, and the edge of the axis.
+    ends = sorted((float(bar["x1"]), float(bar["x2"])))
+    assert ends[0] == pytest.approx(2 * zero - margin, abs=0.2)
+    assert ends[1] == pytest.approx(scoreboard.WIDTH - 5, abs=0.2)
+
+
+def test_an_equivalence_has_two_margins_and_no_worse_has_one_on_the_other_side():
+    same = Equivalence(metric="m", arm="a", control="b", margin=0.5)
+    lines = Page(scoreboard.table([verdict(contrast=same)])).lines
+    left, right = x_of(lines, "margin")
+    assert left + right == pytest.approx(scoreboard.WIDTH, abs=0.2)
+    no_worse = Difference(metric="m", arm="a", control="b", margin=-0.5)
+    (margin,) = x_of(Page(scoreboard.table([verdict(contrast=no_worse)])).lines, "margin")
+    assert margin < scoreboard.WIDTH / 2
+
+
+def test_what_a_record_says_stays_text():
+    shown = verdict(verdict="not tested", why="<script>alert(1)</script>", otherwise="reproduced")
+    text = scoreboard.table([shown])
+    assert "<script" not in text
+    assert "it would have been: reproduced" in text
+
+
+def test_the_best_are_headlines_that_have_the_answer_one_a_chapter(found):
+    every = {one.claim.id: one for one in answers(found)}
+    for answer in ("holds", "fails"):
+        ids = scoreboard.best(found, answer)
+        assert len(ids) == 5
+        assert {every[name].answer for name in ids} == {answer}
+        chapters = {s.name for s in studies.STUDIES.values() if set(ids) & set(s.headlines)}
+        assert len(chapters) == 5
+    papers = {every[name].claim.paper for name in scoreboard.best(found)}
+    assert len(papers) > 1
+
+
+def test_a_story_has_a_sentence_and_a_link_for_each_claim(found):
+    ids = ("optimizers-sgd", "views-filter", "ladder-adam")
+    text = scoreboard.story(found, *ids)
+    assert Page(text).links == ["optimizers.html", "two_views.html", "ladder.html"]
+    assert "At one rate for all parameters, plain SGD ends below Adam." in text
+
+
+def test_the_reach_says_what_runs_have_of_what_the_paper_has():
+    scale = {"images": 10_000, "width": 128, "epochs": 1, "steps": 1000}
+    text = scoreboard.reach([verdict(scale=scale), verdict(scale={**scale, "steps": 4000})])
+    assert "10,000 of 54,000" in text
+    assert "128 of 2,048" in text
+    assert re.search(r"1,000 to 4,000 of [\d,]+", text)
+
+
+def test_a_headline_that_was_not_run_says_so():
+    (one,) = answers([Verdict(claim=CLAIM, verdict="not run")])
+    assert scoreboard.told(one).startswith("Not run yet: ")
