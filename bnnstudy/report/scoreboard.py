@@ -43,7 +43,7 @@ def table(found: Iterable[Verdict]) -> str:
     every = answers(found)
     held = holm(every)
     rows = "".join(_row(one, one.claim.id in held) for one in every)
-    head = "".join(f'<th scope="col">{name}</th>' for name in ("Claim", "Answer", "Where", "Effect"))
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("Claim", "Answer", "Effect"))
     caption = "Every claim, its answer, where it was tested, and what was measured"
     return (
         f'<table class="scoreboard" id="claims"><caption>{caption}</caption>'
@@ -52,13 +52,21 @@ def table(found: Iterable[Verdict]) -> str:
 
 
 def lines(found: Iterable[Verdict], ids: Iterable[str]) -> str:
-    """Headline claims as a list: what was found, a forest plot, and a link to the scoreboard's line."""
+    """Claims as a list: words and answer, a forest plot with its numbers, a link to the scoreboard."""
     by_id = {one.claim.id: one for one in answers(found)}
-    items = "".join(
-        f"<li>{told(by_id[name])} {_link(by_id[name], 'evidence')}{_forest(by_id[name])}</li>"
-        for name in ids
-    )
-    return f'<ul class="findings">{items}</ul>'
+    items = []
+    for name in ids:
+        one = by_id[name]
+        shown = (
+            f"{called(v.task or '')}: {v.measured()}" for v in one.verdicts if v.effect is not None
+        )
+        numbers = "<br>".join(map(html.escape, shown))
+        link = f'<a href="scoreboard.html#{name}">evidence</a>'
+        items.append(
+            f"<li>{_chip(one.answer)} {_words(one.claim.text)} {link}"
+            f'<span class="measured">{_forest(one)}<small>{numbers}</small></span></li>'
+        )
+    return f'<ul class="findings">{"".join(items)}</ul>'
 
 
 def story(found: Iterable[Verdict], *ids: str) -> str:
@@ -150,23 +158,20 @@ def _span(values: Iterable[float]) -> str:
 def tally(found: Iterable[Verdict]) -> str:
     """How many claims of each paper got which answer: links that filter the table."""
     every = answers(found)
-    head = "".join(f'<th scope="col">{_chip(word)}</th>' for word in ANSWERS)
+    counts = Counter((one.claim.paper, one.answer) for one in every)
+    head = "".join(f'<th scope="col">{name}</th>' for name in ("Answer", *PAPERS.values()))
     rows = []
-    for paper, name in PAPERS.items():
-        counts = Counter(one.answer for one in every if one.claim.paper == paper)
+    for word in ANSWERS:
         cells = "".join(
-            f'<td><a href="?paper={paper}&amp;answer={_slug(word)}">{counts[word]}</a></td>'
-            if counts[word]
+            f'<td><a href="?paper={paper}&amp;answer={_slug(word)}">{counts[paper, word]}</a></td>'
+            if counts[paper, word]
             else "<td>–</td>"
-            for word in ANSWERS
+            for paper in PAPERS
         )
-        rows.append(
-            f'<tr><th scope="row">{name.capitalize()}</th>{cells}<td>{sum(counts.values())}</td></tr>'
-        )
+        rows.append(f'<tr><th scope="row">{_chip(word)}</th>{cells}</tr>')
     return (
         '<table class="tally"><caption>Claims by answer</caption>'
-        f'<thead><tr><th scope="col">Claims</th>{head}<th scope="col">all</th></tr></thead>'
-        f"<tbody>{''.join(rows)}</tbody></table>"
+        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
 
 
@@ -184,15 +189,9 @@ def _row(one: Answer, held: bool) -> str:
         ' <abbr title="stands when all claims are judged together (Holm 1979)">*</abbr>' if held else ""
     )
     mark = " <em>post hoc</em>" if history.is_post_hoc(claim.id) else ""
-    source = f"{PAPERS[claim.paper]}, {claim.source}" if claim.paper != "ours" else claim.source
-    words = (
-        f'{_words(claim.text)} <small>{html.escape(source)}{mark} <a href="#{claim.id}" '
-        f'title="permanent address">{claim.id}</a></small>{_details(one)}'
-    )
     cells = (
-        ("Claim", words),
-        ("Answer", f"{_chip(one.answer)}{star}"),
-        ("Where", _where(one)),
+        ("Claim", f"{_words(claim.text)}{mark}{_details(one)}"),
+        ("Answer", f"{_chip(one.answer)}{star}<br>{_where(one)}"),
         ("Effect", _forest(one)),
     )
     row = "".join(f'<td data-label="{label}">{cell}</td>' for label, cell in cells)
@@ -202,7 +201,10 @@ def _row(one: Answer, held: bool) -> str:
 def _details(one: Answer) -> str:
     """What is folded: how the claim is decided, the paper's number, every verdict in words."""
     claim = one.claim
-    parts = [f"<dt>Decided by</dt><dd>{_words(claim.contrast.declared())}</dd>"]
+    of = f"{PAPERS[claim.paper]}, " if claim.paper != "ours" else ""
+    link = f'<a href="#{claim.id}" title="permanent address">{claim.id}</a>'
+    parts = [f"<dt>Source</dt><dd>{html.escape(of + claim.source)}; {link}</dd>"]
+    parts.append(f"<dt>Decided by</dt><dd>{_words(claim.contrast.declared())}</dd>")
     if claim.paper_value:
         parts.append(f"<dt>Paper's number</dt><dd>{_words(claim.paper_value)}</dd>")
     for verdict in one.verdicts:
@@ -222,10 +224,6 @@ def _details(one: Answer) -> str:
 def _study(one: Answer) -> Study:
     by_claim = {claim.id: study for study in STUDIES.values() for claim in study.claims}
     return by_claim[one.claim.id]
-
-
-def _link(one: Answer, text: str) -> str:
-    return f'<a href="scoreboard.html#{one.claim.id}" title="{one.claim.id}">{text}</a>'
 
 
 def _where(one: Answer) -> str:
