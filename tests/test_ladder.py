@@ -107,7 +107,11 @@ def test_a_forecast_is_what_the_records_below_say():
         seen = [at for at in below if at]
         preset = "paper" if one.rung == "paper" else "desk"
         steps = ladder.steps_of(rungs[one.rung], preset)
-        made = forecasts.by_trend(seen, steps, rungs[one.rung].width, STUDY.seeds[preset])
+        size = steps, rungs[one.rung].width
+        if one.unit == "rungs":
+            made = forecasts.over_rungs(seen, *size)
+        else:
+            made = forecasts.over_seeds(seen, *size, STUDY.seeds[preset])
         assert made.mean == pytest.approx(one.trend.mean, abs=1e-9)
         if made.low is not None:
             assert (made.low, made.high) == pytest.approx((one.trend.low, one.trend.high))

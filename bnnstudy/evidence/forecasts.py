@@ -1,8 +1,11 @@
 """What the runs so far say of larger ones, written down before these are run.
 
-An effect is measured at rungs of length and width. A straight line over their logarithms, fitted to the
-effects of all seeds, gives the effect at another rung with an interval in which the mean of its seeds
-should lie. Beside it stands the prediction to beat, *no change*: the effect of the last rung.
+An effect is measured at rungs of length and width. A straight line over their logarithms gives the
+effect at another rung with an interval in which the mean of its seeds should lie. Beside it stands the
+prediction to beat, *no change*: the effect of the last rung.
+
+What a line misses is shared by all seeds of a rung. So its unit is the rung (`over_rungs`). The first
+forecasts took the seed (`over_seeds`), and five of eleven means lay inside; they stay in the file.
 """
 
 import json
@@ -72,6 +75,7 @@ class Forecast:
         rungs: those that had been run.
         trend: by the fitted line.
         no_change: by the last of the rungs.
+        unit: of the line, "rungs" or "seeds".
     """
 
     effect: str
@@ -81,61 +85,89 @@ class Forecast:
     rungs: tuple[str, ...]
     trend: Interval
     no_change: Interval
+    unit: str = "seeds"
 
 
-def by_trend(found: Sequence[Measured], steps: int, width: int, seeds: int) -> Interval:
-    """The mean of so many seeds at a size, by a line over the logarithms of steps and width.
+def over_rungs(found: Sequence[Measured], steps: int, width: int) -> Interval:
+    """The mean of a rung's seeds at a size, by a line over the logarithms of steps and width.
 
-    With rows (1, log2 steps, log2 width) for the seeds' effects y at all rungs, least squares give b
-    and the residual variance s^2. At x the mean of m seeds lies within
+    With rows x = (1, log2 steps, log2 width) for the rungs and their means y, least squares give b and
+    the residual variance s^2, which has the seeds' spread and what the line misses. At x the mean of a
+    new rung, of as many seeds, lies within
 
-        x b ± t s sqrt(1/m + x (X'X)^-1 x').
+        x b ± t s sqrt(1 + x (X'X)^-1 x').
 
-    A column that no rung varies is left out, and the width where both vary as one.
+    A column that no rung varies is left out, and the width where both vary as one. Where there are
+    no more rungs than columns the interval is unbounded: two points say nothing of a third.
+
+        >>> found = [Measured(2**k, 128, (y,)) for k, y in ((10, 1.0), (11, 2.1), (12, 2.9))]
+        >>> over_rungs(found[:2], 2**12, 128)
+        Interval(mean=3.2, low=None, high=None)
+        >>> round(over_rungs(found, 2**13, 128).mean, 2)
+        3.9
+
+    Args:
+        found: the rungs that were run, one or more.
+
+    Raises:
+        ValueError: if `found` is empty.
+    """
+    _check(found)
+    rows = [(_row(rung.steps, rung.width), rung.mean) for rung in found]
+    return _by_line(rows, _row(steps, width), 1.0)
+
+
+def over_seeds(found: Sequence[Measured], steps: int, width: int, seeds: int) -> Interval:
+    """As `over_rungs`, with a row for each seed: what a line misses is taken for the seeds' spread.
+
+    The mean of m seeds lies within x b ± t s sqrt(1/m + x (X'X)^-1 x').
 
     Args:
         found: the rungs that were run, one or more.
         seeds: m.
 
-    Example:
-        >>> found = [Measured(1000, 128, (1.0, 1.1)), Measured(2000, 128, (2.0, 2.1))]
-        >>> round(by_trend(found, 4000, 128, seeds=2).mean, 2)
-        3.05
-
     Raises:
         ValueError: if `found` is empty, or `seeds` below 1.
     """
-    _check(found, seeds)
-    rows = np.array(
-        [_row(rung.steps, rung.width) for rung in found for _ in rung.values], dtype=np.float64
-    )
-    effects = np.array([value for rung in found for value in rung.values])
+    _check(found)
+    if seeds < 1:
+        raise ValueError(f"seeds must be 1 or more, got {seeds!r}")
+    rows = [(_row(rung.steps, rung.width), value) for rung in found for value in rung.values]
+    return _by_line(rows, _row(steps, width), 1 / seeds)
+
+
+def _by_line(
+    found: Sequence[tuple[tuple[float, ...], float]], ahead: tuple[float, ...], own: float
+) -> Interval:
+    """The value at `ahead` by least squares; `own` times the residual variance is its own."""
+    rows, values = np.array([row for row, _ in found]), np.array([value for _, value in found])
     kept = [0]
     for column in (1, 2):
         if np.linalg.matrix_rank(rows[:, [*kept, column]]) > len(kept):
             kept.append(column)
-    at = np.array(_row(steps, width))[kept]
-    rows = rows[:, kept]
-    fitted, *_ = np.linalg.lstsq(rows, effects, rcond=None)
-    freedom = len(effects) - len(kept)
-    variance = float(np.sum((effects - rows @ fitted) ** 2)) / max(freedom, 1)
+    rows, at = rows[:, kept], np.array(ahead)[kept]
+    fitted, *_ = np.linalg.lstsq(rows, values, rcond=None)
+    freedom = len(values) - len(kept)
+    variance = float(np.sum((values - rows @ fitted) ** 2)) / max(freedom, 1)
     leverage = float(at @ np.linalg.solve(rows.T @ rows, at))
-    return Interval.around(float(at @ fitted), math.sqrt(variance * (1 / seeds + leverage)), freedom)
+    # Ten digits: the last ones are the solver's own.
+    mean = float(f"{at @ fitted:.10g}")
+    return Interval.around(mean, math.sqrt(variance * (own + leverage)), freedom)
 
 
 def by_no_change(last: Measured, seeds: int) -> Interval:
     """The mean of so many seeds, if the effect is that of the last rung."""
-    _check([last], seeds)
+    _check([last])
+    if seeds < 1:
+        raise ValueError(f"seeds must be 1 or more, got {seeds!r}")
     n = len(last.values)
     spread = float(np.std(last.values, ddof=1)) if n > 1 else 0.0
     return Interval.around(last.mean, spread * math.sqrt(1 / n + 1 / seeds), n - 1)
 
 
-def _check(found: Sequence[Measured], seeds: int) -> None:
+def _check(found: Sequence[Measured]) -> None:
     if not found or not all(rung.values for rung in found):
         raise ValueError("found must have a rung, and each rung a seed, got none")
-    if seeds < 1:
-        raise ValueError(f"seeds must be 1 or more, got {seeds!r}")
 
 
 def _row(steps: int, width: int) -> tuple[float, float, float]:

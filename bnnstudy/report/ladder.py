@@ -117,7 +117,7 @@ def foresee(results: str | os.PathLike[str] | None = None) -> list[Forecast]:
     now = datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S+00:00")
     commit = Code.started().commit or "unknown"
     made = [
-        Forecast(of.id, rung.name, now, commit, tuple(r.name for r in done), *predicted)
+        Forecast(of.id, rung.name, now, commit, tuple(r.name for r in done), *predicted, unit="rungs")
         for rung in (*left[:1], PAPER)
         for of in EFFECTS
         if (predicted := _predicted(of, rung, done, found))
@@ -134,7 +134,7 @@ def _predicted(
         return None
     preset = "paper" if rung is PAPER else "desk"
     seeds = STUDY.seeds[preset]
-    trend = forecasts.by_trend(seen, steps_of(rung, preset), rung.width, seeds)
+    trend = forecasts.over_rungs(seen, steps_of(rung, preset), rung.width)
     return trend, forecasts.by_no_change(seen[-1], seeds)
 
 
