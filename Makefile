@@ -32,7 +32,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 ONE_WORKER := $(if $(filter-out 1,$(JOBS)),LOKY_MAX_CPU_COUNT=1)
 SIDE_BY_SIDE := $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist)
 
-PROSE   := _config.yml _toc.yml book/check.py book/references.bib $(wildcard book/*.md) \
+PROSE   := _config.yml _toc.yml book/check.py book/lighten.py book/references.bib $(wildcard book/*.md) \
 	$(shell find book/_static -type f)
 
 PARAMETERS := -p preset $(PRESET) -p device $(DEVICE) $(if $(SEEDS),-p seeds $(SEEDS))
@@ -48,6 +48,7 @@ executed: $(REPORTS_DONE)
 
 _build/.built: $(REPORTS_DONE) $(PROSE)
 	$(VENV)/bin/jupyter-book build . -W -n --keep-going -q
+	@$(PY) book/lighten.py _build/html
 	@$(PY) -m bnnstudy report --json > _build/html/book/executed/claims.json
 	@$(PY) book/check.py
 	@$(PY) -m bnnstudy report
@@ -88,6 +89,7 @@ define EXECUTE
 	@echo "executing $<"
 	@$(ONE_WORKER) $(PY) -m papermill --log-level WARNING --no-progress-bar -k python3 $(1) $< $(@:.ipynb=.part.ipynb) \
 		|| { echo "stopped; see $(@:.ipynb=.part.ipynb)" >&2; exit 1; }
+	@sed -i 's/"injected-parameters"/"injected-parameters", "remove-cell"/' $(@:.ipynb=.part.ipynb)
 	@mv $(@:.ipynb=.part.ipynb) $@
 endef
 

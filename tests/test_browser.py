@@ -2,7 +2,8 @@
 
 No page reports an error, asks another host for anything, or is wider than a phone's or a desk's screen.
 Its equations are rendered, its images load, its text stands out from its background in the light and in
-the dark theme, and the search finds it by its title. What is folded away is unfolded first.
+the dark theme, and the search finds it by its title. Nothing shuts out who reads it with a keyboard or
+a screen reader (axe-core). Its links lead somewhere. What is folded away is unfolded first.
 
 The book is `_build/html`, or the folder that BNNSTUDY_BOOK names. Without book, playwright or browser
 the tests are skipped; where CI is set they fail.
@@ -10,13 +11,17 @@ the tests are skipped; where CI is set they fail.
 
 import contextlib
 import functools
+import gzip
+import html
 import http.server
+import json
 import os
 import re
 import threading
 import urllib.parse
 from pathlib import Path
 
+import axe_playwright_python
 import pytest
 import yaml
 from browsing import lacking
@@ -24,6 +29,9 @@ from test_book import ROOT, check
 
 PAGES = check.pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))
 BOOK = Path(os.environ.get("BNNSTUDY_BOOK") or ROOT / "_build" / "html")
+
+AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 SCRIPT = r"""
 const all = (selector) => [...document.querySelectorAll(selector)];
@@ -123,6 +131,7 @@ def opened(context, site, path):
     with contextlib.closing(context.new_page()) as tab:
         tab.errors, tab.strangers, own = [], [], (site, "data:", "blob:")
         tab.on("console", lambda said: said.type == "error" and tab.errors.append(said.text))
+        tab.on("response", lambda answer: answer.ok or tab.errors.append(answer.url))
         tab.on("pageerror", lambda error: tab.errors.append(str(error)))
         tab.on("request", lambda sent: sent.url.startswith(own) or tab.strangers.append(sent.url))
         assert tab.goto(path).ok, path
@@ -132,10 +141,10 @@ def opened(context, site, path):
 @pytest.fixture(scope="module", params=PAGES)
 def page(request, context, site):
     """What a page shows at both widths and in both themes."""
-    seen = {"path": f"{request.param}.html", "overflow": {}, "faint": {}}
+    seen = {"path": f"{request.param}.html", "overflow": {}, "faint": {}, "barriers": {}}
     with opened(context, site, seen["path"]) as tab:
         tab.evaluate("reader.unfold()")
-        for width in (390, 1280):
+        for width in (360, 390, 768, 1280):
             tab.set_viewport_size({"width": width, "height": 900})
             tab.wait_for_function(f"innerWidth === {width}")
             seen["overflow"][width] = tab.evaluate("reader.overflow()")
@@ -143,6 +152,7 @@ def page(request, context, site):
             tab.emulate_media(color_scheme=theme)
             tab.wait_for_function(f"document.documentElement.dataset.theme === '{theme}'")
             seen["faint"][theme] = tab.evaluate("reader.faint()")
+            seen["barriers"][theme] = barriers(tab)
         seen |= {name: tab.evaluate(f"reader.{name}()") for name in ("title", "images", "equations")}
         return seen | {"errors": tab.errors, "strangers": tab.strangers}
 
@@ -173,6 +183,70 @@ def test_images_load(page):
 
 def test_text_stands_out_in_both_themes(page):
     assert {theme: texts for theme, texts in page["faint"].items() if texts} == {}
+
+
+def barriers(tab) -> dict[str, list[str]]:
+    """What axe-core finds against WCAG 2.2 AA: by rule, the elements."""
+    tab.evaluate(AXE.read_text())
+    found = tab.evaluate(f"axe.run(document, {{preload: false, runOnly: {json.dumps(WCAG)}}})")
+    return {one["id"]: [node["html"][:200] for node in one["nodes"]] for one in found["violations"]}
+
+
+def test_no_page_shuts_anybody_out(page):
+    assert {theme: found for theme, found in page["barriers"].items() if found} == {}
+
+
+def test_every_link_in_the_book_leads_somewhere(page):
+    """To a page that is there, and to a place on it that is there."""
+    file = BOOK / page["path"]
+    for link in re.findall(r'href="([^"]*)"', without_code(file.read_text())):
+        path, _, anchor = urllib.parse.unquote(html.unescape(link)).partition("#")
+        path = path.partition("?")[0]
+        if re.match(r"\w+:", path):
+            continue
+        target = (file.parent / path).resolve() if path else file
+        assert target.exists(), link
+        if anchor and target.suffix == ".html":
+            assert re.search(rf"\b(id|name)=\"{re.escape(anchor)}\"", target.read_text()), link
+
+
+def without_code(page: str) -> str:
+    return re.sub(r"<(pre|script)\b.*?</\1>", "", page, flags=re.DOTALL)
+
+
+def test_the_first_page_is_there_at_once(context, site):
+    """Bytes that a server sends which compresses texts, as all hosts of pages do."""
+    got = {}
+    with contextlib.closing(context.new_page()) as tab:
+        tab.on("response", lambda answer: got.setdefault(answer.url, answer))
+        tab.goto(f"{PAGES[0]}.html")
+        tab.wait_for_load_state("networkidle")
+        sent = {url: len(gzip.compress(answer.body())) for url, answer in got.items() if answer.ok}
+    assert len(sent) > 5
+    assert sum(sent.values()) < 450e3, sent
+
+
+def test_the_site_is_small(site):
+    assert sum(file.stat().st_size for file in BOOK.rglob("*") if file.is_file()) < 30e6
+
+
+def test_the_scoreboard_filters_sorts_and_has_an_address_for_each_claim(context, site):
+    with opened(context, site, "book/executed/scoreboard.html?missed=1#clipping-both") as tab:
+        rows = "table.scoreboard tbody tr"
+        shown = f"{rows}:not([hidden])"
+        assert tab.locator("#clipping-both").is_visible()
+        assert tab.locator("#clipping-both details").evaluate("details => details.open")
+        found = tab.locator(shown).evaluate_all("rows => rows.map(row => row.dataset.answer)")
+        assert {answer.startswith("fails") for answer in found[1:-1]} >= {True}
+        tab.get_by_role("button", name="Show all").click()
+        tab.wait_for_function(f"!document.querySelector('{rows}[hidden]')")
+        tab.get_by_label("Paper").select_option("B")
+        papers = tab.locator(shown).evaluate_all("rows => rows.map(row => row.dataset.paper)")
+        assert set(papers) == {"B"}
+        tab.get_by_label("Sort by").select_option("effect")
+        sizes = tab.locator(shown).evaluate_all("rows => rows.map(row => +row.dataset.effect)")
+        assert sizes == sorted(sizes, reverse=True)
+        assert len(sizes) == len(papers)
 
 
 def test_search_finds_a_page_by_its_title(page, context, site):

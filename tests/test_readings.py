@@ -88,4 +88,5 @@ def test_a_conclusion_has_the_claims_that_were_run_with_what_was_measured():
     study = Study(name="toy", title="", claims=(CLAIM,), headlines={"toy": READING})
     assert tables.conclusion(study, [verdict(NOT_RUN)]) == "Nothing was run yet."
     said = tables.conclusion(study, [verdict("inconclusive")])
-    assert said == "- It is open. <small>(+1.00 percentage points, n = 5; `toy`)</small>"
+    link = '<a href="scoreboard.html#toy">evidence</a>'
+    assert said == f"- It is open. <small>(+1.00 percentage points, n = 5; {link})</small>"

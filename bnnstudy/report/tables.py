@@ -149,7 +149,8 @@ def conclusion(study: Study, found: Iterable[Verdict]) -> str:
 def _measurements(one: Answer) -> str:
     shown = [(called(v.task or ""), v.measured()) for v in one.verdicts if v.effect is not None]
     texts = [f"{task}: {text}" if len(shown) > 1 else text for task, text in shown]
-    return f"<small>({'; '.join([*texts, f'`{one.claim.id}`'])})</small>"
+    link = f'<a href="scoreboard.html#{one.claim.id}">evidence</a>'
+    return f"<small>({'; '.join([*texts, link])})</small>"
 
 
 def second_look(found: Iterable[Verdict]) -> str:

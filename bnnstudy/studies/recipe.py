@@ -67,7 +67,7 @@ CLAIMS = (
     claim(
         "recipe-all",
         source="section 5",
-        text="All five together end higher than none of them.",
+        text="All five recommendations of the paper together end higher than none of them.",
         arm=ALL,
         control=f"{NONE}, stopped early",
     ),
