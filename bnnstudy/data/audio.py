@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import scipy  # its own rooms are imported when first used: `scipy.signal` takes a second
 
+from bnnstudy.config import checks
 from bnnstudy.data.images import CLASSES, Parts, digest_of
 
 RATE = 8_000
@@ -74,7 +75,7 @@ def read(name: str, root: Path) -> tuple[Parts, str]:
         ValueError, FileNotFoundError: as `bnnstudy.data.load`.
     """
     folder = root / name
-    if not folder.is_dir():
+    if not checks.is_folder(folder):
         raise FileNotFoundError(
             f"no data: there is no folder {folder} of wav files; "
             "put it there, or name another root with --data or BNNSTUDY_DATA"

@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bnnstudy.config.checks import shown
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Requirement
 from bnnstudy.evidence.curves import Curve
@@ -59,7 +60,7 @@ def figure(name: str, record: Record) -> float | None:
     """
     if name.startswith("@"):
         if name[1:] not in FIGURES:
-            raise ValueError(f"figure must be one of @{', @'.join(FIGURES)}; got {name!r}")
+            raise ValueError(f"figure must be one of @{', @'.join(FIGURES)}; got {shown(name)}")
         return FIGURES[name[1:]](RunConfig.from_dict(record["config"]), record["result"])
     found = read(record["result"], name)
     values = found if isinstance(found, list) else [found]

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict, cast
 
+from bnnstudy.config.checks import shown
+
 
 class Accuracies(TypedDict):
     """Accuracies of one network, as shares from 0 to 1."""
@@ -58,11 +60,19 @@ def best_epoch(curve: Sequence[float], among: Iterable[int] | None = None) -> in
     Raises:
         ValueError: if no epoch counts, or one that the curve does not have.
     """
-    epochs = list(range(1, len(curve) + 1) if among is None else among)
+    try:
+        curve = [float(value) for value in curve]
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise ValueError(f"curve must be a number for each epoch, got {shown(curve)}") from error
+    try:
+        epochs = list(range(1, len(curve) + 1) if among is None else among)
+        inside = all(isinstance(e, int) and 1 <= e <= len(curve) for e in epochs)
+    except TypeError:
+        inside = False
+    if not inside:
+        raise ValueError(f"among must be epochs from 1 to {len(curve)}, got {shown(among)}")
     if not epochs:
         raise ValueError("curve must have an epoch that counts, got none")
-    if not set(epochs) <= set(range(1, len(curve) + 1)):
-        raise ValueError(f"among must be epochs from 1 to {len(curve)}, got {epochs!r}")
     return max(sorted(epochs), key=lambda epoch: curve[epoch - 1])
 
 

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from bnnstudy.config import checks
 from bnnstudy.config.fields import PRESETS
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Claim, Equivalence, Estimate, Exact, Speed
@@ -53,6 +54,16 @@ def word(claim: Claim, holds: bool | None) -> str:
     return yes if holds else no
 
 
+_NUMBER = checks.Rule(float, "a number")
+_MAY_LACK = ("preset", "task", "n", "effect", "low", "high", "p", "trajectories")
+_RULES = {
+    **dict.fromkeys(("preset", "task", "why", "otherwise", "turns"), checks.NAME),
+    **dict.fromkeys(("n", "missing", "trajectories", "runners_up"), checks.WHOLE),
+    **dict.fromkeys(("effect", "low", "high", "p"), _NUMBER),
+    "post_hoc": checks.FLAG,
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """What the records of one preset, on one data set and network (its `task`), say of a claim.
@@ -70,7 +81,7 @@ class Verdict:
     for all), `width`, `epochs` and, where counted, `steps`.
 
     Raises:
-        ValueError: if `verdict` is no word of `WORDS`.
+        ValueError: if `verdict` is no word of `WORDS`, or another field is not of its type.
     """
 
     claim: Claim
@@ -92,8 +103,16 @@ class Verdict:
     scale: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.verdict not in WORDS:
-            raise ValueError(f"verdict must be one of {', '.join(WORDS)}; got {self.verdict!r}")
+        checks.instance("claim", self.claim, Claim)
+        checks.one_of("verdict", self.verdict, WORDS)
+        checks.settle(self, _RULES, or_none=_MAY_LACK)
+        if (self.low is None) != (self.high is None):
+            raise ValueError(
+                f"low and high must be two numbers or None, got {self.low} and {self.high}"
+            )
+        if self.effect is not None and self.n is None:
+            raise ValueError(f"n must be a number where there is an effect, {self.effect}, got None")
+        checks.instance("scale", self.scale, Mapping)
 
     def summary(self) -> dict[str, object]:
         """What a report says of the verdict, in JSON's types; None where there is nothing to say."""

@@ -16,6 +16,9 @@ import numpy as np
 import scipy  # its own rooms are imported when first used: `scipy.signal` takes seconds
 from numpy.typing import ArrayLike
 
+from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -31,10 +34,25 @@ _ROUNDING = 8 * np.finfo(float).eps
 
 @dataclass(frozen=True)
 class Filter:
-    """The coefficients of one causal linear filter: `b` on the inputs, `a` on the outputs."""
+    """The coefficients of one causal linear filter: `b` on the inputs, `a` on the outputs.
+
+    Raises:
+        ValueError: if one of them is no finite number, there are none, or a_0 is 0.
+    """
 
     b: tuple[float, ...]
     a: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("b", "a"):
+            values = getattr(self, name)
+            if not isinstance(values, Sequence | np.ndarray) or not np.ndim(values) or not len(values):
+                raise ValueError(f"{name} must be a coefficient or more, got {shown(values)}")
+            rule = checks.FINITE
+            numbers = tuple(rule.checked(f"a coefficient of {name}", value) for value in values)
+            object.__setattr__(self, name, numbers)
+        if not self.a[0]:
+            raise ValueError(f"a must start with a coefficient that is not 0, got {shown(self.a)}")
 
     @property
     def poles(self) -> np.ndarray:
@@ -48,8 +66,7 @@ def ema(alpha: float) -> Filter:
     Raises:
         ValueError: if alpha is not in (0, 1].
     """
-    if not 0 < alpha <= 1:
-        raise ValueError(f"alpha must be in (0, 1], got {alpha!r}")
+    alpha = checks.SHARE.checked("alpha", alpha)
     return Filter((alpha,), (1.0, alpha - 1.0))
 
 
@@ -57,7 +74,11 @@ def cascade(*rates: float) -> Filter:
     """Moving averages one after another; two rates (alpha, gamma) are paper B's Eq 16.
 
     b = prod(rates); a = coefficients of prod(1 - (1 - rate) z^-1).
+
+    Raises:
+        ValueError: if a rate is no finite number.
     """
+    rates = tuple(checks.FINITE.checked("a rate", rate) for rate in rates)
     a = np.ones(1)
     for rate in rates:
         a = np.convolve(a, (1.0, rate - 1.0))
@@ -69,7 +90,12 @@ def torch_sgd(lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> Fi
 
     buf_i = momentum buf_{i-1} + x_i + weight_decay w_{i-1}; w_i = w_{i-1} - lr buf_i, hence
     b = (lr), a = (1, -(1 + momentum - lr weight_decay), momentum).
+
+    Raises:
+        ValueError: if one of the three is no finite number.
     """
+    given = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+    lr, momentum, weight_decay = (checks.FINITE.checked(name, x) for name, x in given.items())
     return Filter((lr,), (1.0, -(1.0 + momentum - lr * weight_decay), momentum))
 
 
@@ -93,10 +119,15 @@ def latent_to_filter(
     Raises:
         ValueError: if alpha is not in (0, 1].
     """
+    lr = checks.FINITE.checked("lr", lr)
+    weight_decay = checks.FINITE.checked("weight_decay", weight_decay)
     alpha = lr * weight_decay
     if not 0 < alpha <= 1:
         raise ValueError(f"lr * weight_decay must be in (0, 1], got {lr!r} * {weight_decay!r}")
-    return alpha, -weight_decay * w0
+    try:
+        return alpha, -weight_decay * w0
+    except (TypeError, OverflowError) as error:
+        raise ValueError(f"w0 must be a number or an array of them, got {shown(w0)}") from error
 
 
 def torch_to_cascade(lr: float, momentum: float, weight_decay: float) -> tuple[float, float]:
@@ -109,8 +140,9 @@ def torch_to_cascade(lr: float, momentum: float, weight_decay: float) -> tuple[f
         ValueError: beyond that limit, where the poles are complex and no cascade is the same filter; or
             if the momentum is not in [0, 1), or rate or decay not above 0.
     """
-    if not 0 <= momentum < 1:
-        raise ValueError(f"momentum must be in [0, 1), got {momentum!r}")
+    momentum = checks.MOMENTUM.checked("momentum", momentum)
+    lr = checks.FINITE.checked("lr", lr)
+    weight_decay = checks.FINITE.checked("weight_decay", weight_decay)
     if not (lr > 0 and weight_decay > 0):
         raise ValueError(f"lr and weight_decay must be above 0, got {lr!r} and {weight_decay!r}")
     product, total = lr * weight_decay, 1 - momentum + lr * weight_decay

@@ -5,6 +5,7 @@ import os
 import sys
 
 import joblib
+
 from fuzzing import engine
 from fuzzing.all_targets import all_targets
 from fuzzing.engine import Report

@@ -8,14 +8,25 @@ from typing import Any
 import torch
 from torch import nn
 
-from bnnstudy import data, nn as our_nn
-from bnnstudy.config import schedules, tricks
+from bnnstudy import data, theory
+from bnnstudy import nn as our_nn
+from bnnstudy.config import tricks
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.stage import Stage
 from bnnstudy.data import imagenet
 from bnnstudy.evidence import (
-    Claim, Difference, Equivalence, Every, Exact, Reading, Requirement, Speed, Spread, Trend,
-    Verdict, best_epoch,
+    Claim,
+    Difference,
+    Equivalence,
+    Every,
+    Exact,
+    Reading,
+    Requirement,
+    Speed,
+    Spread,
+    Trend,
+    Verdict,
+    best_epoch,
 )  # fmt: skip
 from bnnstudy.experiments import rates
 from bnnstudy.experiments.options import RunOptions
@@ -35,7 +46,7 @@ def _target(
     use: Callable[[Any], object] = lambda made: None,
     names: Sequence[str] = (),
     share: float = 1.0,
-    mutate: Callable[..., Any] = mutation.of_arguments,
+    errors: tuple[type[Exception], ...] = (ValueError,),
 ) -> Target:
     """Calls with the keywords of `seeds`, mutated; what is made is put to `use`, which must not fail."""
 
@@ -46,10 +57,10 @@ def _target(
         except Exception as error:
             raise _Late(f"{type(error).__name__}: {error}") from error
 
-    every = dict.fromkeys(name for seed in seeds for name in seed)
-    return Target(
-        name, [dict(seed) for seed in seeds], mutate, call, names=(*every, *names), share=share
-    )
+    # A letter alone may be a word: an argument called `a` is named by "a must be".
+    every = dict.fromkeys(n if len(n) > 1 else f"{n} must" for seed in seeds for n in seed)
+    given = [dict(seed) for seed in seeds]
+    return Target(name, given, mutation.of_arguments, call, errors, (*every, *names), share=share)
 
 
 class _Late(Exception):
@@ -84,11 +95,23 @@ STAGED = {
     "epochs": 3, "stages": (Stage(epochs=1, changes=(("clamp", True),), rate=0.5), Stage(epochs=2)),
     "optimizer": "adam", "view": "latent", "lr": 0.1,
 }  # fmt: skip
-FILTER = {"view": "filter", "optimizer": "filter", "real_optimizer": "adam", "alpha": 0.01, "gamma": 0.2}
+FILTER = {
+    "view": "filter",
+    "optimizer": "filter",
+    "real_optimizer": "adam",
+    "alpha": 0.01,
+    "gamma": 0.2,
+}
 
 ARM = Arm(name="adam", config=RunConfig())
 CLAIM = Claim(id="x", paper="A", source="Table 1", text="Text.", contrast=Exact(arm="adam"))
-ESTIMATE = {"metric": "test_accuracy", "unit": "points", "margin": 0.5, "paired": True, "spent": ("desk", 3)}
+ESTIMATE = {
+    "metric": "test_accuracy",
+    "unit": "points",
+    "margin": 0.5,
+    "paired": True,
+    "spent": ("desk", 3),
+}
 DIRECTED = {**ESTIMATE, "direction": 1}
 READ = {"scale": 100.0, "log": False}
 
@@ -111,13 +134,17 @@ def _evidence() -> list[Target]:
     return [
         _target("Exact", Exact, {"arm": "a", "metric": "pair", "unit": "signs"}, use=_contrast),
         _target("Difference", Difference, difference, pairs, use=_contrast),
-        _target("Equivalence", Equivalence, {**ESTIMATE, **READ, "arm": "a", "control": "b"}, use=_contrast),
+        _target(
+            "Equivalence", Equivalence, {**ESTIMATE, **READ, "arm": "a", "control": "b"}, use=_contrast
+        ),
         _target("Trend", Trend, trend, use=_contrast),
         _target("Every", Every, every, use=_contrast),
         _target("Spread", Spread, {**DIRECTED, **READ, "arms": ("a", "b", "c")}, use=_contrast),
         _target("Speed", Speed, speed, use=_contrast),
         _target("Claim", Claim, claim),
-        _target("Requirement", Requirement, need, use=lambda n: (n.holds(0.3), n.says.format(0.3), hash(n))),
+        _target(
+            "Requirement", Requirement, need, use=lambda n: (n.holds(0.3), n.says.format(0.3), hash(n))
+        ),
         _target("Reading", Reading, said),
         _target("Verdict", Verdict, verdict, use=lambda v: (v.line(), v.summary(), v.where())),
         _target("best_epoch", best_epoch, {"curve": (0.1, 0.3, 0.2), "among": (1, 2)}, share=0.5),
@@ -141,7 +168,14 @@ def _study() -> list[Target]:
     claims = (CLAIM,)
     study = {"name": "toy", "title": "A toy", "claims": claims, "headlines": {"x": Reading(
         holds="Yes.", fails="No.")}, "arms": {"quick": (ARM,)}, "seeds": {"quick": 3}}  # fmt: skip
-    options = {"data": None, "device": "cpu", "workers": 2, "compile": False, "stack": 1, "progress": False}
+    options = {
+        "data": None,
+        "device": "cpu",
+        "workers": 2,
+        "compile": False,
+        "stack": 1,
+        "progress": False,
+    }
     named = {"device": "cpu", "workers": 2, "results": "results", "data": "/tmp", "stack": 2}
     return [
         _target("Stage", Stage, {"epochs": 2, "changes": (("clamp", True), ("lr", 0.1)), "rate": 1.0},
@@ -173,7 +207,6 @@ def _over_signs(kind: Callable[..., torch.optim.Optimizer], **numbers: Any) -> t
 
 
 def _optimizers() -> list[Target]:
-    step = torch.optim.Optimizer.step  # noqa: F841
     use = lambda optimizer: (optimizer.step(), optimizer.state_dict())  # noqa: E731
     made = functools.partial(functools.partial, _over_signs)
     cascade = {"alpha": 0.1, "gamma": 0.5, "initial_state": None, "scheduled": "both",
@@ -184,7 +217,7 @@ def _optimizers() -> list[Target]:
         _target("LatentSGD", made(LatentSGD), {"lr": 0.1, "gamma": 0.5, "weight_decay": 0.01,
                                                "check_finite": True}, use=use),
         _target("LinearFilter", made(LinearFilter), {"b": (0.1, 0.2), "a": (1.0, -0.5, 0.01),
-                                                     "check_finite": False}, use=use, names=("order",)),
+                                                     "check_finite": False}, use=use, names=("order", "b and a must")),
         _target("Bop", made(Bop), {"threshold": 1e-3, "gamma": 0.1, "check_finite": True}, use=use),
         _target("optim.build", lambda name, config, check_finite: build(
             name, [_parameter()], config, check_finite=check_finite),
@@ -234,7 +267,8 @@ def _theory() -> list[Target]:
     return [
         _target("Recipe", conversion.Recipe, recipe, use=lambda r: conversion.conversion_of(r).lines()),
         _target("convert", conversion.convert, numbers, use=lambda c: (c.lines(), c.memories)),
-        _target("Filter", filters.Filter, {"b": (0.1, 0.2), "a": (1.0, -0.5, 0.01)}, use=filtered),
+        _target("Filter", filters.Filter, {"b": (0.1, 0.2), "a": (1.0, -0.5, 0.01)}, use=hash,
+                names=("coefficient of",)),
         _target("ema", filters.ema, {"alpha": 0.1}, use=filtered, share=0.5),
         _target("cascade", lambda alpha, gamma: filters.cascade(alpha, gamma),
                 {"alpha": 0.1, "gamma": 0.5}, use=filtered, names=("rate",), share=0.5),
@@ -242,8 +276,7 @@ def _theory() -> list[Target]:
         _target("torch_to_cascade", filters.torch_to_cascade, rated, share=0.5),
         _target("latent_to_filter", filters.latent_to_filter, {"lr": 0.1, "weight_decay": 0.1, "w0": 1.0},
                 share=0.5),
-        _target("schedule_factor", schedules.schedule_factor, {
-            "name": "cosine", "step": 3, "steps": 10, "drops": (0.5,), "floor": 0.1}, share=0.5),
+        _target("factors", theory.factors, {"schedule": "cosine", "steps": 10}, share=0.5),
         _target("explorer", explorer, {"gradient": (0.1, -0.2, 0.3), "alpha": 0.1, "gamma": 0.5},
                 use=lambda e: e._repr_html_(), share=0.5),
     ]  # fmt: skip
@@ -271,11 +304,25 @@ def _networks() -> list[Target]:
         models.build(RunConfig(width=4, depth=2, **changes), shape, classes)
 
     loaded = {"name": "digits", "root": None, "train_size": 10}
-    epoch = {"folder": "/nowhere", "split": "train", "batch_size": 2, "size": 8, "seed": 0, "workers": 0}
+    epoch = {
+        "folder": "/nowhere",
+        "split": "train",
+        "batch_size": 2,
+        "size": 8,
+        "seed": 0,
+        "workers": 0,
+    }
     return [
         _target("models.build", network, small, share=0.2),
         _target("data.load", data.load, loaded, names=("dataset",), share=0.3),
-        _target("imagenet.batches", imagenet.batches, epoch, share=0.3, names=("/nowhere",)),
+        _target(
+            "imagenet.batches",
+            imagenet.batches,
+            epoch,
+            share=0.3,
+            names=("/nowhere",),
+            errors=(ValueError, FileNotFoundError),
+        ),
     ]
 
 

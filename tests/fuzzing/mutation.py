@@ -27,7 +27,7 @@ def _deep(depth: int = 5_000) -> list[Any]:
     return inner
 
 
-NUMBERS = (0, 1, -1, 2, 3, 7, 1000, 2**31, 2**63, 2**64, -(2**63), 10**400, -(10**400), 0.0, -0.0, 0.5,
+NUMBERS = (0, 1, -1, 2, 3, 7, 1000, 2**31, 2**63, 2**64, -(2**63), 10**400, -(10**400), 10**5000, 0.0, -0.0, 0.5,
            1.0, 1.5, -0.5, 1e-320, 1e-9, 1e308, -1e308, math.nan, math.inf, -math.inf)  # fmt: skip
 TEXTS = ("", "a", "adam", "filter", "digits", "lr", "0", "{}", "{:.1%}", "{0[a]}", "{0.a}", "{", "{:d}", "é",
          "\0", "a\0b", "\ud800", "x" * 10_000, "../..", "a.b", "-1", "None", "nan")  # fmt: skip
@@ -133,7 +133,9 @@ def _inside(random: Random, value: Any) -> Any:
         at = random.randrange(len(value))
         value[at] = _inside(random, value[at])
         return value if random.random() < 0.8 else value[:at]
-    return random.choice((random.choice(PLAIN), random.choice(PLAIN), [value], {"a": value}, str(value)))
+    return random.choice(
+        (random.choice(PLAIN), random.choice(PLAIN), [value], {"a": value}, str(value))
+    )
 
 
 def of_arguments(random: Random, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -164,7 +166,9 @@ def of_anything(random: Random, value: Any) -> Any:
         factors = (-1, 0, 0.1, 10, 1e6, 1e300, np.float64(1), np.float32(1))
         return value * random.choice(factors) if abs(value) < 1e300 else random.choice(NUMBERS)
     if isinstance(value, str) and random.random() < 0.2:
-        return random.choice((value.upper(), value + " ", value * 2, value[:-1], [value], value.encode()))
+        return random.choice(
+            (value.upper(), value + " ", value * 2, value[:-1], [value], value.encode())
+        )
     if random.random() < 0.1:
         return [value]
     return random.choice(ANYTHING)
