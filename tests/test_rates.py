@@ -109,8 +109,8 @@ def test_a_grid_stops_where_the_field_does(runs, tmp_path):
     [
         ({"field": "speed"}, "field must be one of RunConfig but its seed, got 'speed'"),
         ({"field": "seed"}, "field must be one of RunConfig but its seed, got 'seed'"),
-        ({"grid": ()}, "grid must have a value"),
-        ({"factor": 1.0}, "factor must be above 1, got 1.0"),
+        ({"grid": ()}, "grid must have a value or more"),
+        ({"factor": 1.0}, "factor must be above 1 and finite, got 1.0"),
     ],
 )
 def test_what_cannot_be_tuned_is_refused(arguments, message):

@@ -41,10 +41,13 @@ class Rule:
             ValueError: naming the argument, what is allowed and the value.
         """
         known = isinstance(value, _KINDS[self.kind]) and isinstance(value, bool) == (self.kind is bool)
-        if known and self.holds(value):
+        long = isinstance(value, int) and not -(2**63) <= value < 2**63
+        holds = known and self.holds(value)
+        if holds and not (long and self.kind is int):
             with contextlib.suppress(OverflowError):  # a whole number beyond all floating-point ones
                 return self.kind(value)
-        raise ValueError(f"{name} must be {self.text}, got {shown(value)}")
+        width = " that 64 bits can hold" if holds else ""
+        raise ValueError(f"{name} must be {self.text}{width}, got {shown(value)}")
 
 
 NAME = Rule(str, "a name")

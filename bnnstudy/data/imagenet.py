@@ -5,6 +5,7 @@ same classes in both; a class's label is its place in their sorted names. torchv
 """
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -208,11 +209,15 @@ class _Batches(Dataset[Any]):
 
 
 def _read(file: str) -> "Image | str":
+    from PIL.Image import DecompressionBombWarning
     from PIL.Image import open as opened
 
     try:
-        with opened(file) as image:
-            return image.convert("RGB")
+        with warnings.catch_warnings():
+            # Where a header claims more pixels than a photograph has.
+            warnings.simplefilter("error", DecompressionBombWarning)
+            with opened(file) as image:
+                return image.convert("RGB")
     except Exception as error:  # damaged images fail in many ways
         return f"{file} cannot be read as an image ({type(error).__name__}: {error}); replace it"
 

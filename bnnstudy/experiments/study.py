@@ -83,7 +83,7 @@ class Tuned:
     def __post_init__(self) -> None:
         checks.settle(self, {"field": _TUNABLE, "factor": _FACTOR, "max_extensions": checks.WHOLE})
         if not isinstance(self.grid, tuple) or not self.grid:
-            raise ValueError(f"grid must be a tuple with a value or more, got {shown(self.grid)}")
+            raise ValueError(f"grid must have a value or more, as a tuple, got {shown(self.grid)}")
         # Whole numbers stay whole: a field may want them so.
         numbers = (checks.FINITE.checked("a value of grid", value) for value in self.grid)
         grid = tuple(v if isinstance(v, int) else n for v, n in zip(self.grid, numbers, strict=True))

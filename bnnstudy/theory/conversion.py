@@ -7,8 +7,6 @@ from bnnstudy.config.checks import shown
 from bnnstudy.config.run import RunConfig
 from bnnstudy.theory import filters
 
-_STEPS = checks.Rule(int, "a whole number from 1 to 2^63 - 1", lambda value: 1 <= value < 2**63)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -27,7 +25,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         checks.settle(self, {"lr": checks.POSITIVE, "weight_decay": checks.NOT_NEGATIVE})
-        checks.settle(self, {"momentum": checks.MOMENTUM, "steps": _STEPS}, or_none=("steps",))
+        checks.settle(self, {"momentum": checks.MOMENTUM, "steps": checks.COUNT}, or_none=("steps",))
         checks.settle(self, {"name": checks.NAME, "source": checks.NAME})
 
 

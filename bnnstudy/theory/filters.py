@@ -8,6 +8,7 @@ written `(b, a)` as in `scipy.signal`. The weight is -sign(y_i). A positive fact
 sign; that is why the outer learning rate of a binary network drops out (paper B, Eq 8).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, overload
@@ -46,7 +47,8 @@ class Filter:
     def __post_init__(self) -> None:
         for name in ("b", "a"):
             values = getattr(self, name)
-            if not isinstance(values, Sequence | np.ndarray) or not np.ndim(values) or not len(values):
+            values = values.tolist() if isinstance(values, np.ndarray) else values
+            if not isinstance(values, Sequence) or not values:
                 raise ValueError(f"{name} must be a coefficient or more, got {shown(values)}")
             rule = checks.FINITE
             numbers = tuple(rule.checked(f"a coefficient of {name}", value) for value in values)
@@ -82,7 +84,7 @@ def cascade(*rates: float) -> Filter:
     a = np.ones(1)
     for rate in rates:
         a = np.convolve(a, (1.0, rate - 1.0))
-    return Filter((float(np.prod(rates)),), tuple(map(float, a)))
+    return Filter((math.prod(rates),), tuple(map(float, a)))
 
 
 def torch_sgd(lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> Filter:

@@ -155,7 +155,7 @@ def _planned(study: Study) -> None:
     for preset in study.arms:
         for arm in study.arms[preset]:
             study.leader(arm)
-    for preset in study.seeds:
+    for preset in study.arms.keys() & study.seeds.keys():
         for plan in rates.plans(study, preset):
             plan.pending()
 
@@ -271,12 +271,12 @@ def _theory() -> list[Target]:
                 names=("coefficient of",)),
         _target("ema", filters.ema, {"alpha": 0.1}, use=filtered, share=0.5),
         _target("cascade", lambda alpha, gamma: filters.cascade(alpha, gamma),
-                {"alpha": 0.1, "gamma": 0.5}, use=filtered, names=("rate",), share=0.5),
+                {"alpha": 0.1, "gamma": 0.5}, use=filtered, names=("rate", "coefficient"), share=0.5),
         _target("torch_sgd", filters.torch_sgd, rated, use=filtered, share=0.5),
         _target("torch_to_cascade", filters.torch_to_cascade, rated, share=0.5),
         _target("latent_to_filter", filters.latent_to_filter, {"lr": 0.1, "weight_decay": 0.1, "w0": 1.0},
                 share=0.5),
-        _target("factors", theory.factors, {"schedule": "cosine", "steps": 10}, share=0.5),
+        _target("factors", functools.partial(theory.factors, steps=10), {"schedule": "cosine"}, share=0.5),
         _target("explorer", explorer, {"gradient": (0.1, -0.2, 0.3), "alpha": 0.1, "gamma": 0.5},
                 use=lambda e: e._repr_html_(), share=0.5),
     ]  # fmt: skip

@@ -21,7 +21,7 @@ MEMORY = 2**30
 """Bytes by which a process may grow over its size at the start of a target."""
 
 SPARE, PER_BYTE = 8 * 2**20, 40
-"""What a bounded target may allocate: so many bytes, and so many for each byte of its input."""
+"""What a bounded target may take: so many bytes as a rule, and so many for each byte of its input."""
 
 CORPUS = 500
 """Inputs that are kept to be mutated further, at most."""
@@ -47,7 +47,7 @@ class Target:
         errors: the kinds that may come out, exactly; no subclass that is not listed.
         names: texts of which an error's message must have one.
         guided: whether inputs that reach new lines are kept to be mutated further.
-        bounded: whether the memory of each call is measured, which takes time.
+        bounded: bytes that a call may take whatever its input; 0 does not measure them.
         share: inputs in proportion to other targets.
     """
 
@@ -58,7 +58,7 @@ class Target:
     errors: tuple[type[BaseException], ...] = (ValueError,)
     names: tuple[str, ...] = ()
     guided: bool = False
-    bounded: bool = False
+    bounded: int = 0
     share: float = 1.0
 
 
@@ -139,7 +139,7 @@ def run(target: Target, inputs: int, seed: int) -> Report:
 def _judged(target: Target, given: Any, report: Report) -> tuple[str, str] | None:
     """Count an input as accepted or refused; else the kind of its fault, and the fault in words."""
     try:
-        with _measured(given if target.bounded else None):
+        with _measured(given, target.bounded):
             target.call(given)
     except KeyboardInterrupt:
         raise
@@ -187,23 +187,24 @@ def _short(given: Any) -> str:
 
 
 @contextlib.contextmanager
-def _measured(given: Any) -> Iterator[None]:
-    if given is None:
+def _measured(given: Any, spare: int) -> Iterator[None]:
+    if not spare:
         yield
         return
     size = len(given) if isinstance(given, bytes) else sum(map(len, given.values()))
+    allowed = spare + PER_BYTE * size
     tracemalloc.start()
     try:
         yield
         peak = tracemalloc.get_traced_memory()[1]
     except BaseException as error:
         peak = tracemalloc.get_traced_memory()[1]
-        if peak <= SPARE + PER_BYTE * size:
+        if peak <= allowed:
             raise
         raise Hungry(f"{peak:,} bytes for an input of {size:,}") from error
     finally:
         tracemalloc.stop()
-    if peak > SPARE + PER_BYTE * size:
+    if peak > allowed:
         raise Hungry(f"{peak:,} bytes for an input of {size:,}")
 
 

@@ -134,7 +134,7 @@ def _inside(random: Random, value: Any) -> Any:
         value[at] = _inside(random, value[at])
         return value if random.random() < 0.8 else value[:at]
     return random.choice(
-        (random.choice(PLAIN), random.choice(PLAIN), [value], {"a": value}, str(value))
+        (random.choice(PLAIN), random.choice(PLAIN), [value], {"a": value}, "text")
     )
 
 
