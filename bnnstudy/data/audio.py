@@ -154,7 +154,7 @@ def _below(folder: Path) -> Iterator[Path]:
     """The wav files in a folder and those below it, each of which is gone through once."""
     seen = set()
     for path, folders, names in os.walk(folder, followlinks=True):
-        real = os.path.realpath(path)
+        real, names = os.path.realpath(path), [*names, *folders]  # a folder of such a name is refused
         # Links may lead back up: two of them would be followed without end.
         folders[:] = [] if real in seen else [name for name in folders if not name.startswith(".")]
         if real not in seen:
@@ -195,20 +195,16 @@ def _require_complete(files: dict[tuple[int, str, int], Path], source: Source, f
             )
 
 
-class _WrongForm(ValueError):
-    """A recording of another kind than is read here; names the file."""
-
-
-def _check_header(file: Path, channels: int, width: int, rate: int, frames: int) -> None:
+def _wrong_header(channels: int, width: int, rate: int, frames: int) -> str:
+    """What is wrong with what a recording's header says of it; empty if nothing is."""
     if (channels, width) != (1, 2) or not RATE <= rate <= HIGHEST_RATE:
-        raise _WrongForm(
-            f"{file} must be mono, 16 bits, {RATE} to {HIGHEST_RATE} Hz, got {channels} channels, "
+        return (
+            f"must be mono, 16 bits, {RATE} to {HIGHEST_RATE} Hz, got {channels} channels, "
             f"{8 * width} bits, {rate} Hz"
         )
     if frames > LONGEST * rate:
-        raise _WrongForm(
-            f"{file} must be of at most {LONGEST} seconds, got {frames / rate:.0f}: replace it"
-        )
+        return f"must take at most {LONGEST} seconds, got {frames / rate:.0f}; replace it"
+    return ""
 
 
 def _read(file: Path) -> np.ndarray:
@@ -218,13 +214,13 @@ def _read(file: Path) -> np.ndarray:
             channels, width, rate = stream.getparams()[:3]
             frames = stream.getnframes()
             # The header before the body, of which it may claim any length.
-            _check_header(file, channels, width, rate, frames)
-            content = stream.readframes(frames)
-    except _WrongForm:
-        raise
+            wrong = _wrong_header(channels, width, rate, frames)
+            content = b"" if wrong else stream.readframes(frames)
     except (wave.Error, EOFError, OSError, RuntimeError) as error:  # `wave` has all of them
         reason = str(error) or "it ends too soon"
         raise ValueError(f"{file} is no readable wav file ({reason}); replace it") from error
+    if wrong:
+        raise ValueError(f"{file} {wrong}")
     if frames == 0 or len(content) != 2 * frames:
         raise ValueError(
             f"{file} must hold {frames} samples (at least 1), got {len(content) // 2}; "

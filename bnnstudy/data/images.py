@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -140,12 +140,9 @@ def _read_npz(path: Path, source: Source) -> list[np.ndarray]:
             missing = [key for key in _KEYS if f"{key}.npy" not in archive.namelist()]
             kept = [key for key in _KEYS if key not in missing]
             # Headers before bodies: a damaged one may claim any size.
-            for key in kept:
-                with archive.open(f"{key}.npy") as member:
-                    _check_form(key, *_header(member), source, str(path))
-            arrays = [_member(archive, key) for key in kept]
-    except _WrongForm:
-        raise
+            forms = {key: _header(archive, key) for key in kept}
+            wrong = [text for key in kept if (text := _wrong_form(key, *forms[key], source))]
+            arrays = [] if wrong else [_member(archive, key) for key in kept]
     except PermissionError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror})") from error
     except Exception as error:  # zipfile, zlib, numpy: a damaged file fails in many ways
@@ -155,22 +152,21 @@ def _read_npz(path: Path, source: Source) -> list[np.ndarray]:
         ) from error
     if missing:
         raise ValueError(f"{path} must hold {', '.join(_KEYS)}; {', '.join(missing)} missing")
+    if wrong:
+        raise ValueError(f"{path}: {wrong[0]}")
     return arrays
 
 
-class _WrongForm(ValueError):
-    """An array of another shape or type than its place asks for; names the file."""
-
-
-def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _header(archive: zipfile.ZipFile, key: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
     """Shape and type of an array in numpy's format, of which no more is read."""
-    version = np.lib.format.read_magic(member)
-    if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
-    elif version == (2, 0):
-        shape, _, dtype = np.lib.format.read_array_header_2_0(member)
-    else:
-        raise ValueError(f"version {version} of numpy's format")
+    with archive.open(f"{key}.npy") as member:
+        version = np.lib.format.read_magic(member)
+        if version == (1, 0):
+            shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+        elif version == (2, 0):
+            shape, _, dtype = np.lib.format.read_array_header_2_0(member)
+        else:
+            raise ValueError(f"version {version} of numpy's format")
     return shape, dtype
 
 
@@ -179,26 +175,26 @@ def _member(archive: zipfile.ZipFile, key: str) -> np.ndarray:
         return np.lib.format.read_array(member, allow_pickle=False)
 
 
-def _check_form(
-    key: str, shape: tuple[int, ...], dtype: np.dtype[Any], source: Source, origin: str
-) -> None:
-    """That an array has the shape and the type that its place asks for."""
+def _wrong_form(key: str, shape: tuple[int, ...], dtype: np.dtype[Any], source: Source) -> str:
+    """What is wrong with an array's shape or type; empty if nothing is."""
     if 0 in shape:
-        raise _WrongForm(f"{origin}: {key} is empty; replace it")
+        return f"{key} is empty; replace it"
     size = source.train if key.startswith("train") else source.test
     wanted = (size, *source.shape) if key.endswith("images") else (size,)
     if shape != wanted:
-        raise _WrongForm(f"{origin}: {key} must have shape {wanted}, got {shape}; replace it")
+        return f"{key} must have shape {wanted}, got {shape}; replace it"
     if key.endswith("images") and dtype != np.uint8:
-        raise _WrongForm(f"{origin}: {key} must be uint8 (0 to 255), got {dtype}")
+        return f"{key} must be uint8 (0 to 255), got {dtype}"
     if key.endswith("labels") and not np.issubdtype(dtype, np.integer):
-        raise _WrongForm(f"{origin}: {key} must be integers, got {dtype}")
+        return f"{key} must be integers, got {dtype}"
+    return ""
 
 
 def _checked(arrays: list[np.ndarray], name: str, origin: str) -> list[np.ndarray]:
     source = SOURCES[name]
     for key, array in zip(_KEYS, arrays, strict=True):
-        _check_form(key, array.shape, array.dtype, source, origin)
+        if wrong := _wrong_form(key, array.shape, array.dtype, source):
+            raise ValueError(f"{origin}: {wrong}")
         if key.endswith("labels"):
             _check_labels(array, f"{origin}: {key}")
     # One type, so that the same data has the same fingerprint wherever it was read from.
@@ -284,7 +280,7 @@ def _files(
 
 
 def _holds_idx(shape: tuple[int, ...]) -> Callable[[Path], bool]:
-    """Whether a file is an array of bytes of this shape in the idx format: a header, then its values."""
+    """Whether a file is an array of bytes of this shape in the idx format: a header, then values."""
     # 8 stands for bytes; then the number of dimensions, and each of them, the highest byte first.
     header = bytes([0, 0, 8, len(shape)]) + np.array(shape, dtype=">i4").tobytes()
 

@@ -19,7 +19,7 @@ from bnnstudy.config.checks import shown
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence import files, provenance
 from bnnstudy.evidence.provenance import Provenance
-from bnnstudy.evidence.results import Result
+from bnnstudy.evidence.results import Result, require_types
 
 VARIABLE = "BNNSTUDY_RESULTS"
 """The environment variable that names the folder of records."""
@@ -167,6 +167,10 @@ def load(file: Path) -> Record:
         config = RunConfig.from_dict(record["config"])
     except (TypeError, ValueError) as error:
         raise RecordError(f"{file} has a configuration that cannot be read: {error}") from error
+    try:
+        require_types(record["result"])
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"{file} has a result that cannot be read: {error}") from error
     name = key(config, record.get("options"))
     if Path(file).name != f"{name}-s{config.seed}.json":
         raise RecordError(f"{file} does not bear the name of its configuration, {name}")

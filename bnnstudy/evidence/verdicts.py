@@ -9,11 +9,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.config.fields import PRESETS
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Claim, Equivalence, Estimate, Exact, Speed
 from bnnstudy.evidence.curves import Curve, Curves, common_seeds, with_parts
 from bnnstudy.evidence.estimates import effect
+from bnnstudy.evidence.records import RecordError
 from bnnstudy.evidence.requirements import look
 from bnnstudy.evidence.runs import read, same_course
 
@@ -241,6 +243,13 @@ def _exact(
     found = [counts for counts in found if counts is not None]
     if not found:
         return None
+    for counts in found:
+        good = isinstance(counts, dict) and {"differing", "compared"} <= counts.keys()
+        if not good or not all(type(counts[name]) is int for name in ("differing", "compared")):
+            raise RecordError(
+                f"records of arm {contrast.arm!r} must have counts at {contrast.metric}, got "
+                f"{shown(counts)}"
+            )
     against = sum(counts["differing"] for counts in found)
     return Verdict(
         claim=claim,

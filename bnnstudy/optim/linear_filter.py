@@ -52,7 +52,7 @@ class LinearFilter(GroupedOptimizer):
         highest = min(torch.finfo(state_dtype(w)).max for w in group["params"])
         if max(map(abs, group["b"] + group["a"])) > highest:
             raise ValueError(
-                f"b and a must be at most {highest:.4g} once divided by a_0, as states hold no more, got "
+                f"b and a must be at most {highest:.4g} once divided by a_0, got "
                 f"{shown(group['b'])} and {shown(group['a'])}"
             )
 

@@ -117,6 +117,11 @@ def run(target: Target, inputs: int, seed: int) -> Report:
     """Give a target so many inputs, its seeds first; the same seed makes the same ones."""
     random, report, lines = Random(f"{target.name} {seed}"), Report(target.name), _Lines()
     corpus = list(target.seeds)
+    if target.guided or target.bounded:
+        with contextlib.suppress(Exception):
+            target.call(
+                target.seeds[0]
+            )  # what it imports at its first call is neither traced nor measured
     with _limited(MEMORY), warnings.catch_warnings():
         warnings.simplefilter("error")
         for number in range(inputs):

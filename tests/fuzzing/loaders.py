@@ -1,10 +1,12 @@
 """Whatever reads a file, a record or a command line, given damaged and forged ones."""
 
 import contextlib
+import dataclasses
 import gzip
 import hashlib
 import io
 import json
+import os
 import shutil
 import tempfile
 import wave
@@ -17,12 +19,11 @@ from typing import Any
 import numpy as np
 import safetensors.torch
 import torch
-from fuzzing import mutation
-from fuzzing.engine import SPARE, Target
 from torch import nn
 
 from bnnstudy import __main__ as command_line
-from bnnstudy import data, nn as our_nn
+from bnnstudy import data
+from bnnstudy import nn as our_nn
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.stage import Stage
 from bnnstudy.data import audio, datasets, imagenet, images
@@ -35,6 +36,8 @@ from bnnstudy.experiments.study import Arm, Study
 from bnnstudy.nn import packed
 from bnnstudy.studies import history
 from bnnstudy.training.checkpoints import Checkpoint
+from fuzzing import mutation
+from fuzzing.engine import SPARE, Target
 
 SMALL = images.Source((4, 4), 20, 10, "MNIST")
 SPOKEN = audio.Source(speakers=1, takes=11)
@@ -42,7 +45,9 @@ SPOKEN = audio.Source(speakers=1, takes=11)
 
 def folder() -> Path:
     """A folder that goes when the process ends."""
-    made = tempfile.TemporaryDirectory(prefix="fuzzing-")
+    memory = "/dev/shm"  # where there is one: a million files are written
+    where = memory if os.access(memory, os.W_OK) else None
+    made = tempfile.TemporaryDirectory(prefix="fuzzing-", dir=where)
     _FOLDERS.append(made)
     return Path(made.name)
 
@@ -78,9 +83,7 @@ def _arrays() -> dict[str, np.ndarray]:
     return found
 
 
-def _file(
-    name: str, path: Path, seed: bytes, load: Callable[[], object], **options: Any
-) -> Target:
+def _file(name: str, path: Path, seed: bytes, load: Callable[[], object], **options: Any) -> Target:
     """A file whose bytes are changed before it is loaded."""
 
     def call(given: bytes) -> None:
@@ -116,7 +119,9 @@ def _npz() -> list[Target]:
                 archive.writestr(name, content)
         _mnist_at(root)
 
-    bytewise = _file("mnist.npz", root / "mnist.npz", stream.getvalue(), lambda: _mnist_at(root), bounded=SPARE)
+    bytewise = _file(
+        "mnist.npz", root / "mnist.npz", stream.getvalue(), lambda: _mnist_at(root), bounded=SPARE
+    )
     members_of = Target("mnist.npz, members", [members], mutate, call, names=bytewise.names, guided=True,
                         bounded=SPARE)  # fmt: skip
     return [bytewise, members_of]
@@ -139,7 +144,7 @@ def _torchvision() -> list[Target]:
             file, content = file.with_suffix(".gz"), gzip.compress(content)
         names = (f"MNIST in {root}",)
         name = "mnist idx.gz" if packed_too else "mnist idx"
-        found.append(_file(name, file, content, lambda root=root: _mnist_at(root), names=names, share=0.5))
+        found.append(_file(name, file, content, lambda root=root: _mnist_at(root), names=names))
     return found
 
 
@@ -152,7 +157,7 @@ def _cifar() -> Target:
         forget()
         data.load("cifar10", root)
 
-    return _file("cifar10 batch", file, bytes(3000), load, share=0.2)
+    return _file("cifar10 batch", file, bytes(3000), load)
 
 
 def _wav(seconds: float = 0.02, rate: int = 8_000) -> bytes:
@@ -190,8 +195,10 @@ def _recordings() -> list[Target]:
         text = mutation.of_bytes(random, given[at].encode()).decode("latin-1").replace("/", "_")
         return [*given[:at], text, *given[at + 1 :]]
 
-    wav = _file("fsdd wav", root / "fsdd" / "0_ada_0.wav", _wav(rate=16_000), load, bounded=2**27, share=0.2)
-    return [wav, Target("fsdd names", [names], renamed, with_names, names=(str(called),), share=0.05)]
+    wav = _file(
+        "fsdd wav", root / "fsdd" / "0_ada_0.wav", _wav(rate=16_000), load, bounded=2**27, share=0.2
+    )
+    return [wav, Target("fsdd names", [names], renamed, with_names, names=(str(called),))]
 
 
 def _image() -> Target:
@@ -208,7 +215,7 @@ def _image() -> Target:
         for _ in imagenet.batches(root, "val", 1, 8):
             pass
 
-    return _file("imagenet image", file, stream.getvalue(), load, bounded=SPARE, share=0.3)
+    return _file("imagenet image", file, stream.getvalue(), load, bounded=SPARE)
 
 
 CONFIG = RunConfig(lr=0.5, seed=3, preset="desk", stages=(Stage(epochs=9, changes=(("clamp", True),)), Stage(
@@ -261,7 +268,7 @@ def _records() -> list[Target]:
                RunConfig.from_dict, names=(*RunConfig.__dataclass_fields__, "field", "stage"), guided=True),
         Target("Stage.from_dict", [{"epochs": 1, "changes": [["lr", 0.1]], "rate": 1.0}],
                mutation.of_json, Stage.from_dict, names=("stage",), guided=True),
-        Target("right", [RESULT], mutation.of_json, lambda given: right.unpack(given, "test_accuracy"),
+        Target("right", [RESULT["right"]], mutation.of_json, lambda given: right.unpack({"right": given}, "test_accuracy"),
                names=("right",), guided=True),
     ]  # fmt: skip
 
@@ -269,7 +276,10 @@ def _records() -> list[Target]:
 def _curves() -> Target:
     """What records say of a claim, where the result of one of them was forged."""
     results, plain = folder(), RunConfig(epochs=2)
-    arms = (Arm(name="adam", config=plain), Arm(name="sgd", config=RunConfig(epochs=2, optimizer="sgd")))
+    arms = (
+        Arm(name="adam", config=plain),
+        Arm(name="sgd", config=RunConfig(epochs=2, optimizer="sgd")),
+    )
     claim = Claim(id="x", paper="ours", source="tests", text="Text.", contrast=Difference(
         metric="test_accuracy", arm="adam", control="sgd"))  # fmt: skip
     study = Study(name="toy", title="A toy", claims=(claim,), arms={"quick": arms}, seeds={"quick": 3})
@@ -289,8 +299,7 @@ def _curves() -> Target:
         found = lookup.curves(study, "quick", results)
         decide(claim, found)
 
-    return Target("curves", [RESULT], mutation.of_json, call, (RecordError,), (str(file),), guided=True,
-                  share=0.2)  # fmt: skip
+    return Target("curves", [RESULT], mutation.of_json, call, (RecordError,), (str(file), "arm 'sgd'"), guided=True)  # fmt: skip
 
 
 def _ledger() -> list[Target]:
@@ -349,9 +358,14 @@ def _checkpoint() -> list[Target]:
             changed[random.choice(list(changed) or ["run"])] = torch.ones(2)
         return changed
 
-    shared: dict[str, Any] = {"errors": (UserWarning,), "names": (str(file),), "guided": True, "share": 0.3}
+    shared: dict[str, Any] = {
+        "errors": (UserWarning,),
+        "names": (str(file),),
+        "guided": True,
+        "share": 0.3,
+    }
     return [
-        _file("checkpoint", file, whole, load, errors=(UserWarning,), bounded=SPARE, share=0.3),
+        _file("checkpoint", file, whole, load, errors=(UserWarning,), bounded=SPARE),
         Target("checkpoint, forged", [payload], mutation.of_bytes, forged, bounded=SPARE, **shared),
         Target("checkpoint, values", [saved], mutate, saved_anew, **shared),
     ]
@@ -426,7 +440,10 @@ def _command_line() -> Target:
     def call(given: list[str]) -> None:
         out, err = io.StringIO(), io.StringIO()
         # Nothing is trained, and no report is put together, which takes long.
-        quick = [instead(sweep, "run", lambda *a, **k: []), instead(lookup, "curves", lambda *a, **k: {})]
+        quick = [
+            instead(sweep, "run", lambda *a, **k: []),
+            instead(lookup, "curves", lambda *a, **k: {}),
+        ]
         with contextlib.ExitStack() as stack:
             for one in (*quick, contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)):
                 stack.enter_context(one)
@@ -441,10 +458,19 @@ def _command_line() -> Target:
             assert len(lines) == 1, lines
             raise Said(lines[0])
 
-    return Target("command line", seeds, mutate, call, (Said,), ("bnnstudy: ",), guided=True, share=0.1)
+    return Target("command line", seeds, mutate, call, (Said,), ("bnnstudy: ",), guided=True)
+
+
+SHARES = {
+    "mnist idx": 0.1, "fsdd wav": 0.03, "fsdd names": 0.05, "curves": 0.05, "command line": 0.15,
+    "mnist.npz, members": 0.3, "imagenet image": 0.3, "checkpoint": 0.3, "checkpoint, forged": 0.3,
+    "checkpoint, values": 0.3,
+}  # fmt: skip
+"""What takes milliseconds has fewer inputs."""
 
 
 def targets() -> list[Target]:
     """All of them."""
-    return [*_npz(), *_torchvision(), _cifar(), *_recordings(), _image(), *_records(), *_ledger(),
-            *_checkpoint(), *_packed(), _command_line()]  # fmt: skip
+    found = [*_npz(), *_torchvision(), _cifar(), *_recordings(), _image(), *_records(), *_ledger(),
+             *_checkpoint(), *_packed(), _command_line()]  # fmt: skip
+    return [dataclasses.replace(one, share=SHARES.get(one.name, 1.0)) for one in found]

@@ -125,7 +125,7 @@ def _inside(random: Random, value: Any) -> Any:
         elif kind < 0.16:
             value[random.choice(TEXTS)] = value.pop(name)
         elif kind < 0.24:
-            value[random.choice(TEXTS)] = random.choice(PLAIN)
+            value[random.choice(TEXTS)] = copy.deepcopy(random.choice(PLAIN))
         else:
             value[name] = _inside(random, value[name])
         return value
@@ -133,9 +133,8 @@ def _inside(random: Random, value: Any) -> Any:
         at = random.randrange(len(value))
         value[at] = _inside(random, value[at])
         return value if random.random() < 0.8 else value[:at]
-    return random.choice(
-        (random.choice(PLAIN), random.choice(PLAIN), [value], {"a": value}, "text")
-    )
+    other = copy.deepcopy(random.choice(PLAIN))
+    return random.choice((other, other, [value], {"a": value}, "text"))
 
 
 def of_arguments(random: Random, arguments: dict[str, Any]) -> dict[str, Any]:
