@@ -1,4 +1,4 @@
-"""A small seeded part of `make fuzz`: whatever is damaged, forged or of a wrong kind is refused by name."""
+"""A small seeded part of `make fuzz`: what is damaged, forged or of a wrong kind is refused by name."""
 
 import pytest
 from fuzzing import engine, mutation
@@ -62,10 +62,12 @@ def test_inputs_that_reach_new_lines_are_built_on(monkeypatch, guided):
     monkeypatch.setattr(engine, "PACKAGE", __file__)
 
     def call(given):
-        if given[:1] == b"b":
-            if given[1:2] == b"n":  # noqa: SIM102
-                if given[2:3] == b"n":
-                    raise LookupError("found")
+        if given[:1] != b"b":
+            return
+        if given[1:2] != b"n":
+            return
+        if given[2:3] == b"n":
+            raise LookupError("found")
 
     toy = Target("toy", [b"..."], mutation.of_bytes, call, guided=guided)
     assert bool(engine.run(toy, 30_000, seed=0).faults) == guided

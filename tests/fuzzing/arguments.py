@@ -48,7 +48,7 @@ def _target(
     share: float = 1.0,
     errors: tuple[type[Exception], ...] = (ValueError,),
 ) -> Target:
-    """Calls with the keywords of `seeds`, mutated; what is made is put to `use`, which must not fail."""
+    """Calls with the keywords of `seeds`, mutated; what comes is put to `use`, which must not fail."""
 
     def call(given: Mapping[str, Any]) -> None:
         made = make(**given)
@@ -81,7 +81,8 @@ def _contrast(contrast: Any) -> None:
 
 
 CONFIG = {
-    "dataset": "mnist", "train_size": 100, "augmentation": "none", "model": "cnn", "width": 8, "depth": 2,
+    "dataset": "mnist", "train_size": 100, "augmentation": "none", "model": "cnn", "width": 8,
+    "depth": 2,
     "block": "conv_pool_norm_act", "pool": "max", "parts": (), "binary_weights": True,
     "activation": "sign", "real_first": True, "real_last": False, "surrogate": "ede",
     "activation_surrogate": "clip", "steepness": (0.1, 10.0), "scaling": "mean", "clamp": True,
@@ -89,7 +90,8 @@ CONFIG = {
     "weight_decay": 1e-4, "real_optimizer": "adam", "real_lr": 1e-3, "betas": (0.9, 0.99),
     "real_weight_decay": None, "lr_scaling": "gradient", "schedule": "cosine", "drops": (0.5, 0.75),
     "weight_schedule": "linear", "floor": 0.1, "epochs": 3, "batch_size": 10, "loss": "cross_entropy",
-    "batch_norm_momentum": 0.1, "batch_norm_eps": 1e-4, "precision": "float32", "preset": "desk", "seed": 1,
+    "batch_norm_momentum": 0.1, "batch_norm_eps": 1e-4, "precision": "float32", "preset": "desk",
+    "seed": 1,
 }  # fmt: skip
 STAGED = {
     "epochs": 3, "stages": (Stage(epochs=1, changes=(("clamp", True),), rate=0.5), Stage(epochs=2)),
@@ -213,11 +215,13 @@ def _optimizers() -> list[Target]:
                "bias_correction": True, "check_finite": True}  # fmt: skip
     started = {**cascade, "initial_state": [-0.1 * SIGNS]}
     return [
-        _target("FilterOptimizer", made(FilterOptimizer), cascade, started, use=use, names=("initial_state",)),
+        _target("FilterOptimizer", made(FilterOptimizer), cascade, started, use=use,
+                names=("initial_state",)),
         _target("LatentSGD", made(LatentSGD), {"lr": 0.1, "gamma": 0.5, "weight_decay": 0.01,
                                                "check_finite": True}, use=use),
         _target("LinearFilter", made(LinearFilter), {"b": (0.1, 0.2), "a": (1.0, -0.5, 0.01),
-                                                     "check_finite": False}, use=use, names=("order", "b and a must")),
+                                                     "check_finite": False}, use=use,
+                names=("order", "b and a must")),
         _target("Bop", made(Bop), {"threshold": 1e-3, "gamma": 0.1, "check_finite": True}, use=use),
         _target("optim.build", lambda name, config, check_finite: build(
             name, [_parameter()], config, check_finite=check_finite),
@@ -248,7 +252,8 @@ def _layers() -> list[Target]:
         _target("BinaryConv2d", functools.partial(our_nn.BinaryConv2d, **on_meta), conv, use=repr),
         _target("BinaryActivation", our_nn.BinaryActivation, {"surrogate": "clip"},
                 use=lambda m: m(torch.ones(2)), share=0.3),
-        _target("RSign", functools.partial(our_nn.RSign, **on_meta), {"channels": 3, "surrogate": "ede"},
+        _target("RSign", functools.partial(our_nn.RSign, **on_meta), {
+                "channels": 3, "surrogate": "ede"},
                 share=0.3),
         _target("RPReLU", functools.partial(our_nn.RPReLU, **on_meta), {"channels": 3, "slope": 0.25},
                 share=0.3),
@@ -274,9 +279,11 @@ def _theory() -> list[Target]:
                 {"alpha": 0.1, "gamma": 0.5}, use=filtered, names=("rate", "coefficient"), share=0.5),
         _target("torch_sgd", filters.torch_sgd, rated, use=filtered, share=0.5),
         _target("torch_to_cascade", filters.torch_to_cascade, rated, share=0.5),
-        _target("latent_to_filter", filters.latent_to_filter, {"lr": 0.1, "weight_decay": 0.1, "w0": 1.0},
+        _target("latent_to_filter", filters.latent_to_filter, {
+                "lr": 0.1, "weight_decay": 0.1, "w0": 1.0},
                 share=0.5),
-        _target("factors", functools.partial(theory.factors, steps=10), {"schedule": "cosine"}, share=0.5),
+        _target("factors", functools.partial(theory.factors, steps=10), {"schedule": "cosine"},
+                share=0.5),
         _target("explorer", explorer, {"gradient": (0.1, -0.2, 0.3), "alpha": 0.1, "gamma": 0.5},
                 use=lambda e: e._repr_html_(), share=0.5),
     ]  # fmt: skip

@@ -122,7 +122,8 @@ def _npz() -> list[Target]:
     bytewise = _file(
         "mnist.npz", root / "mnist.npz", stream.getvalue(), lambda: _mnist_at(root), bounded=SPARE
     )
-    members_of = Target("mnist.npz, members", [members], mutate, call, names=bytewise.names, guided=True,
+    members_of = Target("mnist.npz, members", [members], mutate, call, names=bytewise.names,
+                        guided=True,
                         bounded=SPARE)  # fmt: skip
     return [bytewise, members_of]
 
@@ -218,7 +219,8 @@ def _image() -> Target:
     return _file("imagenet image", file, stream.getvalue(), load, bounded=SPARE)
 
 
-CONFIG = RunConfig(lr=0.5, seed=3, preset="desk", stages=(Stage(epochs=9, changes=(("clamp", True),)), Stage(
+CONFIG = RunConfig(lr=0.5, seed=3, preset="desk", stages=(
+    Stage(epochs=9, changes=(("clamp", True),)), Stage(
     epochs=1)), drops=(), betas=(0.9, 0.99))  # fmt: skip
 RESULT = {
     "validation_accuracy": 0.5, "test_accuracy": 0.25, "best_epoch": 2, "diverged": False,
@@ -265,10 +267,12 @@ def _records() -> list[Target]:
         Target("record, forged", [_record()], mutation.of_json, forged, names=(str(file),), **shared),
         _curves(),
         Target("RunConfig.from_dict", [CONFIG.to_dict(), RunConfig().to_dict()], mutation.of_json,
-               RunConfig.from_dict, names=(*RunConfig.__dataclass_fields__, "field", "stage"), guided=True),
+               RunConfig.from_dict,
+               names=(*RunConfig.__dataclass_fields__, "field", "stage"), guided=True),
         Target("Stage.from_dict", [{"epochs": 1, "changes": [["lr", 0.1]], "rate": 1.0}],
                mutation.of_json, Stage.from_dict, names=("stage",), guided=True),
-        Target("right", [RESULT["right"]], mutation.of_json, lambda given: right.unpack({"right": given}, "test_accuracy"),
+        Target("right", [RESULT["right"]], mutation.of_json,
+               lambda given: right.unpack({"right": given}, "test_accuracy"),
                names=("right",), guided=True),
     ]  # fmt: skip
 
@@ -299,7 +303,8 @@ def _curves() -> Target:
         found = lookup.curves(study, "quick", results)
         decide(claim, found)
 
-    return Target("curves", [RESULT], mutation.of_json, call, (RecordError,), (str(file), "arm 'sgd'"), guided=True)  # fmt: skip
+    names = (str(file), "arm 'sgd'")
+    return Target("curves", [RESULT], mutation.of_json, call, (RecordError,), names, guided=True)
 
 
 def _ledger() -> list[Target]:
@@ -420,8 +425,10 @@ def _command_line() -> Target:
         ["convert", "--lr", "0.1", "--weight-decay", "1e-4", "--momentum", "0.9", "--steps", "100"],
     ]  # fmt: skip
     words = sorted({word for seed in seeds for word in seed})
-    odd = ("9" * 5000, "-1", "1e999", "nan", "inf", "-inf", "1_0", "٣", "1e400", "5-3", "0-99999999999", "--",
-           "-", "@x", "--help", "/dev/null", "/proc/self/mem", "--lr=", "--seeds=", *mutation.TEXTS)  # fmt: skip
+    odd = ("9" * 5000, "-1", "1e999", "nan", "inf", "-inf", "1_0", "٣", "1e400", "5-3", "0-99999999999",
+           "--",
+           "-", "@x", "--help", "/dev/null", "/proc/self/mem", "--lr=", "--seeds=",
+           *mutation.TEXTS)  # fmt: skip
 
     def mutate(random: Random, given: list[str]) -> list[str]:
         changed = list(given)

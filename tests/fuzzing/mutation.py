@@ -27,9 +27,11 @@ def _deep(depth: int = 5_000) -> list[Any]:
     return inner
 
 
-NUMBERS = (0, 1, -1, 2, 3, 7, 1000, 2**31, 2**63, 2**64, -(2**63), 10**400, -(10**400), 10**5000, 0.0, -0.0, 0.5,
+NUMBERS = (0, 1, -1, 2, 3, 7, 1000, 2**31, 2**63, 2**64, -(2**63), 10**400, -(10**400), 10**5000,
+           0.0, -0.0, 0.5,
            1.0, 1.5, -0.5, 1e-320, 1e-9, 1e308, -1e308, math.nan, math.inf, -math.inf)  # fmt: skip
-TEXTS = ("", "a", "adam", "filter", "digits", "lr", "0", "{}", "{:.1%}", "{0[a]}", "{0.a}", "{", "{:d}", "é",
+TEXTS = ("", "a", "adam", "filter", "digits", "lr", "0", "{}", "{:.1%}", "{0[a]}", "{0.a}", "{", "{:d}",
+         "é",
          "\0", "a\0b", "\ud800", "x" * 10_000, "../..", "a.b", "-1", "None", "nan")  # fmt: skip
 PLAIN = (None, True, False, *NUMBERS, *TEXTS, [], [1], [[]], ["a", 1], [None, math.nan], {}, {"a": 1},
          {"": {}}, {"differing": "a", "compared": 1})  # fmt: skip
@@ -37,8 +39,10 @@ PLAIN = (None, True, False, *NUMBERS, *TEXTS, [], [1], [[]], ["a", 1], [None, ma
 
 ANYTHING = (
     *PLAIN, b"", b"abc", (), (1,), (1, 2), ("a", "b"), ("a", "a"), ("a", 1), ("quick", -1), (0.5, 0.5),
-    (("a", 1), ("b", 2), ("c", 3)), (("a", "b"),), ("a", ("b",)), (math.nan,), (10**400, 1), (1e308, 1e308),
-    ([],), ({},), {1, 2}, frozenset(), object, int, len, 1j, Fraction(1, 3), Decimal("NaN"), Decimal("0.1"),
+    (("a", 1), ("b", 2), ("c", 3)), (("a", "b"),), ("a", ("b",)), (math.nan,), (10**400, 1),
+    (1e308, 1e308),
+    ([],), ({},), {1, 2}, frozenset(), object, int, len, 1j, Fraction(1, 3), Decimal("NaN"),
+    Decimal("0.1"),
     np.float32(0.5), np.float64("nan"), np.int64(3), np.bool_(True), np.str_("adam"), np.array(3.0),
     np.array([1.0, 2.0]), np.array(["adam", "sgd"]), np.zeros((0,)), torch.tensor(1.0),
     torch.ones(2, 2), torch.float32, Path("x"), range(3), slice(1), Ellipsis, NotImplemented,
