@@ -1,6 +1,7 @@
 """`make fuzz`: so many inputs over all targets, side by side, and a table of what came of them."""
 
 import argparse
+import contextlib
 import os
 import sys
 
@@ -36,8 +37,10 @@ def main() -> int:
         for one in chosen
     ]
     reports = {one.name: Report(one.name) for one in chosen}
-    for done in joblib.Parallel(options.processes, return_as="generator")(parts):
-        reports[done.target].add(done)
+    # In any order, so that what was done is told where it is interrupted.
+    with contextlib.suppress(KeyboardInterrupt):
+        for done in joblib.Parallel(options.processes, return_as="generator_unordered")(parts):
+            reports[done.target].add(done)
     print(f"{'target':<24} {'inputs':>9} {'accepted':>9} {'refused':>9} {'faults':>7} {'lines':>6}")
     for report in (*reports.values(), _total(list(reports.values()))):
         counts = f"{report.inputs:>9,} {report.accepted:>9,} {report.refused:>9,} {report.faulty:>7,}"
