@@ -39,7 +39,8 @@ class Stage:
         for name, value in self.changes:
             if name not in fields.CHANGEABLE:
                 raise ValueError(f"changes of a stage cannot be of {shown(name)}")
-            if not isinstance(value, bool | int | float | str | tuple | None):
+            items = value if isinstance(value, tuple) else () if value is None else (value,)
+            if not all(isinstance(item, bool | int | float | str) for item in items):
                 raise ValueError(f"{name} of a stage must be a plain value, got {shown(value)}")
             if name in ("lr", "real_lr") and rate != 1:
                 raise ValueError(f"rate of a stage must be 1 where it changes {name}, got {rate!r}")

@@ -4,6 +4,7 @@ The folder has torchvision's ImageFolder layout: `train/<class>/*.JPEG` and `val
 same classes in both; a class's label is its place in their sorted names. torchvision reads and crops.
 """
 
+import io
 import os
 import warnings
 from collections.abc import Callable, Iterator
@@ -216,7 +217,8 @@ def _read(file: str) -> "Image | str":
         with warnings.catch_warnings():
             # Where a header claims more pixels than a photograph has.
             warnings.simplefilter("error", DecompressionBombWarning)
-            with opened(file) as image:
+            # From memory: of a file as many bytes would be set aside as a header claims.
+            with opened(io.BytesIO(Path(file).read_bytes())) as image:
                 return image.convert("RGB")
     except Exception as error:  # damaged images fail in many ways
         return f"{file} cannot be read as an image ({type(error).__name__}: {error}); replace it"

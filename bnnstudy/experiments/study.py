@@ -41,7 +41,7 @@ class Named:
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        checks.settle(self, {"name": checks.TEXT})
+        checks.settle(self, {"name": checks.NAME})
         checks.instance("options", self.options, Mapping)
         try:
             serialise.digest(serialise.to_jsonable(self.options))

@@ -63,8 +63,14 @@ def binarize_layers(
     return list(chosen)
 
 
-def _names(skip: object) -> set[str]:
-    names = [skip] if isinstance(skip, str) else list(skip) if isinstance(skip, Iterable) else [None]
-    if not all(isinstance(name, str) for name in names):
+def _names(skip: Iterable[str]) -> set[str]:
+    try:
+        names = [skip] if isinstance(skip, str) else list(skip)
+    except TypeError:  # nothing to go through, or an array without dimensions
+        names = []
+        wrong = True
+    else:
+        wrong = not all(isinstance(name, str) for name in names)
+    if wrong:
         raise ValueError(f"skip must be names of layers, got {shown(skip)}")
     return set(names)

@@ -88,6 +88,8 @@ class FilterOptimizer(GroupedOptimizer):
         group["lr"] = checks.NOT_NEGATIVE.checked("lr", group["lr"])
         for name in ("alpha", "gamma"):
             group[name] = checks.SHARE.checked(name, group[name])
+        if group["bias_correction"] and 1 - group["gamma"] == 1:
+            raise ValueError(f"gamma must be 2^-53 or more to be corrected for, got {group['gamma']!r}")
         require_signs(group["params"])
 
     def _start(self, w: Tensor, descent: Tensor) -> None:

@@ -11,7 +11,7 @@ from torch.optim.optimizer import ParamsT
 
 from bnnstudy.config.checks import shown
 from bnnstudy.optim._checks import require_signs
-from bnnstudy.optim.base import GroupedOptimizer, state_dtype, zero_state
+from bnnstudy.optim.base import GroupedOptimizer, require_held, zero_state
 from bnnstudy.theory import filters
 
 MAX_ORDER = 8
@@ -49,12 +49,8 @@ class LinearFilter(GroupedOptimizer):
     def _check(self, group: dict[str, Any]) -> None:
         group["b"], group["a"] = _normalised(group["b"], group["a"])
         require_signs(group["params"])
-        highest = min(torch.finfo(state_dtype(w)).max for w in group["params"])
-        if max(map(abs, group["b"] + group["a"])) > highest:
-            raise ValueError(
-                f"b and a must be at most {highest:.4g} once divided by a_0, got "
-                f"{shown(group['b'])} and {shown(group['a'])}"
-            )
+        largest = {name: max(map(abs, group[name])) for name in ("b", "a")}
+        require_held(group["params"], **largest)
 
     def _require_ready(self, group: dict[str, Any]) -> None:
         if group["lr"] != 1:

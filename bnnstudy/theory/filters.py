@@ -98,6 +98,8 @@ def torch_sgd(lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> Fi
     """
     given = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
     lr, momentum, weight_decay = (checks.FINITE.checked(name, x) for name, x in given.items())
+    if not abs(lr * weight_decay) < math.inf:
+        raise ValueError(f"lr * weight_decay must be finite, got {lr!r} * {weight_decay!r}")
     return Filter((lr,), (1.0, -(1.0 + momentum - lr * weight_decay), momentum))
 
 
