@@ -3,12 +3,16 @@
 # make lint   ruff over code and notebooks, mypy over the package
 # make bench  speed, as ratios inside one process
 # make soak   a sweep killed 200 times, where the tests kill it 20 times
+# make fuzz   a million mutated inputs, of which the tests have some 2,000
 # make clean  what was built; never what was recorded
 
 PYTHON ?= python3
 PRESET ?= quick
 DEVICE ?= auto
 SEEDS  ?=
+# What `make fuzz` tries, and which of them.
+INPUTS ?= 1000000
+SEED   ?= 0
 # Notebooks, and tests, side by side. Larger presets have their runs side by side instead.
 JOBS   ?= $(if $(filter quick,$(PRESET)),$(shell getconf _NPROCESSORS_ONLN),1)
 
@@ -37,7 +41,7 @@ PROSE   := _config.yml _toc.yml book/check.py book/lighten.py book/references.bi
 
 PARAMETERS := -p preset $(PRESET) -p device $(DEVICE) $(if $(SEEDS),-p seeds $(SEEDS))
 
-.PHONY: book test lint bench soak clean executed FORCE
+.PHONY: book test lint bench soak fuzz clean executed FORCE
 .DELETE_ON_ERROR:
 
 book: $(VENV)/.ok
@@ -69,6 +73,9 @@ bench: $(VENV)/.ok
 
 soak: $(VENV)/.ok
 	BNNSTUDY_KILLS=200 $(PY) -m pytest tests/test_faults.py
+
+fuzz: $(VENV)/.ok
+	PYTHONPATH=tests $(PY) -m fuzzing --inputs $(INPUTS) --seed $(SEED)
 
 clean:
 	rm -rf _build book/executed

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
+from bnnstudy.config import checks
 from bnnstudy.config.fields import PRESETS
 from bnnstudy.evidence.answers import Answer, answers, holm
 from bnnstudy.evidence.records import default_results, in_checkout
@@ -177,7 +178,7 @@ def _terminated_as_interrupted() -> Iterator[None]:
 def _report(options: argparse.Namespace) -> int:
     from bnnstudy.studies import history, verdicts
 
-    if options.results and not options.results.is_dir():
+    if options.results and not checks.is_folder(options.results):
         raise ValueError(f"--results must be a folder, got {str(options.results)!r}")
     found = answers(verdicts(options.results))
     held = holm(found)

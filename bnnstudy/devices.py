@@ -11,6 +11,8 @@ from typing import Any, TypeVar, cast
 
 import torch
 
+from bnnstudy.config import checks
+
 NAMES = ("auto", "cpu", "cuda")
 """What a device may be called."""
 
@@ -24,11 +26,9 @@ def device_of(name: str) -> str:
     Raises:
         ValueError: for another name, or `"cuda"` where there is none.
     """
-    here = torch.cuda.is_available()
+    name, here = checks.one_of("device", name, NAMES), torch.cuda.is_available()
     if name == "auto":
         return "cuda" if here else "cpu"
-    if name not in NAMES:
-        raise ValueError(f"device must be one of {', '.join(NAMES)}; got {name!r}")
     if name == "cuda" and not here:
         raise ValueError("device must be auto or cpu here: torch finds no GPU for 'cuda'")
     return name

@@ -36,6 +36,24 @@ def recordings(tmp_path, monkeypatch):
     forget()
 
 
+def test_links_that_lead_back_up_are_followed_once(recordings):
+    folder = recordings / "fsdd"
+    before = data.load("fsdd", recordings).fingerprint
+    for name in ("again", "once more"):
+        (folder / name).symlink_to(folder)
+    forget()
+    assert data.load("fsdd", recordings).fingerprint == before
+
+
+def test_a_recording_that_takes_an_hour_is_refused_by_its_header(recordings):
+    file = recordings / "fsdd" / "ada" / "0_ada_0.wav"
+    with file.open("r+b") as stream:  # what the header says of its length, and no samples
+        stream.seek(40)
+        stream.write((2 * 8_000 * 3600).to_bytes(4, "little"))
+    with pytest.raises(ValueError, match=r"0_ada_0.wav must take at most 60 seconds, got 3600"):
+        data.load("fsdd", recordings)
+
+
 def test_takes_make_the_split(recordings):
     loaded = data.load("fsdd", recordings)
     assert [len(s) for s in (loaded.train, loaded.validation, loaded.test)] == [40, 100, 100]

@@ -112,5 +112,5 @@ def test_every_surrogate_can_be_differentiated_twice(name):
 def test_an_unknown_surrogate_and_a_bad_steepness_are_refused():
     with pytest.raises(ValueError, match=r"surrogate must be one of identity, .*'step'"):
         binarize.surrogate("step")
-    with pytest.raises(ValueError, match="t must be above 0, got 0"):
+    with pytest.raises(ValueError, match="t must be above 0 and finite, got 0"):
         binarize.ede(torch.ones(1), 0)

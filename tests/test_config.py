@@ -284,7 +284,9 @@ def test_a_stage_drops_what_it_does_not_read_and_is_refused_what_it_names():
     with pytest.raises(ValueError, match=r"lr must be 0\.001, .* got 0\.5"):
         dataclasses.replace(both, stages=(stages[0], named))
     with pytest.raises(ValueError, match="optimizer must be one of sgd"):
-        dataclasses.replace(both, stages=(Stage(epochs=2, changes=(("optimizer", ([],)),)),))
+        dataclasses.replace(both, stages=(Stage(epochs=2, changes=(("optimizer", (1,)),)),))
+    with pytest.raises(ValueError, match=r"optimizer of a stage must be a plain value, got \(\[\],\)"):
+        Stage(epochs=2, changes=(("optimizer", ([],)),))
 
 
 JSON = st.recursive(

@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import torch
@@ -74,7 +76,10 @@ def _broken(key, change):
             r"train_images must have shape .* got \(40, 14, 28\)",
         ),
         (_broken("test_labels", lambda x: x[:0]), "test_labels is empty"),
-        (_broken("train_images", lambda x: x * np.float32("nan")), "train_images .* not finite"),
+        (
+            _broken("train_images", lambda x: x * np.float32("nan")),
+            "train_images must be uint8 .* float32",
+        ),
         (
             _broken("train_images", lambda x: x / np.float32(255)),
             "train_images must be uint8 .* float32",
@@ -195,7 +200,7 @@ def test_a_half_downloaded_file_of_torchvisions_is_refused_by_name(tmp_path, nam
     assert str(file) in str(caught.value)
 
 
-def test_files_of_torchvisions_that_hold_something_else_are_called_damaged(tmp_path):
+def test_files_of_torchvisions_that_hold_something_else_are_named(tmp_path):
     pytest.importorskip("torchvision")
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
@@ -204,8 +209,21 @@ def test_files_of_torchvisions_that_hold_something_else_are_called_damaged(tmp_p
             with (raw / f"{part}-{kind}-ubyte").open("wb") as file:
                 file.truncate(size)
     forget()
-    with pytest.raises(ValueError, match=r"torchvision's files of MNIST in .* are damaged"):
+    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte is damaged or half downloaded"):
         data.load("mnist", tmp_path)
+
+
+def test_a_header_is_believed_before_its_body_is_read(tiny_mnist):
+    """A small file that claims a large array is refused for what it claims, at no cost."""
+    root, arrays = tiny_mnist
+    with (root / "mnist.npz").open("wb") as stream:
+        np.savez_compressed(stream, **arrays | {"test_images": np.zeros((10**5, 28, 28), np.uint8)})
+    assert (root / "mnist.npz").stat().st_size < 2e5
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"test_images must have shape \(10, 28, 28\), got \(100000, "):
+        data.load("mnist", root)
+    assert tracemalloc.get_traced_memory()[1] < 2e6
+    tracemalloc.stop()
 
 
 def test_without_a_home_the_digits_are_there_and_others_say_what_is_missing(monkeypatch):

@@ -100,6 +100,29 @@ def test_a_configuration_of_another_version_is_refused_by_file(tmp_path):
             records.load(file)
 
 
+@pytest.mark.parametrize(
+    ("result", "says"),
+    [
+        ({"test_accuracy": "0.9"}, "result.test_accuracy must be from 0 to 1, got '0.9'"),
+        ({"last": {"test_accuracy": 90.0}}, "result.last.test_accuracy must be from 0 to 1, got 90.0"),
+        (
+            {"curves": {"train_loss": [1.0, "a"]}},
+            "result.curves.train_loss must be of numbers, got 'a'",
+        ),
+        ({"parts": {"x": {"diverged": 1}}}, "result.parts.x.diverged must be True or False, got 1"),
+        (
+            {"flip_ratio": {"steps": [[]]}},
+            r"result.flip_ratio.steps must be a whole number .* got \[\]",
+        ),
+    ],
+)
+def test_a_result_of_wrong_types_is_refused_by_file_and_path(tmp_path, result, says):
+    record = records.make("toy", "arm", CONFIG, result, a_record()["provenance"])
+    file = records.save(record, records.path(tmp_path, "toy", CONFIG))
+    with pytest.raises(records.RecordError, match=rf"{file.name} has a result .*{says}"):
+        records.load(file)
+
+
 def test_a_folder_in_a_records_place_is_refused_by_name(tmp_path):
     file = records.path(tmp_path, "toy", CONFIG)
     file.mkdir(parents=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.config.fields import ALLOWED, BINARY_OPTIMIZERS, READERS, RULES, numbers_read
 from bnnstudy.config.serialise import digest, to_jsonable
 from bnnstudy.config.stage import Stage
@@ -116,28 +117,23 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         for name, allowed in ALLOWED.items():
-            if getattr(self, name) not in allowed:
-                choices = ", ".join(str(choice) or "''" for choice in allowed)
-                raise ValueError(f"{name} must be one of {choices}; got {getattr(self, name)!r}")
-        for name, rule in RULES.items():
-            object.__setattr__(self, name, rule.checked(name, getattr(self, name)))
-        if self.real_weight_decay is not None:
-            decay = checks.NOT_NEGATIVE.checked("real_weight_decay", self.real_weight_decay)
-            object.__setattr__(self, "real_weight_decay", decay)
+            object.__setattr__(self, name, checks.one_of(name, getattr(self, name), allowed))
+        checks.settle(self, RULES)
+        checks.settle(self, {"real_weight_decay": checks.NOT_NEGATIVE}, or_none=("real_weight_decay",))
         for name, rule in (("betas", checks.MOMENTUM), ("steepness", checks.POSITIVE)):
             pair = getattr(self, name)
             if not isinstance(pair, tuple) or len(pair) != 2:
-                raise ValueError(f"{name} must be a tuple of two numbers, got {pair!r}")
+                raise ValueError(f"{name} must be a tuple of two numbers, got {shown(pair)}")
             object.__setattr__(self, name, tuple(rule.checked(name, value) for value in pair))
         names = isinstance(self.parts, tuple) and all(isinstance(part, str) for part in self.parts)
         if not names or list(self.parts) != sorted(set(self.parts)):
-            raise ValueError(f"parts must be a tuple of names in order, got {self.parts!r}")
+            raise ValueError(f"parts must be a tuple of names in order, got {shown(self.parts)}")
         self._check_schedules()
         self._check_view()
         if self.steepness != (1.0, 1.0) and "ede" not in (self.surrogate, self.activation_surrogate):
             raise ValueError(
                 f"steepness must be (1.0, 1.0) without the surrogate 'ede', got {self.steepness!r} "
-                f"with {self.surrogate!r} and {self.activation_surrogate!r}"
+                f"with {shown(self.surrogate)} and {shown(self.activation_surrogate)}"
             )
         self._check_stages()
         self._check_numbers()
@@ -146,21 +142,23 @@ class RunConfig:
         drops = self.drops if isinstance(self.drops, tuple) else (None,)
         inside = all(isinstance(drop, float) and 0 < drop < 1 for drop in drops)
         if not inside or list(drops) != sorted(set(drops)):
-            raise ValueError(f"drops must be shares of the run in rising order, got {self.drops!r}")
+            raise ValueError(
+                f"drops must be shares of the run in rising order, got {shown(self.drops)}"
+            )
         if (self.weight_schedule or self.floor) and not self.real_optimizer:
             raise ValueError(
                 "weight_schedule and floor must be '' and 0 without a real_optimizer, which has the "
-                f"schedule; got {self.weight_schedule!r} and {self.floor!r}"
+                f"schedule; got {shown(self.weight_schedule)} and {shown(self.floor)}"
             )
         if self.drops and self.stages:
-            raise ValueError(f"drops must be () with stages, which have rates, got {self.drops!r}")
+            raise ValueError(f"drops must be () with stages, which have rates, got {shown(self.drops)}")
 
     def _check_stages(self) -> None:
         if not isinstance(self.stages, tuple) or not all(isinstance(s, Stage) for s in self.stages):
-            raise ValueError(f"stages must be a tuple of Stage objects, got {self.stages!r}")
+            raise ValueError(f"stages must be a tuple of Stage objects, got {shown(self.stages)}")
         if self.stages and sum(stage.epochs for stage in self.stages) != self.epochs:
             raise ValueError(
-                f"stages must be as long as epochs={self.epochs} together, got {self.stages!r}"
+                f"stages must be as long as epochs={self.epochs} together, got {shown(self.stages)}"
             )
 
     def _check_numbers(self) -> None:
@@ -170,8 +168,8 @@ class RunConfig:
             if getattr(self, name) != value and name not in read:
                 optimizers = f"optimizer {self.optimizer!r} and real_optimizer {self.real_optimizer!r}"
                 raise ValueError(
-                    f"{name} must be {value!r}, its default, where nothing reads it, got "
-                    f"{getattr(self, name)!r} with view {self.view!r}, {optimizers}; "
+                    f"{name} must be {shown(value)}, its default, where nothing reads it, got "
+                    f"{shown(getattr(self, name))} with view {shown(self.view)}, {optimizers}; "
                     f"what reads it: {READERS[name]}"
                 )
 
@@ -183,7 +181,7 @@ class RunConfig:
         if (self.view == "filter") != (self.optimizer in BINARY_OPTIMIZERS):
             raise ValueError(
                 f"view 'filter' must be used with an optimizer of {', '.join(BINARY_OPTIMIZERS)}, and "
-                f"they with it, got view {self.view!r} and optimizer {self.optimizer!r}"
+                f"they with it, got view {shown(self.view)} and optimizer {shown(self.optimizer)}"
             )
         if self.view == "filter":
             # Weights that are ±1 have no magnitude to mask, scale or clamp, and no float twin.
@@ -192,7 +190,7 @@ class RunConfig:
             for name, value in fixed.items():
                 if getattr(self, name) != value:
                     raise ValueError(
-                        f"{name} must be {value!r} with view 'filter', got {getattr(self, name)!r}"
+                        f"{name} must be {shown(value)} with view 'filter', got {getattr(self, name)!r}"
                     )
 
     @property
@@ -256,11 +254,11 @@ class RunConfig:
                 class says.
         """
         if not isinstance(fields, Mapping):
-            raise ValueError(f"fields must be a dictionary of RunConfig's fields, got {fields!r}")
+            raise ValueError(f"fields must be a dictionary of RunConfig's fields, got {shown(fields)}")
         known = {field.name for field in dataclasses.fields(cls)}
         for name in fields:
             if name not in known:
-                raise ValueError(f"{name!r} is no field of RunConfig; allowed: {sorted(known)}")
+                raise ValueError(f"{shown(name)} is no field of RunConfig; allowed: {sorted(known)}")
         values: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
         }

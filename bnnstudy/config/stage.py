@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bnnstudy.config import checks, fields
+from bnnstudy.config.checks import shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,12 +39,15 @@ class Stage:
             isinstance(change, tuple) and len(change) == 2 and isinstance(change[0], str)
             for change in self.changes
         ):
-            raise ValueError(f"changes of a stage must be pairs (field, value), got {self.changes!r}")
+            raise ValueError(
+                f"changes of a stage must be pairs (field, value), got {shown(self.changes)}"
+            )
         for name, value in self.changes:
             if name not in fields.CHANGEABLE:
-                raise ValueError(f"changes of a stage cannot be of {name!r}")
-            if not isinstance(value, bool | int | float | str | tuple | None):
-                raise ValueError(f"{name} of a stage must be a plain value, got {value!r}")
+                raise ValueError(f"changes of a stage cannot be of {shown(name)}")
+            items = value if isinstance(value, tuple) else () if value is None else (value,)
+            if not all(isinstance(item, bool | int | float | str) for item in items):
+                raise ValueError(f"{name} of a stage must be a plain value, got {shown(value)}")
             if name in ("lr", "real_lr") and rate != 1:
                 raise ValueError(f"rate of a stage must be 1 where it changes {name}, got {rate!r}")
 
@@ -56,12 +60,12 @@ class Stage:
         """
         if not isinstance(fields, Mapping) or fields.keys() != {"epochs", "changes", "rate"}:
             raise ValueError(
-                f"a stage must be a dictionary of epochs, changes and rate, got {fields!r}"
+                f"a stage must be a dictionary of epochs, changes and rate, got {shown(fields)}"
             )
         changes = fields["changes"]
         if not isinstance(changes, list) or not all(
             isinstance(change, list) and len(change) == 2 for change in changes
         ):
-            raise ValueError(f"changes of a stage must be pairs (field, value), got {changes!r}")
+            raise ValueError(f"changes of a stage must be pairs (field, value), got {shown(changes)}")
         pairs = ((n, tuple(value) if isinstance(value, list) else value) for n, value in changes)
         return cls(epochs=fields["epochs"], changes=tuple(pairs), rate=fields["rate"])

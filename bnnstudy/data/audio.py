@@ -1,16 +1,16 @@
 """Recordings of spoken digits as log-mel features, from a folder of wav files."""
 
-import glob
 import hashlib
 import os
 import wave
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import scipy  # its own rooms are imported when first used: `scipy.signal` takes a second
 
+from bnnstudy.config import checks
 from bnnstudy.data.images import CLASSES, Parts, digest_of
 
 RATE = 8_000
@@ -18,6 +18,9 @@ RATE = 8_000
 
 HIGHEST_RATE = 192_000
 """More samples a second than any recorder takes: a damaged header."""
+
+LONGEST = 60
+"""Seconds that a recording of one digit may take."""
 
 LENGTH = 8_000
 """Samples of a recording that are used: one second, filled up with silence or cut."""
@@ -74,7 +77,7 @@ def read(name: str, root: Path) -> tuple[Parts, str]:
         ValueError, FileNotFoundError: as `bnnstudy.data.load`.
     """
     folder = root / name
-    if not folder.is_dir():
+    if not checks.is_folder(folder):
         raise FileNotFoundError(
             f"no data: there is no folder {folder} of wav files; "
             "put it there, or name another root with --data or BNNSTUDY_DATA"
@@ -139,13 +142,25 @@ def _one_second(recording: np.ndarray) -> np.ndarray:
 def _files(folder: Path) -> dict[tuple[int, str, int], Path]:
     """All wav files by (digit, speaker, take); hidden ones are left out, links followed."""
     found: dict[tuple[int, str, int], Path] = {}
-    for name in sorted(glob.glob("**/*.[wW][aA][vV]", root_dir=folder, recursive=True)):
-        file = folder / name
+    for file in sorted(_below(folder)):
         key = _named(file)
         if key in found:
             raise ValueError(f"{file} and {found[key]} are the same take: keep one of them")
         found[key] = file
     return found
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    """The wav files in a folder and those below it, each of which is gone through once."""
+    seen = set()
+    for path, folders, names in os.walk(folder, followlinks=True):
+        real, names = os.path.realpath(path), [*names, *folders]  # a folder of such a name is refused
+        # Links may lead back up: two of them would be followed without end.
+        folders[:] = [] if real in seen else [name for name in folders if not name.startswith(".")]
+        if real not in seen:
+            wavs = (name for name in names if name.lower().endswith(".wav"))
+            yield from (Path(path, name) for name in wavs if not name.startswith("."))
+        seen.add(real)
 
 
 def _named(file: Path) -> tuple[int, str, int]:
@@ -180,21 +195,32 @@ def _require_complete(files: dict[tuple[int, str, int], Path], source: Source, f
             )
 
 
+def _wrong_header(channels: int, width: int, rate: int, frames: int) -> str:
+    """What is wrong with what a recording's header says of it; empty if nothing is."""
+    if (channels, width) != (1, 2) or not RATE <= rate <= HIGHEST_RATE:
+        return (
+            f"must be mono, 16 bits, {RATE} to {HIGHEST_RATE} Hz, got {channels} channels, "
+            f"{8 * width} bits, {rate} Hz"
+        )
+    if frames > LONGEST * rate:
+        return f"must take at most {LONGEST} seconds, got {frames / rate:.0f}; replace it"
+    return ""
+
+
 def _read(file: Path) -> np.ndarray:
     """The samples of a recording at 8 kHz."""
     try:
         with wave.open(os.fspath(file)) as stream:
             channels, width, rate = stream.getparams()[:3]
             frames = stream.getnframes()
-            content = stream.readframes(frames)
+            # The header before the body, of which it may claim any length.
+            wrong = _wrong_header(channels, width, rate, frames)
+            content = b"" if wrong else stream.readframes(frames)
     except (wave.Error, EOFError, OSError, RuntimeError) as error:  # `wave` has all of them
         reason = str(error) or "it ends too soon"
         raise ValueError(f"{file} is no readable wav file ({reason}); replace it") from error
-    if (channels, width) != (1, 2) or not RATE <= rate <= HIGHEST_RATE:
-        raise ValueError(
-            f"{file} must be mono, 16 bits, {RATE} to {HIGHEST_RATE} Hz, got {channels} channels, "
-            f"{8 * width} bits, {rate} Hz"
-        )
+    if wrong:
+        raise ValueError(f"{file} {wrong}")
     if frames == 0 or len(content) != 2 * frames:
         raise ValueError(
             f"{file} must hold {frames} samples (at least 1), got {len(content) // 2}; "

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bnnstudy.config import checks
+
 PADDING = 4
 """Pixels of black around an image before it is cropped to its size again."""
 
@@ -49,8 +51,7 @@ def augmentation_of_many(
     """
     if name == "none":
         return lambda images, numbers: images
-    if name != "crop_flip":
-        raise ValueError(f"augmentation must be one of none, crop_flip; got {name!r}")
+    checks.one_of("augmentation", name, ("none", "crop_flip"))
     draws = [
         (
             torch.randint(2 * PADDING + 1, (size, 2), generator=generator),

@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.config.run import RunConfig
 from bnnstudy.data import audio, images
 
@@ -124,7 +126,7 @@ def load(
     root = "" if name == "digits" else str(Path(root or default_root()).absolute())
     (whole, *others), fingerprint = _parts(name, root)
     if not isinstance(train_size, int) or not 0 <= train_size <= len(whole):
-        raise ValueError(f"train_size must be 0 to {len(whole)} for {name}, got {train_size!r}")
+        raise ValueError(f"train_size must be 0 to {len(whole)} for {name}, got {shown(train_size)}")
     train, mean, std = _standard(name, root, train_size or len(whole))
     train, validation, test = (
         Split(s.images.to(device), s.labels.to(device)) for s in (train, *others)
@@ -171,8 +173,7 @@ def shape_of(name: str) -> tuple[int, int, int]:
 
 
 def _require_known(name: str) -> None:
-    if name not in NAMES:
-        raise ValueError(f"dataset must be one of {', '.join(NAMES)}; got {name!r}")
+    checks.one_of("dataset", name, NAMES)
 
 
 @functools.lru_cache(maxsize=4)

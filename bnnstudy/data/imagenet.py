@@ -4,7 +4,9 @@ The folder has torchvision's ImageFolder layout: `train/<class>/*.JPEG` and `val
 same classes in both; a class's label is its place in their sorted names. torchvision reads and crops.
 """
 
+import io
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.devices import drawing
 
 if TYPE_CHECKING:
@@ -45,10 +49,12 @@ def classes(folder: str | os.PathLike[str]) -> tuple[str, ...]:
         FileNotFoundError: if the folder, its `train` or its `val` is not there.
         ValueError: if one of them has no classes, or they have different ones.
     """
+    if not isinstance(folder, str | os.PathLike):
+        raise ValueError(f"folder must be a folder's path, got {shown(folder)}")
     found = {}
     for split in SPLITS:
         path = Path(folder) / split
-        if not path.is_dir():
+        if not checks.is_folder(path):
             raise FileNotFoundError(f"no data: there is no folder {path}; {_expected(folder)}")
         found[split] = {entry.name for entry in path.iterdir() if entry.is_dir()}
         if not found[split]:
@@ -72,8 +78,7 @@ def files(folder: str | os.PathLike[str], split: str) -> list[tuple[str, int]]:
     Raises:
         FileNotFoundError, ValueError: as `classes`; for another split, or a class without images.
     """
-    if split not in SPLITS:
-        raise ValueError(f"split must be one of {', '.join(SPLITS)}; got {split!r}")
+    checks.one_of("split", split, SPLITS)
     found: list[tuple[str, int]] = []
     for label, name in enumerate(classes(folder)):
         path = os.path.join(folder, split, name)
@@ -118,7 +123,7 @@ def batches(
     for name, value in given.items():
         least = 1 if name in ("batch_size", "size") else 0
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name} must be a whole number of {least} or more, got {value!r}")
+            raise ValueError(f"{name} must be a whole number of {least} or more, got {shown(value)}")
     images = files(folder, split)
     order = torch.arange(len(images))
     if split == "train":
@@ -205,11 +210,16 @@ class _Batches(Dataset[Any]):
 
 
 def _read(file: str) -> "Image | str":
+    from PIL.Image import DecompressionBombWarning
     from PIL.Image import open as opened
 
     try:
-        with opened(file) as image:
-            return image.convert("RGB")
+        with warnings.catch_warnings():
+            # Where a header claims more pixels than a photograph has.
+            warnings.simplefilter("error", DecompressionBombWarning)
+            # From memory: of a file as many bytes would be set aside as a header claims.
+            with opened(io.BytesIO(Path(file).read_bytes())) as image:
+                return image.convert("RGB")
     except Exception as error:  # damaged images fail in many ways
         return f"{file} cannot be read as an image ({type(error).__name__}: {error}); replace it"
 

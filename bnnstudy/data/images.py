@@ -1,10 +1,12 @@
 """Images from `<name>.npz`, from torchvision's files or from scikit-learn, checked."""
 
 import hashlib
+import math
+import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -120,7 +122,7 @@ def read(name: str, root: Path) -> Parts:
     """
     path = root / f"{name}.npz"
     if path.exists():
-        arrays, origin = _read_npz(path), str(path)
+        arrays, origin = _read_npz(path, SOURCES[name]), str(path)
     else:
         arrays = _from_torchvision(name, root)
         origin = f"torchvision's {SOURCES[name].torchvision} under {root}"
@@ -132,12 +134,15 @@ def read(name: str, root: Path) -> Parts:
 _KEYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 
-def _read_npz(path: Path) -> list[np.ndarray]:
+def _read_npz(path: Path, source: Source) -> list[np.ndarray]:
     try:
-        # Opened here: numpy leaves a file open that turns out not to be an archive.
-        with path.open("rb") as stream, np.load(stream) as file:
-            missing = [key for key in _KEYS if key not in file]
-            arrays = [file[key] for key in _KEYS if key not in missing]
+        with path.open("rb") as stream, zipfile.ZipFile(stream) as archive:
+            missing = [key for key in _KEYS if f"{key}.npy" not in archive.namelist()]
+            kept = [key for key in _KEYS if key not in missing]
+            # Headers before bodies: a damaged one may claim any size.
+            forms = {key: _header(archive, key) for key in kept}
+            wrong = [text for key in kept if (text := _wrong_form(key, *forms[key], source))]
+            arrays = [] if wrong else [_member(archive, key) for key in kept]
     except PermissionError as error:
         raise ValueError(f"{path} cannot be read ({error.strerror})") from error
     except Exception as error:  # zipfile, zlib, numpy: a damaged file fails in many ways
@@ -147,22 +152,49 @@ def _read_npz(path: Path) -> list[np.ndarray]:
         ) from error
     if missing:
         raise ValueError(f"{path} must hold {', '.join(_KEYS)}; {', '.join(missing)} missing")
+    if wrong:
+        raise ValueError(f"{path}: {wrong[0]}")
     return arrays
+
+
+def _header(archive: zipfile.ZipFile, key: str) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type of an array in numpy's format, of which no more is read."""
+    with archive.open(f"{key}.npy") as member:
+        version = np.lib.format.read_magic(member)
+        if version == (1, 0):
+            shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+        elif version == (2, 0):
+            shape, _, dtype = np.lib.format.read_array_header_2_0(member)
+        else:
+            raise ValueError(f"version {version} of numpy's format")
+    return shape, dtype
+
+
+def _member(archive: zipfile.ZipFile, key: str) -> np.ndarray:
+    with archive.open(f"{key}.npy") as member:
+        return np.lib.format.read_array(member, allow_pickle=False)
+
+
+def _wrong_form(key: str, shape: tuple[int, ...], dtype: np.dtype[Any], source: Source) -> str:
+    """What is wrong with an array's shape or type; empty if nothing is."""
+    if 0 in shape:
+        return f"{key} is empty; replace it"
+    size = source.train if key.startswith("train") else source.test
+    wanted = (size, *source.shape) if key.endswith("images") else (size,)
+    if shape != wanted:
+        return f"{key} must have shape {wanted}, got {shape}; replace it"
+    if key.endswith("images") and dtype != np.uint8:
+        return f"{key} must be uint8 (0 to 255), got {dtype}"
+    if key.endswith("labels") and not np.issubdtype(dtype, np.integer):
+        return f"{key} must be integers, got {dtype}"
+    return ""
 
 
 def _checked(arrays: list[np.ndarray], name: str, origin: str) -> list[np.ndarray]:
     source = SOURCES[name]
-    sizes = (source.train, source.train, source.test, source.test)
-    for key, array, size in zip(_KEYS, arrays, sizes, strict=True):
-        if array.size == 0:
-            raise ValueError(f"{origin}: {key} is empty; replace it")
-        if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-            raise ValueError(f"{origin}: {key} has values that are not finite; replace it")
-        shape = (size, *source.shape) if key.endswith("images") else (size,)
-        if array.shape != shape:
-            raise ValueError(f"{origin}: {key} must have shape {shape}, got {array.shape}; replace it")
-        if key.endswith("images") and array.dtype != np.uint8:
-            raise ValueError(f"{origin}: {key} must be uint8 (0 to 255), got {array.dtype}")
+    for key, array in zip(_KEYS, arrays, strict=True):
+        if wrong := _wrong_form(key, array.shape, array.dtype, source):
+            raise ValueError(f"{origin}: {wrong}")
         if key.endswith("labels"):
             _check_labels(array, f"{origin}: {key}")
     # One type, so that the same data has the same fingerprint wherever it was read from.
@@ -180,8 +212,6 @@ def _checked(arrays: list[np.ndarray], name: str, origin: str) -> list[np.ndarra
 
 
 def _check_labels(labels: np.ndarray, what: str) -> None:
-    if not np.issubdtype(labels.dtype, np.integer):
-        raise ValueError(f"{what} must be integers, got {labels.dtype}")
     low, high = int(labels.min()), int(labels.max())
     if low < 0 or high >= CLASSES:
         raise ValueError(f"{what} must be 0 to {CLASSES - 1}, got {low} to {high}")
@@ -237,21 +267,26 @@ def _files(
     def sums(md5: str) -> Callable[[Path], bool]:
         return lambda file: check_integrity(file, md5)
 
-    def size(expected: int) -> Callable[[Path], bool]:
-        return lambda file: file.stat().st_size == expected
-
     if hasattr(kind, "resources"):
-        raw, pixels = root / kind.__name__ / "raw", int(np.prod(source.shape))
+        raw = root / kind.__name__ / "raw"
         packed = [(raw / name, sums(md5)) for name, md5 in kind.resources]
-        # The idx format, in the order of torchvision's list: a header, then as many values as it says.
-        sizes = [
-            16 + source.train * pixels,
-            8 + source.train,
-            16 + source.test * pixels,
-            8 + source.test,
-        ]
+        # In the order of torchvision's list.
+        shapes = [(n, *of) for n in (source.train, source.test) for of in (source.shape, ())]
         unpacked = [file.with_suffix("") for file, _ in packed]
-        return [*packed, *zip(unpacked, map(size, sizes), strict=True)]
+        return [*packed, *zip(unpacked, map(_holds_idx, shapes), strict=True)]
     folder = root / kind.base_folder
     batches = [(folder / name, sums(md5)) for name, md5 in kind.train_list + kind.test_list]
     return [*batches, (root / kind.filename, sums(kind.tgz_md5))]
+
+
+def _holds_idx(shape: tuple[int, ...]) -> Callable[[Path], bool]:
+    """Whether a file is an array of bytes of this shape in the idx format: a header, then values."""
+    # 8 stands for bytes; then the number of dimensions, and each of them, the highest byte first.
+    header = bytes([0, 0, 8, len(shape)]) + np.array(shape, dtype=">i4").tobytes()
+
+    def holds(file: Path) -> bool:
+        with file.open("rb") as stream:
+            begins = stream.read(len(header))
+        return begins == header and file.stat().st_size == len(header) + math.prod(shape)
+
+    return holds

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.config.fields import PRESETS
 from bnnstudy.evidence.statistics import slope_weights
 
@@ -20,10 +21,9 @@ PAPERS = ("A", "B", "ours")
 Side = str | tuple[str, str]
 """An arm, or a pair (x, y) of arms that stands for the difference x - y."""
 
-_FINITE = checks.Rule(float, "a finite number", lambda value: abs(value) < float("inf"))
 _SCALE = checks.Rule(float, "finite and not 0", lambda value: 0 < abs(value) < float("inf"))
+_READING = {"scale": _SCALE, "log": checks.FLAG}
 _DIRECTION = checks.Rule(int, "1 or -1", lambda value: value in (1, -1))
-_TEXT = checks.Rule(str, "a text that is not empty", bool)
 _LEVEL = checks.Rule(
     str, "'control', 'lower' or 'own'", lambda value: value in ("control", "lower", "own")
 )
@@ -55,8 +55,7 @@ class Contrast(ABC):
     unit: str = "percentage points"
 
     def __post_init__(self) -> None:
-        _TEXT.checked("metric", self.metric)
-        _TEXT.checked("unit", self.unit)
+        checks.settle(self, {"metric": checks.TEXT, "unit": checks.TEXT})
 
     @abstractmethod
     def named(self) -> tuple[str, ...]:
@@ -87,7 +86,7 @@ class Exact(Contrast):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _TEXT.checked("arm", self.arm)
+        checks.settle(self, {"arm": checks.TEXT})
 
     def named(self) -> tuple[str, ...]:
         """The arm."""
@@ -120,10 +119,10 @@ class Estimate(Contrast):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.FLAG.checked("paired", self.paired)
+        checks.settle(self, {"paired": checks.FLAG})
         if not _is_spent(self.spent):
             raise ValueError(
-                f"spent must be ('', 0) or a preset and a number of its seeds, got {self.spent!r}"
+                f"spent must be ('', 0) or a preset and a number of its seeds, got {shown(self.spent)}"
             )
 
     @abstractmethod
@@ -148,8 +147,7 @@ class Directed(Estimate):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _DIRECTION.checked("direction", self.direction)
-        _FINITE.checked("margin", self.margin)
+        checks.settle(self, {"direction": _DIRECTION, "margin": checks.FINITE})
 
     def holds(self, low: float, high: float) -> bool | None:
         """As `Estimate.holds`."""
@@ -199,7 +197,7 @@ class Difference(Directed):
         if self.control is not None:
             _check_side("control", self.control, " or None")
         _check_sides(self.arm, self.control, self.control_metric)
-        _check_reading(self.scale, self.log)
+        checks.settle(self, _READING)
 
     def named(self) -> tuple[str, ...]:
         """Names of the arms of both sides, each once."""
@@ -232,11 +230,11 @@ class Equivalence(Estimate):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.NOT_NEGATIVE.checked("margin", self.margin)
+        checks.settle(self, {"margin": checks.NOT_NEGATIVE})
         _check_side("arm", self.arm)
         _check_side("control", self.control)
         _check_sides(self.arm, self.control, self.control_metric)
-        _check_reading(self.scale, self.log)
+        checks.settle(self, _READING)
 
     def named(self) -> tuple[str, ...]:
         """Names of the arms of both sides, each once."""
@@ -279,9 +277,9 @@ class Trend(Directed):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        checks.NOT_NEGATIVE.checked("margin", self.margin)
+        checks.settle(self, {"margin": checks.NOT_NEGATIVE})
         _check_positions(self.arms)
-        _check_reading(self.scale, self.log)
+        checks.settle(self, _READING)
 
     def named(self) -> tuple[str, ...]:
         """Names of the arms, as they come."""
@@ -305,7 +303,7 @@ class Joint(Directed):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _check_reading(self.scale, self.log)
+        checks.settle(self, _READING)
 
     @abstractmethod
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -381,13 +379,13 @@ class Spread(Joint):
         super().__post_init__()
         arms = self.arms
         if not isinstance(arms, tuple) or not all(isinstance(arm, str) and arm for arm in arms):
-            raise ValueError(f"arms must be names of arms, got {arms!r}")
+            raise ValueError(f"arms must be names of arms, got {shown(arms)}")
         if len(arms) < 2 or len(set(arms)) < len(arms):
-            raise ValueError(f"arms must be two or more different names, got {arms!r}")
+            raise ValueError(f"arms must be two or more different names, got {shown(arms)}")
         if self.direction * self.margin < 0:
             raise ValueError(
                 "margin must have the sign of direction, as the highest is never below the lowest, "
-                f"got {self.margin!r} and {self.direction!r}"
+                f"got {shown(self.margin)} and {shown(self.direction)}"
             )
 
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -433,11 +431,9 @@ class Speed(Directed):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        _TEXT.checked("arm", self.arm)
-        _TEXT.checked("control", self.control)
+        checks.settle(self, {"arm": checks.TEXT, "control": checks.TEXT})
         _check_sides(self.arm, self.control)
-        checks.NOT_NEGATIVE.checked("below", self.below)
-        _LEVEL.checked("level", self.level)
+        checks.settle(self, {"below": checks.NOT_NEGATIVE, "level": _LEVEL})
 
     def named(self) -> tuple[str, ...]:
         """Arm and control."""
@@ -457,26 +453,21 @@ def _is_spent(value: object) -> bool:
     return (preset in PRESETS and seeds > 0) or (preset, seeds) == ("", 0)
 
 
-def _check_reading(scale: object, log: object) -> None:
-    _SCALE.checked("scale", scale)
-    checks.FLAG.checked("log", log)
-
-
 def _check_side(name: str, side: object, alternative: str = "") -> None:
     arms = side if isinstance(side, tuple) and len(side) == 2 else (side,)
     good = all(isinstance(arm, str) and arm for arm in arms)
     if not good or (len(arms) == 2 and arms[0] == arms[1]):
         raise ValueError(
-            f"{name} must be the name of an arm, or a pair of two{alternative}, got {side!r}"
+            f"{name} must be the name of an arm, or a pair of two{alternative}, got {shown(side)}"
         )
 
 
 def _check_sides(arm: Side, control: Side | None, control_metric: object = "") -> None:
     """What the two sides, good in themselves, may not be together."""
     if arm == control:
-        raise ValueError(f"control must be another than the arm, got {control!r} for both")
+        raise ValueError(f"control must be another than the arm, got {shown(control)} for both")
     if not isinstance(control_metric, str):
-        raise ValueError(f"control_metric must be a path or empty, got {control_metric!r}")
+        raise ValueError(f"control_metric must be a path or empty, got {shown(control_metric)}")
     if control_metric and not isinstance(control, str):
         raise ValueError(
             f"control_metric must be empty where the control is none or a pair, got {control_metric!r}"
@@ -486,31 +477,31 @@ def _check_sides(arm: Side, control: Side | None, control_metric: object = "") -
 def _check_positions(arms: object) -> None:
     pairs = arms if isinstance(arms, tuple) else ()
     if not pairs or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
-        raise ValueError(f"arms must be pairs of a name and a position, got {arms!r}")
+        raise ValueError(f"arms must be pairs of a name and a position, got {shown(arms)}")
     for name, position in pairs:
-        _TEXT.checked("the name of an arm of a trend", name)
-        _FINITE.checked("the position of an arm of a trend", position)
+        checks.TEXT.checked("a name in arms", name)
+        checks.FINITE.checked("a position in arms", position)
     if len({name for name, _ in pairs}) < len(pairs):
-        raise ValueError(f"arms must have different names, got {arms!r}")
+        raise ValueError(f"arms must have different names, got {shown(arms)}")
     if len({position for _, position in pairs}) < 3:
-        raise ValueError(f"arms must be three or more, at three positions, got {arms!r}")
+        raise ValueError(f"arms must be three or more, at three positions, got {shown(arms)}")
     try:
         weights = slope_weights(pairs)
         usable = all(abs(weight) < float("inf") for weight in weights.values())
     except (OverflowError, ZeroDivisionError):
         usable = False
     if not usable:
-        raise ValueError(f"arms must stand at positions whose squares are finite, got {arms!r}")
+        raise ValueError(f"arms must stand at positions whose squares are finite, got {shown(arms)}")
 
 
 def _check_compared(compared: object) -> None:
     pairs = compared if isinstance(compared, tuple) else ()
     if not pairs or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
-        raise ValueError(f"compared must be pairs of arms, got {compared!r}")
+        raise ValueError(f"compared must be pairs of arms, got {shown(compared)}")
     for pair in pairs:
         _check_side("compared", pair)
     if len(set(pairs)) < len(pairs):
-        raise ValueError(f"compared must be different pairs of arms, got {compared!r}")
+        raise ValueError(f"compared must be different pairs of arms, got {shown(compared)}")
 
 
 def _names(*sides: Side | None) -> tuple[str, ...]:
@@ -556,17 +547,15 @@ class Requirement:
     at_most: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("figure", "arm", "says"):
-            _TEXT.checked(name, getattr(self, name))
+        checks.settle(self, dict.fromkeys(("figure", "arm", "says"), checks.TEXT))
         if self.at_least is None and self.at_most is None:
             raise ValueError("at_least or at_most must be a number, got None for both")
-        for name in ("at_least", "at_most"):
-            if getattr(self, name) is not None:
-                _FINITE.checked(name, getattr(self, name))
+        bounds = ("at_least", "at_most")
+        checks.settle(self, dict.fromkeys(bounds, checks.FINITE), or_none=bounds)
         try:
             self.says.format(0.5)
-        except (ValueError, LookupError) as error:
-            raise ValueError(f"says must be a text with one number, got {self.says!r}") from error
+        except (ValueError, LookupError, AttributeError, TypeError) as error:
+            raise ValueError(f"says must be a text with one number, got {shown(self.says)}") from error
 
     def holds(self, value: float) -> bool:
         """Whether a figure lies within the bounds."""
@@ -607,17 +596,11 @@ class Claim:
     requires: tuple[Requirement, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("id", "source", "text"):
-            _TEXT.checked(name, getattr(self, name))
-        _PAPER.checked("paper", self.paper)
-        if self.paper_value is not None:
-            _TEXT.checked("paper_value", self.paper_value)
-        if not isinstance(self.contrast, Contrast):
-            raise ValueError(f"contrast must be a Contrast, got {self.contrast!r}")
-        if not isinstance(self.requires, tuple) or not all(
-            isinstance(need, Requirement) for need in self.requires
-        ):
-            raise ValueError(f"requires must be a tuple of Requirement, got {self.requires!r}")
+        texts = ("id", "source", "text", "paper_value")
+        checks.settle(self, dict.fromkeys(texts, checks.TEXT), or_none=("paper_value",))
+        checks.settle(self, {"paper": _PAPER})
+        checks.instance("contrast", self.contrast, Contrast)
+        checks.all_of("requires", self.requires, Requirement)
         for need in self.requires:
             if need.figure == self.contrast.metric:
                 raise ValueError(

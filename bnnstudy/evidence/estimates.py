@@ -33,6 +33,7 @@ from bnnstudy.evidence.claims import (
     Trend,
 )
 from bnnstudy.evidence.curves import Curve, common_seeds, draws, leave_one_out
+from bnnstudy.evidence.records import RecordError
 from bnnstudy.evidence.runs import FLOOR, read
 from bnnstudy.evidence.statistics import (
     CONFIDENCE,
@@ -276,7 +277,10 @@ def image_variance(contrast: Estimate, curves: Mapping[str, Curve], terms: Seque
         runs = [record["result"] for record in judged]
         accuracies = [value for run in runs if (value := read(run, metrics[arm])) is not None]
         images = right.images_of(judged[0]["config"])
-        kept = [right.unpack(run, metrics[arm]) for run in runs]
+        try:
+            kept = [right.unpack(run, metrics[arm]) for run in runs]
+        except ValueError as error:
+            raise RecordError(f"a record of arm {arm!r} cannot be used: {error}") from error
         if sums is not None and all(bits is not None for bits in kept):
             sums.append(weight * np.mean([bits for bits in kept if bits is not None], axis=0))
         else:
@@ -367,7 +371,7 @@ def _taken(
 ) -> tuple[int, int] | None:
     """Epochs until both reach their levels; None where one has no curve."""
     curves = [read(record["result"], contrast.metric) for record in (arm, control)]
-    if not all(curves):
+    if not all(isinstance(curve, list) and curve for curve in curves):
         return None
     one, other = curves
     levels = {
@@ -399,7 +403,12 @@ def _readings(curve: Curve, metric: str, seeds: list[int]) -> np.ndarray:
         [read(curve.runs[value][seed]["result"], metric) for seed in seeds]
         for value in curve.chooser.near
     ]
-    return np.array(found, dtype=float).reshape(len(found), len(seeds))
+    try:
+        return np.array(found, dtype=float).reshape(len(found), len(seeds))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise RecordError(
+            f"records of arm {curve.arm!r} must have a number at {metric}, and one has none ({error})"
+        ) from error
 
 
 def _weights(contrast: Difference | Equivalence | Trend) -> dict[str, float]:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bnnstudy.config.checks import shown
 from bnnstudy.evidence.answers import STATES, Answer
 from bnnstudy.evidence.verdicts import NOT_RUN, Verdict
 
@@ -38,11 +39,9 @@ class Reading:
     untested: str = ""
 
     def __post_init__(self) -> None:
-        for name in ("holds", "fails"):
+        given = [name for name in ("open", "untested") if not _is_empty(getattr(self, name))]
+        for name in ("holds", "fails", *(("open", "untested") if given else ())):
             _check(name, getattr(self, name))
-        if self.open or self.untested:
-            _check("open", self.open)
-            _check("untested", self.untested)
 
     def of(self, verdict: Verdict) -> str:
         """The sentence for a verdict; empty if the claim was not run."""
@@ -89,6 +88,10 @@ def _places(verdicts: Iterable[Verdict], presets: bool) -> str:
     return " and ".join(named)
 
 
+def _is_empty(sentence: object) -> bool:
+    return isinstance(sentence, str) and not sentence
+
+
 def _check(name: str, sentence: object) -> None:
     if not isinstance(sentence, str) or not sentence.endswith(".") or not sentence[:1].isupper():
-        raise ValueError(f"{name} must be a sentence, got {sentence!r}")
+        raise ValueError(f"{name} must be a sentence, got {shown(sentence)}")

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any, NoReturn, NotRequired, TypedDict, cast
 
 from bnnstudy.config import serialise
+from bnnstudy.config.checks import shown
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence import files, provenance
 from bnnstudy.evidence.provenance import Provenance
-from bnnstudy.evidence.results import Result
+from bnnstudy.evidence.results import Result, require_types
 
 VARIABLE = "BNNSTUDY_RESULTS"
 """The environment variable that names the folder of records."""
@@ -179,6 +180,10 @@ def load(file: Path) -> Record:
         config = RunConfig.from_dict(record["config"])
     except (TypeError, ValueError) as error:
         raise RecordError(f"{file} has a configuration that cannot be read: {error}") from error
+    try:
+        require_types(record["result"])
+    except (ValueError, RecursionError) as error:
+        raise RecordError(f"{file} has a result that cannot be read: {error}") from error
     name = key(config, record.get("options"))
     if Path(file).name != f"{name}-s{config.seed}.json":
         raise RecordError(f"{file} does not bear the name of its configuration, {name}")
@@ -249,8 +254,9 @@ def _load_of(study: str, file: Path) -> Record:
     """`load`, of a record that is its folder's own."""
     record = load(file)
     for part, own in (("study", study), ("preset", file.parent.name)):
-        if record[part] != own:  # type: ignore[literal-required]
-            raise RecordError(f"{file} is of {part} {record[part]!r}, its folder of {own!r}: move it")  # type: ignore[literal-required]
+        found: str = record[part]  # type: ignore[literal-required]
+        if found != own:
+            raise RecordError(f"{file} is of {part} {shown(found)}, its folder of {own!r}: move it")
     return record
 
 
@@ -288,12 +294,12 @@ def _require_parts(file: Path, record: Any) -> None:
         raise RecordError(f"{file} lacks {', '.join(missing)}; delete it to run again")
     if type(record["schema"]) is not int or record["schema"] not in _DIGESTED:
         readable = " and ".join(map(str, _DIGESTED))
-        raise RecordError(f"{file} has schema {record['schema']!r}, this version reads {readable}")
+        raise RecordError(f"{file} has schema {shown(record['schema'])}, this version reads {readable}")
     _require_types(file, "", record, _TYPES)
     _require_types(file, "provenance.", record["provenance"], _ORIGIN)
     versions = record["provenance"]["versions"]
     if not all(isinstance(version, str | None) for version in versions.values()):
-        raise RecordError(f"{file}: provenance.versions must be texts, got {versions!r}")
+        raise RecordError(f"{file}: provenance.versions must be texts, got {shown(versions)}")
 
 
 def _require_types(
@@ -306,7 +312,9 @@ def _require_types(
         # A bool is an int to Python, and no number of seconds.
         if name in values and type(values[name]) not in allowed:
             names = " or ".join("null" if kind is type(None) else kind.__name__ for kind in allowed)
-            raise RecordError(f"{file}: {where}{name} must be of type {names}, got {values[name]!r}")
+            raise RecordError(
+                f"{file}: {where}{name} must be of type {names}, got {shown(values[name])}"
+            )
 
 
 def _finite(text: str) -> float:

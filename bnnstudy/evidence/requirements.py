@@ -4,10 +4,11 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from bnnstudy.config.checks import shown
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Requirement
 from bnnstudy.evidence.curves import Curve
-from bnnstudy.evidence.records import Record
+from bnnstudy.evidence.records import Record, RecordError
 from bnnstudy.evidence.results import Result
 from bnnstudy.evidence.runs import read, steps_of
 
@@ -56,14 +57,20 @@ def figure(name: str, record: Record) -> float | None:
 
     Raises:
         ValueError: if there is no function of that name.
+        RecordError: if what stands there is no number.
     """
     if name.startswith("@"):
         if name[1:] not in FIGURES:
-            raise ValueError(f"figure must be one of @{', @'.join(FIGURES)}; got {name!r}")
+            raise ValueError(f"figure must be one of @{', @'.join(FIGURES)}; got {shown(name)}")
         return FIGURES[name[1:]](RunConfig.from_dict(record["config"]), record["result"])
     found = read(record["result"], name)
     values = found if isinstance(found, list) else [found]
-    there = [float(value) for value in values if value is not None]
+    try:
+        there = [float(value) for value in values if value is not None]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise RecordError(
+            f"a record of arm {record['arm']!r} must have numbers at {name}, got {shown(found)}"
+        ) from error
     return max(there) if there else None
 
 

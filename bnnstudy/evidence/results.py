@@ -3,6 +3,20 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict, cast
 
+from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
+
+_SHARE = checks.Rule(float, "from 0 to 1", lambda value: 0 <= value <= 1)
+_RULES = {
+    **dict.fromkeys(("validation_accuracy", "test_accuracy", "saturation"), _SHARE),
+    **dict.fromkeys(("best_epoch", "best_trial"), checks.COUNT),
+    "diverged": checks.FLAG,
+}
+_CONTAINERS: dict[str, type] = {
+    **dict.fromkeys(("last", "curves", "flip_ratio", "parts", "right"), dict),
+    **dict.fromkeys(("stages", "phases", "trials"), list),
+}
+
 
 class Accuracies(TypedDict):
     """Accuracies of one network, as shares from 0 to 1."""
@@ -53,6 +67,33 @@ class Result(TypedDict, total=False):
     trials: list[dict[str, Any]]
 
 
+def require_types(result: Mapping[str, Any], where: str = "result") -> None:
+    """Refuses a result whose parts are not of the types that `Result` says, as far as it names them.
+
+    Raises:
+        ValueError: naming the part by its path.
+    """
+    for name, rule in _RULES.items():
+        if name in result:
+            rule.checked(f"{where}.{name}", result[name])
+    for name, kind in _CONTAINERS.items():
+        if name in result:
+            checks.instance(f"{where}.{name}", result[name], kind)
+    for name, share in result.get("last", {}).items():
+        _SHARE.checked(f"{where}.last.{name}", share)
+    for name, curve in result.get("curves", {}).items():
+        checks.instance(f"{where}.curves.{name}", curve, list)
+        if odd := [value for value in curve if type(value) not in (float, int, type(None))]:
+            raise ValueError(f"{where}.curves.{name} must be of numbers, got {shown(odd[0])}")
+    steps = result.get("flip_ratio", {}).get("steps", [])
+    checks.instance(f"{where}.flip_ratio.steps", steps, list)
+    for step in steps:
+        checks.WHOLE.checked(f"a value of {where}.flip_ratio.steps", step)
+    for name, part in result.get("parts", {}).items():
+        checks.instance(f"{where}.parts.{name}", part, dict)
+        require_types(part, f"{where}.parts.{name}")
+
+
 def best_epoch(curve: Sequence[float], among: Iterable[int] | None = None) -> int:
     """The epoch, counted from 1, at which a curve is highest; the earliest of equals.
 
@@ -66,11 +107,19 @@ def best_epoch(curve: Sequence[float], among: Iterable[int] | None = None) -> in
     Raises:
         ValueError: if no epoch counts, or one that the curve does not have.
     """
-    epochs = list(range(1, len(curve) + 1) if among is None else among)
+    try:
+        curve = [float(value) for value in curve]
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise ValueError(f"curve must be a number for each epoch, got {shown(curve)}") from error
+    try:
+        epochs = list(range(1, len(curve) + 1) if among is None else among)
+        inside = all(isinstance(e, int) and 1 <= e <= len(curve) for e in epochs)
+    except TypeError:
+        inside = False
+    if not inside:
+        raise ValueError(f"among must be epochs from 1 to {len(curve)}, got {shown(among)}")
     if not epochs:
         raise ValueError("curve must have an epoch that counts, got none")
-    if not set(epochs) <= set(range(1, len(curve) + 1)):
-        raise ValueError(f"among must be epochs from 1 to {len(curve)}, got {epochs!r}")
     return max(sorted(epochs), key=lambda epoch: curve[epoch - 1])
 
 

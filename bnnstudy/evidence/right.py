@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.config.run import RunConfig
 
 TEST_IMAGES = {"digits": 400, "mnist": 10_000, "cifar10": 10_000, "fsdd": 300, "audiomnist": 3_000}
@@ -33,12 +35,24 @@ def unpack(result: Mapping[str, Any], metric: str) -> np.ndarray | None:
     Args:
         result: a run's result.
         metric: a path to a test accuracy, such as "last.test_accuracy".
+
+    Raises:
+        ValueError: if what is kept is no such bits.
     """
     kept = result.get("right", {})
+    checks.instance("right", kept, Mapping)
     if metric not in kept:
         return None
-    packed = np.frombuffer(zlib.decompress(base64.b85decode(kept[metric])), dtype=np.uint8)
-    return np.unpackbits(packed, count=kept["images"]).astype(bool)
+    images, text = checks.SIZE.checked("images of right", kept.get("images")), kept[metric]
+    size = -(-images // 8)
+    try:
+        # No more than is wanted: a few characters may stand for any number of bits.
+        packed = zlib.decompressobj().decompress(base64.b85decode(text), size + 1)
+    except (TypeError, ValueError, zlib.error) as error:
+        raise ValueError(f"right must hold packed bits at {metric}, got {shown(text)}") from error
+    if len(packed) != size:
+        raise ValueError(f"right must hold {images} bits at {metric}, got {8 * len(packed)}")
+    return np.unpackbits(np.frombuffer(packed, dtype=np.uint8), count=images).astype(bool)
 
 
 def images_of(config: Mapping[str, Any]) -> int:

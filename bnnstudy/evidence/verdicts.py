@@ -8,11 +8,14 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
+from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.config.fields import PRESETS
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Claim, Equivalence, Estimate, Exact, Speed
 from bnnstudy.evidence.curves import Curve, Curves, common_seeds, with_parts
 from bnnstudy.evidence.estimates import effect
+from bnnstudy.evidence.records import RecordError
 from bnnstudy.evidence.requirements import look
 from bnnstudy.evidence.runs import read, same_course
 
@@ -53,6 +56,16 @@ def word(claim: Claim, holds: bool | None) -> str:
     return yes if holds else no
 
 
+_NUMBER = checks.Rule(float, "a number")
+_MAY_LACK = ("preset", "task", "n", "effect", "low", "high", "p", "trajectories")
+_RULES = {
+    **dict.fromkeys(("preset", "task", "why", "otherwise", "turns"), checks.NAME),
+    **dict.fromkeys(("n", "missing", "trajectories", "runners_up"), checks.WHOLE),
+    **dict.fromkeys(("effect", "low", "high", "p"), _NUMBER),
+    "post_hoc": checks.FLAG,
+}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """What the records of one preset, on one data set and network (its `task`), say of a claim.
@@ -77,7 +90,7 @@ class Verdict:
         'supported       layers-mask: +1.20 [+0.80, +1.60] percentage points, n = 8 (desk, mnist mlp)'
 
     Raises:
-        ValueError: if `verdict` is no word of `WORDS`.
+        ValueError: if `verdict` is no word of `WORDS`, or another field is not of its type.
     """
 
     claim: Claim
@@ -99,8 +112,16 @@ class Verdict:
     scale: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.verdict not in WORDS:
-            raise ValueError(f"verdict must be one of {', '.join(WORDS)}; got {self.verdict!r}")
+        checks.instance("claim", self.claim, Claim)
+        checks.one_of("verdict", self.verdict, WORDS)
+        checks.settle(self, _RULES, or_none=_MAY_LACK)
+        if (self.low is None) != (self.high is None):
+            raise ValueError(
+                f"low and high must be two numbers or None, got {self.low} and {self.high}"
+            )
+        if self.effect is not None and self.n is None:
+            raise ValueError(f"n must be a number where there is an effect, {self.effect}, got None")
+        checks.instance("scale", self.scale, Mapping)
 
     def summary(self) -> dict[str, object]:
         """What a report says of the verdict, in JSON's types; None where there is nothing to say."""
@@ -250,6 +271,13 @@ def _exact(
     found = [counts for counts in found if counts is not None]
     if not found:
         return None
+    for counts in found:
+        good = isinstance(counts, dict) and {"differing", "compared"} <= counts.keys()
+        if not good or not all(type(counts[name]) is int for name in ("differing", "compared")):
+            raise RecordError(
+                f"records of arm {contrast.arm!r} must have counts at {contrast.metric}, got "
+                f"{shown(counts)}"
+            )
     against = sum(counts["differing"] for counts in found)
     return Verdict(
         claim=claim,

@@ -9,6 +9,7 @@ from joblib import cpu_count
 
 from bnnstudy import devices
 from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.data.datasets import default_root
 from bnnstudy.evidence import records
 
@@ -27,7 +28,7 @@ class RunOptions:
         ('cpu', 2, 'my results')
 
     Raises:
-        ValueError: if `workers` or `stack` is no count; `of` checks the others too.
+        ValueError: naming the argument, its value and what is allowed.
     """
 
     results: Path = field(default_factory=records.default_results)
@@ -44,9 +45,10 @@ class RunOptions:
         return self.workers or (cpu_count() if self.device == "cpu" else 1)
 
     def __post_init__(self) -> None:
-        checks.COUNT.checked("stack", self.stack)
-        if self.workers is not None:
-            checks.COUNT.checked("workers", self.workers)
+        checks.settle(self, {"stack": checks.COUNT, "workers": checks.COUNT}, or_none=("workers",))
+        checks.settle(self, {"device": checks.TEXT, "compile": checks.FLAG, "progress": checks.FLAG})
+        for name in ("results", "data"):
+            checks.instance(name, getattr(self, name), Path, or_none=name == "data")
 
     def resolved(self) -> "RunOptions":
         """The same with whole paths and the default data folder, for processes that work elsewhere.
@@ -79,8 +81,8 @@ class RunOptions:
         for name, folder in (("results", results), ("data", data)):
             # An empty text, such as a variable that is not set, would be the working folder.
             if folder is not None and not (isinstance(folder, str | os.PathLike) and str(folder)):
-                raise ValueError(f"{name} must be a folder, got {folder!r}")
-        if data is not None and not Path(data).is_dir():
+                raise ValueError(f"{name} must be a folder, got {shown(folder)}")
+        if data is not None and not checks.is_folder(data):
             raise ValueError(f"data must be a folder, got {str(data)!r}")
         if compile:
             devices.require_compiler(device)

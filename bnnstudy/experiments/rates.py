@@ -146,10 +146,16 @@ def plans(study: Study, preset: str, seeds: int | None = None) -> list[Plan]:
         leader = study.leader(arm)
         found[id(arm)] = Plan(
             arm,
-            range(seeds or arm.seeds or study.seeds[preset]),
+            range(seeds or arm.seeds or _seeds(study, preset)),
             found[id(leader)] if leader is not arm and leader.tuned else None,
         )
     return [found[id(arm)] for arm in arms]
+
+
+def _seeds(study: Study, preset: str) -> int:
+    if preset not in study.seeds:
+        raise ValueError(f"seeds of study {study.name!r} must have a number for preset {preset!r}")
+    return study.seeds[preset]
 
 
 def recorded(study: Study, preset: str, results: str | os.PathLike[str] | None = None) -> list[Plan]:

@@ -1,15 +1,25 @@
 """What a study is made of: arms, what is tuned in them, and the claims that they decide. All values."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
+from bnnstudy.config import checks, serialise
+from bnnstudy.config.checks import shown
 from bnnstudy.config.run import RunConfig
-from bnnstudy.config.serialise import to_jsonable
 from bnnstudy.evidence import records
 from bnnstudy.evidence.claims import Claim
 from bnnstudy.evidence.readings import Reading
 from bnnstudy.evidence.runs import task_of
+
+PILOT_SEED = 1000
+"""First seed of pilot runs, which judge nothing; the others count from 0."""
+
+SEEDS = checks.Rule(
+    int, f"a whole number from 1 to {PILOT_SEED}", lambda value: 1 <= value <= PILOT_SEED
+)
+"""How many seeds may judge."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +36,23 @@ class Named:
         name: a class of `bnnstudy.training.callbacks`, such as "FlipsByEpoch", or a function of
             `bnnstudy.experiments`, such as "paired.sign_by_sign".
         options: what it is given by keyword; recorded with the run, and part of its key.
+
+    Raises:
+        ValueError: if the name is none, or the options are not such as JSON has.
     """
 
     name: str
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        checks.settle(self, {"name": checks.NAME})
+        checks.instance("options", self.options, Mapping)
+        try:
+            serialise.digest(serialise.to_jsonable(self.options))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(
+                f"options of {self.name!r} must be values that JSON has, got {shown(self.options)}"
+            ) from error
 
 
 def named(name: str, /, **options: Any) -> Named:
@@ -39,6 +62,14 @@ def named(name: str, /, **options: Any) -> Named:
     Named(name='Averages', options={'momenta': {'0.9': 0.1}})
     """
     return Named(name, options)
+
+
+_FACTOR = checks.Rule(float, "above 1 and finite", lambda value: 1 < value < math.inf)
+_TUNABLE = checks.Rule(
+    str,
+    "one of RunConfig but its seed",
+    lambda value: value in RunConfig.__dataclass_fields__ and value != "seed",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +94,13 @@ class Tuned:
     max_extensions: int = 4
 
     def __post_init__(self) -> None:
-        if self.field not in RunConfig.__dataclass_fields__ or self.field == "seed":
-            raise ValueError(f"field must be one of RunConfig but its seed, got {self.field!r}")
-        if not self.grid:
-            raise ValueError("grid must have a value, got none")
-        if not self.factor > 1:
-            raise ValueError(f"factor must be above 1, got {self.factor!r}")
+        checks.settle(self, {"field": _TUNABLE, "factor": _FACTOR, "max_extensions": checks.WHOLE})
+        if not isinstance(self.grid, tuple) or not self.grid:
+            raise ValueError(f"grid must have a value or more, as a tuple, got {shown(self.grid)}")
+        # Whole numbers stay whole: a field may want them so.
+        numbers = (checks.FINITE.checked("a value of grid", value) for value in self.grid)
+        grid = tuple(v if isinstance(v, int) else n for v, n in zip(self.grid, numbers, strict=True))
+        object.__setattr__(self, "grid", grid)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +121,9 @@ class Arm:
         callbacks: what looks on at a run; by their names.
         procedure: what a run does where `training.fit` is not enough, if anything.
         seeds: the number of final seeds, where it is not the study's.
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
     """
 
     name: str
@@ -100,6 +135,12 @@ class Arm:
     seeds: int | None = None
 
     def __post_init__(self) -> None:
+        checks.settle(self, {"name": checks.TEXT, "follows": checks.NAME})
+        checks.settle(self, {"seeds": SEEDS}, or_none=("seeds",))
+        checks.instance("config", self.config, RunConfig)
+        checks.instance("tuned", self.tuned, Tuned, or_none=True)
+        checks.all_of("callbacks", self.callbacks, Named)
+        checks.instance("procedure", self.procedure, Named, or_none=True)
         options = [name for use in self._uses() for name in use.options]
         if len(set(options)) != len(options):
             raise ValueError(f"options of arm {self.name!r} must have distinct names, got {options}")
@@ -110,7 +151,9 @@ class Arm:
     @property
     def options(self) -> dict[str, Any]:
         """The options of what a run does, as the record has them; none for most."""
-        return {name: to_jsonable(v) for use in self._uses() for name, v in use.options.items()}
+        return {
+            name: serialise.to_jsonable(v) for use in self._uses() for name, v in use.options.items()
+        }
 
     @property
     def key(self) -> str:
@@ -122,7 +165,7 @@ class Presets(dict[str, tuple[Arm, ...]]):
     """Arms by preset; an unknown preset raises a `ValueError` that lists the known ones."""
 
     def __missing__(self, preset: str) -> NoReturn:
-        raise ValueError(f"preset must be one of {', '.join(self) or 'none yet'}, got {preset!r}")
+        raise ValueError(f"preset must be one of {', '.join(self) or 'none yet'}, got {shown(preset)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,6 +184,9 @@ class Study:
 
     Attributes:
         headlines: ids of the claims that its conclusion rests on, in its order, with what they mean.
+
+    Raises:
+        ValueError: naming the argument, or the study, and what is wrong.
     """
 
     name: str
@@ -165,7 +211,7 @@ class Study:
                 return arm
         names = ", ".join(dict.fromkeys(arm.name for arm in arms))
         where = f" on {task}" if task else ""
-        raise ValueError(f"arm of study {self.name!r}{where} must be one of {names}; got {name!r}")
+        raise ValueError(f"arm of study {self.name!r}{where} must be one of {names}; got {shown(name)}")
 
     def leader(self, arm: Arm) -> Arm:
         """The arm whose choice `arm` takes: the one that it follows, else itself."""
@@ -173,7 +219,20 @@ class Study:
             return arm
         return self.arm(arm.config.preset, arm.follows, task_of(arm.config))
 
+    def _check_types(self) -> None:
+        checks.settle(self, {"name": checks.TEXT, "title": checks.NAME})
+        checks.all_of("claims", self.claims, Claim)
+        for name in ("headlines", "arms", "seeds"):
+            checks.instance(name, getattr(self, name), Mapping)
+        for id, reading in self.headlines.items():
+            checks.instance(f"headlines of {id!r}", reading, Reading)
+        for preset, arms in self.arms.items():
+            checks.all_of(f"arms of {preset!r}", arms, Arm)
+        for preset, number in self.seeds.items():
+            SEEDS.checked(f"seeds of {preset!r}", number)
+
     def __post_init__(self) -> None:
+        self._check_types()
         object.__setattr__(self, "arms", Presets(self.arms))
         if unknown := set(self.headlines) - {claim.id for claim in self.claims}:
             raise ValueError(f"headlines of study {self.name!r} must be claims of it, got {unknown}")

@@ -8,7 +8,7 @@ side: at worst they do a run twice, with the same result.
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.evidence.provenance import Code
 from bnnstudy.evidence.records import Record
 from bnnstudy.evidence.runs import task_of
@@ -16,14 +16,7 @@ from bnnstudy.experiments import rates
 from bnnstudy.experiments.executors import Job, finished, run_all
 from bnnstudy.experiments.options import RunOptions
 from bnnstudy.experiments.rates import Plan
-from bnnstudy.experiments.study import Study
-
-PILOT_SEED = 1000
-"""First seed of pilot runs, which judge nothing; the others count from 0."""
-
-_SEEDS = checks.Rule(
-    int, f"a whole number from 1 to {PILOT_SEED}", lambda value: 1 <= value <= PILOT_SEED
-)
+from bnnstudy.experiments.study import PILOT_SEED, SEEDS, Study
 
 
 def run(
@@ -62,7 +55,7 @@ def run(
     """
     if preset not in study.arms:
         ready = ", ".join(study.arms) or "none yet"
-        raise ValueError(f"study {study.name!r} has no preset {preset!r}; allowed: {ready}")
+        raise ValueError(f"study {shown(study.name)} has no preset {shown(preset)}; allowed: {ready}")
     number, here = _seeds(seeds)
     code, options = Code.started(), (options or RunOptions()).resolved()
     plans = _matching(rates.plans(study, preset, number), arms, study.name)
@@ -83,10 +76,10 @@ def run(
 def _seeds(seeds: int | range | None) -> tuple[int | None, range]:
     """How many seeds judge, where it is not for the preset to say, and which of them are run here."""
     if seeds is None or not isinstance(seeds, range):
-        return None if seeds is None else _SEEDS.checked("seeds", seeds), range(PILOT_SEED)
+        return None if seeds is None else SEEDS.checked("seeds", seeds), range(PILOT_SEED)
     if seeds.start < 0 or len(seeds) < 1 or seeds.step != 1:
         raise ValueError(f"seeds must be a range from 0 on with at least one of them, got {seeds}")
-    return _SEEDS.checked("seeds", seeds.stop), seeds
+    return SEEDS.checked("seeds", seeds.stop), seeds
 
 
 def _matching(plans: list[Plan], patterns: Iterable[str], study: str) -> list[Plan]:

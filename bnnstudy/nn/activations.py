@@ -78,6 +78,7 @@ class RSign(Binarizing):
         dtype: torch.dtype | None = None,
     ):
         super().__init__()
+        channels = checks.SIZE.checked("channels", channels)
         self.threshold = nn.Parameter(torch.zeros(channels, device=device, dtype=dtype))
         self._use(surrogate)
 
@@ -116,6 +117,8 @@ class RPReLU(nn.Module):
         dtype: torch.dtype | None = None,
     ):
         super().__init__()
+        channels = checks.SIZE.checked("channels", channels)
+        slope = checks.FINITE.checked("slope", slope)
         self.shift_in = nn.Parameter(torch.zeros(channels, device=device, dtype=dtype))
         self.shift_out = nn.Parameter(torch.zeros(channels, device=device, dtype=dtype))
         self.slope = nn.Parameter(torch.full((channels,), slope, device=device, dtype=dtype))

@@ -28,6 +28,8 @@ from torch.autograd import Function, forward_ad
 from torch.autograd.function import BackwardCFunction
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
+from bnnstudy.config import checks
+
 
 def sign(x: Tensor) -> Tensor:
     """The sign of `x`: 1 where its sign bit is clear, -1 where it is set; never 0.
@@ -349,8 +351,8 @@ def ede(x: Tensor, t: float = 1.0) -> Tensor:
         >>> ede(x, 0.5), torch.autograd.grad(ede(x, 0.5).sum(), x)
         (tensor([ 1., -1.], grad_fn=<_EdeBackward>), (tensor([1., 1.]),))
     """
-    if not t > 0:
-        raise ValueError(f"t must be above 0, got {t!r}")
+    if not isinstance(t, float) or not t > 0:
+        t = checks.POSITIVE.checked("t", t)
     return _Ede.apply(x, t) if _is_ordinary(x) else _other(ede, x, t)
 
 
@@ -370,9 +372,7 @@ def surrogate(name: str) -> Callable[[Tensor], Tensor]:
     Raises:
         ValueError: if there is none of that name.
     """
-    if name not in SURROGATES:
-        raise ValueError(f"surrogate must be one of {', '.join(SURROGATES)}; got {name!r}")
-    return SURROGATES[name]
+    return SURROGATES[checks.one_of("surrogate", name, SURROGATES)]
 
 
 def slope(name: str, x: Tensor) -> Tensor:

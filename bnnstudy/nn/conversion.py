@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from torch import nn
 
+from bnnstudy.config.checks import shown
 from bnnstudy.nn.layers import BinaryConv2d, BinaryLinear
 
 KINDS: dict[type[nn.Module], type[BinaryLinear] | type[BinaryConv2d]] = {
@@ -44,10 +45,7 @@ def binarize_layers(
         ValueError: naming the argument, if a name of `skip` is no such layer, or none is left.
     """
     found = {name: module for name, module in model.named_modules() if type(module) in KINDS}
-    if skip is None:
-        kept = {*list(found)[:1], *list(found)[-1:]}
-    else:
-        kept = {skip} if isinstance(skip, str) else set(skip)
+    kept = {*list(found)[:1], *list(found)[-1:]} if skip is None else _names(skip)
     if unknown := sorted(kept - found.keys()):
         raise ValueError(f"skip must be of {', '.join(found) or 'no layer'}; got {', '.join(unknown)}")
     chosen = {name: module for name, module in found.items() if name not in kept}
@@ -63,3 +61,16 @@ def binarize_layers(
         assert isinstance(module, BinaryLinear | BinaryConv2d)
         module._set_up(surrogate, scaling, weights)
     return list(chosen)
+
+
+def _names(skip: Iterable[str]) -> set[str]:
+    try:
+        names = [skip] if isinstance(skip, str) else list(skip)
+    except TypeError:  # nothing to go through, or an array without dimensions
+        names = []
+        wrong = True
+    else:
+        wrong = not all(isinstance(name, str) for name in names)
+    if wrong:
+        raise ValueError(f"skip must be names of layers, got {shown(skip)}")
+    return set(names)

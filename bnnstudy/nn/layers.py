@@ -13,9 +13,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import has_torch_function_unary
 
+from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.nn import binarize
 from bnnstudy.nn.activations import Binarizing
 from bnnstudy.nn.scaling import SCALINGS, scaled
+
+_PADDING = checks.Rule(int, "a whole number from 0 to 2^31 - 1", lambda value: 0 <= value < 2**31)
 
 
 class _BinaryWeight(Binarizing):
@@ -25,19 +29,15 @@ class _BinaryWeight(Binarizing):
     weight: Tensor
 
     def _set_up(self, surrogate: str, scaling: str | None, weights: str) -> None:
-        if weights not in ("latent", "binary"):
-            raise ValueError(f"weights must be one of latent, binary; got {weights!r}")
-        if scaling not in (None, *SCALINGS):
-            names = ", ".join(SCALINGS)
-            raise ValueError(f"scaling must be one of None, {names}; got {scaling!r}")
-        self.scaling, self.weights = scaling, weights
+        self.weights = weights = checks.one_of("weights", weights, ("latent", "binary"))
+        self.scaling = scaling = checks.one_of("scaling", scaling, (None, *SCALINGS))
         self._use(surrogate)
         if weights == "binary":
             if scaling is not None:
-                raise ValueError(f"scaling must be None with weights='binary', got {scaling!r}")
+                raise ValueError(f"scaling must be None with weights='binary', got {shown(scaling)}")
             if surrogate not in ("clip", "identity"):
                 raise ValueError(
-                    f"surrogate has no meaning with weights='binary' (no mask), got {surrogate!r}"
+                    f"surrogate has no meaning with weights='binary' (no mask), got {shown(surrogate)}"
                 )
             self._take_signs()
 
@@ -168,11 +168,23 @@ class BinaryLinear(_BinaryWeight, nn.Linear):
         scaling: str | None = None,
         weights: str = "latent",
     ):
+        sizes = {"in_features": in_features, "out_features": out_features}
+        in_features, out_features = (checks.SIZE.checked(name, size) for name, size in sizes.items())
+        bias = checks.FLAG.checked("bias", bias)
         super().__init__(in_features, out_features, bias, device, dtype)
         self._set_up(surrogate, scaling, weights)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.linear(input, self.effective_weight(), self.bias)
+
+
+def _sides(name: str, value: Any, least: int = 1) -> int | tuple[int, int]:
+    """A whole number, or one for height and one for width."""
+    rule = checks.SIZE if least else _PADDING
+    if not isinstance(value, tuple | list) or len(value) not in (1, 2):
+        return rule.checked(name, value)
+    height, width = (rule.checked(name, side) for side in (*value, *value)[:2])
+    return height, width
 
 
 PADS = {"ones": 1.0, "minus_ones": -1.0}
@@ -226,13 +238,18 @@ class BinaryConv2d(_BinaryWeight, nn.Conv2d):
         scaling: str | None = None,
         weights: str = "latent",
     ):
+        counts = {"in_channels": in_channels, "out_channels": out_channels, "groups": groups}
+        in_channels, out_channels, groups = (checks.SIZE.checked(n, size) for n, size in counts.items())
+        bias = checks.FLAG.checked("bias", bias)
+        modes = ("zeros", "reflect", "replicate", "circular", *PADS)
+        padding_mode = checks.one_of("padding_mode", padding_mode, modes)
         super().__init__(
             in_channels,
             out_channels,
-            kernel_size,
-            stride,
-            padding,
-            dilation,
+            _sides("kernel_size", kernel_size),
+            _sides("stride", stride),
+            padding if isinstance(padding, str) else _sides("padding", padding, 0),
+            _sides("dilation", dilation),
             groups,
             bias,
             "zeros" if padding_mode in PADS else padding_mode,  # type: ignore[arg-type]

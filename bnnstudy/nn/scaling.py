@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.overrides import handle_torch_function, has_torch_function_unary
 
+from bnnstudy.config import checks
 from bnnstudy.nn import binarize as surrogates
 
 
@@ -112,8 +113,7 @@ def scaled(weight: Tensor, scaling: str, surrogate: str, t: float = 1.0) -> Tens
     """
     if has_torch_function_unary(weight):
         return handle_torch_function(scaled, (weight,), weight, scaling, surrogate, t)
-    if scaling not in SCALINGS:
-        raise ValueError(f"scaling must be one of {', '.join(SCALINGS)}; got {scaling!r}")
+    scaling = checks.one_of("scaling", scaling, SCALINGS)
     chosen = surrogates.surrogate(surrogate)
     if surrogate == "ede":
         chosen = partial(surrogates.ede, t=t)

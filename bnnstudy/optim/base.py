@@ -1,6 +1,6 @@
 """Parameter groups: what may be given as parameters, and the walk over groups that optimizers share."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import zip_longest
 from typing import Any, overload
 
@@ -53,6 +53,19 @@ def state_dtype(weight: Tensor) -> torch.dtype:
 def zero_state(weight: Tensor) -> Tensor:
     """Zeros of a weight's shape, layout and device, in its `state_dtype`."""
     return torch.zeros_like(weight, dtype=state_dtype(weight))
+
+
+def require_held(weights: Iterable[Tensor], **numbers: float) -> None:
+    """Refuses numbers that are too large for the states of the weights.
+
+    Raises:
+        ValueError: naming the number, its value and the largest.
+    """
+    for w in weights:
+        highest = torch.finfo(state_dtype(w)).max
+        for name, number in numbers.items():
+            if abs(number) > highest:
+                raise ValueError(f"{name} must be at most {highest:.4g} ({w.dtype}), got {number!r}")
 
 
 def _widened(gradient: Tensor) -> Tensor:

@@ -79,7 +79,10 @@ class FilterOptimizer(GroupedOptimizer):
         if initial_state is None:
             return
         weights = [p for group in self.param_groups for p in group["params"]]
-        states = list(initial_state) if isinstance(initial_state, Iterable) else [initial_state]
+        try:
+            states = list(initial_state)
+        except TypeError:  # a number, or an array without dimensions
+            states = []
         shapes = [s.shape if isinstance(s, Tensor) else None for s in states]
         if shapes != [w.shape for w in weights]:
             raise ValueError("initial_state must be one tensor a parameter, each of its shape")
@@ -87,13 +90,13 @@ class FilterOptimizer(GroupedOptimizer):
             self._start(w, -state.detach().to(w.device, state_dtype(w)))
 
     def _check(self, group: dict[str, Any]) -> None:
-        if group["scheduled"] not in SCHEDULED:
-            allowed = ", ".join(SCHEDULED)
-            raise ValueError(f"scheduled must be one of {allowed}; got {group['scheduled']!r}")
+        group["scheduled"] = checks.one_of("scheduled", group["scheduled"], SCHEDULED)
         checks.FLAG.checked("bias_correction", group["bias_correction"])
         group["lr"] = checks.NOT_NEGATIVE.checked("lr", group["lr"])
         for name in ("alpha", "gamma"):
             group[name] = checks.SHARE.checked(name, group[name])
+        if group["bias_correction"] and 1 - group["gamma"] == 1:
+            raise ValueError(f"gamma must be 2^-53 or more to be corrected for, got {group['gamma']!r}")
         require_signs(group["params"])
 
     def _start(self, w: Tensor, descent: Tensor) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from bnnstudy.config import checks
-from bnnstudy.optim.base import GroupedOptimizer, state_dtype, zero_state
+from bnnstudy.optim.base import GroupedOptimizer, require_held, state_dtype, zero_state
 
 
 class LatentSGD(GroupedOptimizer):
@@ -63,6 +63,7 @@ class LatentSGD(GroupedOptimizer):
         lr = group["lr"] = checks.POSITIVE.checked("lr", group["lr"])
         decay = checks.NOT_NEGATIVE.checked("weight_decay", group["weight_decay"])
         group["weight_decay"] = decay
+        require_held(group["params"], lr=lr)
         if lr * decay > 1:
             raise ValueError(f"lr * weight_decay must be at most 1, got {lr!r} * {decay!r}")
 

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
+from bnnstudy.config.checks import shown
 from bnnstudy.optim._checks import require_signs
-from bnnstudy.optim.base import GroupedOptimizer, zero_state
+from bnnstudy.optim.base import GroupedOptimizer, require_held, zero_state
 from bnnstudy.theory import filters
 
 MAX_ORDER = 8
@@ -55,6 +56,8 @@ class LinearFilter(GroupedOptimizer):
     def _check(self, group: dict[str, Any]) -> None:
         group["b"], group["a"] = _normalised(group["b"], group["a"])
         require_signs(group["params"])
+        largest = {name: max(map(abs, group[name])) for name in ("b", "a")}
+        require_held(group["params"], **largest)
 
     def _require_ready(self, group: dict[str, Any]) -> None:
         if group["lr"] != 1:
@@ -85,18 +88,20 @@ class LinearFilter(GroupedOptimizer):
 def _normalised(b: Coefficients, a: Coefficients) -> tuple[list[float], list[float]]:
     try:
         b, a = [float(c) for c in b], [float(c) for c in a]
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"b and a must be sequences of numbers, got {b!r} and {a!r}") from error
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+        raise ValueError(
+            f"b and a must be sequences of numbers, got {shown(b)} and {shown(a)}"
+        ) from error
     if not b or not any(b):
-        raise ValueError(f"b must have a coefficient that is not 0, got {b!r}")
+        raise ValueError(f"b must have a coefficient that is not 0, got {shown(b)}")
     if not a or a[0] == 0:
-        raise ValueError(f"a must start with a coefficient that is not 0, got {a!r}")
+        raise ValueError(f"a must start with a coefficient that is not 0, got {shown(a)}")
     order = max(len(a), len(b)) - 1
     if order > MAX_ORDER:
         raise ValueError(f"the filter's order must be at most {MAX_ORDER}, got {order}")
     b = [c / a[0] for c in b] + [0.0] * (order + 1 - len(b))
     a = [c / a[0] for c in a] + [0.0] * (order + 1 - len(a))
     if not all(map(math.isfinite, b + a)):
-        raise ValueError(f"b and a must be finite once divided by a_0, got {b!r} and {a!r}")
+        raise ValueError(f"b and a must be finite once divided by a_0, got {shown(b)} and {shown(a)}")
     filters.require_stable(filters.Filter(tuple(b), tuple(a)))
     return b, a

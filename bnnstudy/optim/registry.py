@@ -7,8 +7,10 @@ import torch
 from torch.optim import Optimizer
 from torch.optim.optimizer import ParamsT
 
+from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.config.fields import READS
-from bnnstudy.optim.base import listed, tensors_of
+from bnnstudy.optim.base import listed, require_held, tensors_of
 from bnnstudy.optim.bop import Bop
 from bnnstudy.optim.filter import FilterOptimizer
 from bnnstudy.optim.latent_sgd import LatentSGD
@@ -103,8 +105,11 @@ def build(name: str, params: ParamsT, config: Numbers, *, check_finite: bool = T
     Raises:
         ValueError: if there is no optimizer of that name; and as the optimizer says.
     """
-    if name not in NAMES:
-        raise ValueError(f"optimizer must be one of {', '.join(NAMES)}; got {name!r}")
+    name = checks.one_of("optimizer", name, NAMES)
+    if lacking := [number for number in READS[name] if not hasattr(config, number)]:
+        raise ValueError(f"config must have {', '.join(lacking)} for {name!r}, got {shown(config)}")
     if name in TORCH:
-        return TORCH[name](listed(params), config)
+        params = listed(params)
+        require_held(tensors_of(params), lr=checks.FINITE.checked("lr", config.lr))
+        return TORCH[name](params, config)
     return OURS[name](listed(params), config, check_finite=check_finite)

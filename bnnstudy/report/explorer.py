@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 
 from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.report.plotting import COLOURS
 
 TEMPLATE = Path(__file__).with_suffix(".html")
@@ -74,8 +75,8 @@ def _finite(gradient: Sequence[float]) -> tuple[float, ...]:
     allowed = "gradient must be a flat list of one or more finite numbers"
     try:
         values = np.asarray(gradient, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{allowed}, got {gradient!r:.60}") from error
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ValueError(f"{allowed}, got {shown(gradient):.60}") from error
     if values.ndim != 1 or not values.size:
         raise ValueError(f"{allowed}, got the shape {values.shape}")
     if (wrong := np.flatnonzero(~np.isfinite(values))).size:

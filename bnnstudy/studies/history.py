@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.config.serialise import to_jsonable
 from bnnstudy.evidence.claims import Claim
 from bnnstudy.evidence.verdicts import Known, none_known
@@ -55,9 +57,34 @@ def described(claim: Claim) -> dict[str, Any]:
 
 @functools.cache
 def entries() -> tuple[Entry, ...]:
-    """All entries, the earliest first."""
-    found = [json.loads(line) for line in FILE.read_text().splitlines()]
-    return tuple(Entry(**{**entry, "anew": tuple(entry.get("anew", ()))}) for entry in found)
+    """All entries, the earliest first.
+
+    Raises:
+        ValueError: naming the file and the line that is no entry.
+    """
+    try:
+        lines = FILE.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{FILE} is no text ({error})") from error
+    return tuple(_entry(line, f"{FILE}, line {number}") for number, line in enumerate(lines, start=1))
+
+
+def _entry(line: str, where: str) -> Entry:
+    try:
+        fields = json.loads(line)
+        if not isinstance(fields, dict):
+            raise TypeError("no object")
+        anew = fields.get("anew", [])
+        entry = Entry(**{**fields, "anew": tuple(anew)})
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f"{where} is no entry of the history ({error})") from error
+    for name in ("claim", "date"):
+        checks.TEXT.checked(f"{name} in {where}", getattr(entry, name))
+    checks.instance(f"contrast in {where}", entry.contrast, dict)
+    checks.WHOLE.checked(f"known in {where}", entry.known)
+    if not isinstance(anew, list) or not all(isinstance(task, str) for task in anew):
+        raise ValueError(f"anew in {where} must be a list of texts, got {shown(anew)}")
+    return entry
 
 
 @functools.cache

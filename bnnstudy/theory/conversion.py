@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.config.run import RunConfig
 from bnnstudy.theory import filters
 
@@ -27,11 +28,9 @@ class Recipe:
     source: str = ""
 
     def __post_init__(self) -> None:
-        checks.POSITIVE.checked("lr", self.lr)
-        checks.NOT_NEGATIVE.checked("weight_decay", self.weight_decay)
-        checks.MOMENTUM.checked("momentum", self.momentum)
-        if self.steps is not None:
-            checks.COUNT.checked("steps", self.steps)
+        checks.settle(self, {"lr": checks.POSITIVE, "weight_decay": checks.NOT_NEGATIVE})
+        checks.settle(self, {"momentum": checks.MOMENTUM, "steps": checks.COUNT}, or_none=("steps",))
+        checks.settle(self, {"name": checks.NAME, "source": checks.NAME})
 
 
 RECIPES = (
@@ -195,5 +194,5 @@ def rates_of(config: RunConfig) -> tuple[float, float]:
         momentum = config.momentum if config.optimizer == "momentum" else 0.0
         return filters.torch_to_cascade(config.lr, momentum, config.weight_decay)
     raise ValueError(
-        f"optimizer must be a filter, latent_sgd, sgd or momentum, got {config.optimizer!r}"
+        f"optimizer must be a filter, latent_sgd, sgd or momentum, got {shown(config.optimizer)}"
     )

@@ -8,6 +8,7 @@ written `(b, a)` as in `scipy.signal`. The weight is -sign(y_i). A positive fact
 sign; that is why the outer learning rate of a binary network drops out (paper B, Eq 8).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar, overload
@@ -15,6 +16,9 @@ from typing import TYPE_CHECKING, TypeVar, overload
 import numpy as np
 import scipy  # its own rooms are imported when first used: `scipy.signal` takes seconds
 from numpy.typing import ArrayLike
+
+from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -35,10 +39,25 @@ class Filter:
 
     >>> Filter(b=(0.5,), a=(1.0, -0.5)).poles.tolist()
     [0.5]
+
+    Raises:
+        ValueError: if one of them is no finite number, there are none, or a_0 is 0.
     """
 
     b: tuple[float, ...]
     a: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        for name in ("b", "a"):
+            values = getattr(self, name)
+            values = values.tolist() if isinstance(values, np.ndarray) else values
+            if not isinstance(values, Sequence) or not values:
+                raise ValueError(f"{name} must be a coefficient or more, got {shown(values)}")
+            rule = checks.FINITE
+            numbers = tuple(rule.checked(f"a coefficient of {name}", value) for value in values)
+            object.__setattr__(self, name, numbers)
+        if not self.a[0]:
+            raise ValueError(f"a must start with a coefficient that is not 0, got {shown(self.a)}")
 
     @property
     def poles(self) -> np.ndarray:
@@ -55,8 +74,7 @@ def ema(alpha: float) -> Filter:
     Raises:
         ValueError: if alpha is not in (0, 1].
     """
-    if not 0 < alpha <= 1:
-        raise ValueError(f"alpha must be in (0, 1], got {alpha!r}")
+    alpha = checks.SHARE.checked("alpha", alpha)
     return Filter((alpha,), (1.0, alpha - 1.0))
 
 
@@ -67,11 +85,15 @@ def cascade(*rates: float) -> Filter:
 
         >>> cascade(0.25, 0.5)
         Filter(b=(0.125,), a=(1.0, -1.25, 0.375))
+
+    Raises:
+        ValueError: if a rate is no finite number.
     """
+    rates = tuple(checks.FINITE.checked("a rate", rate) for rate in rates)
     a = np.ones(1)
     for rate in rates:
         a = np.convolve(a, (1.0, rate - 1.0))
-    return Filter((float(np.prod(rates)),), tuple(map(float, a)))
+    return Filter((math.prod(rates),), tuple(map(float, a)))
 
 
 def torch_sgd(lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> Filter:
@@ -82,7 +104,14 @@ def torch_sgd(lr: float, momentum: float = 0.0, weight_decay: float = 0.0) -> Fi
 
         >>> torch_sgd(lr=0.5, momentum=0.5, weight_decay=0.25)
         Filter(b=(0.5,), a=(1.0, -1.375, 0.5))
+
+    Raises:
+        ValueError: if one of the three is no finite number.
     """
+    given = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
+    lr, momentum, weight_decay = (checks.FINITE.checked(name, x) for name, x in given.items())
+    if not abs(lr * weight_decay) < math.inf:
+        raise ValueError(f"lr * weight_decay must be finite, got {lr!r} * {weight_decay!r}")
     return Filter((lr,), (1.0, -(1.0 + momentum - lr * weight_decay), momentum))
 
 
@@ -109,10 +138,15 @@ def latent_to_filter(
     Raises:
         ValueError: if alpha is not in (0, 1].
     """
+    lr = checks.FINITE.checked("lr", lr)
+    weight_decay = checks.FINITE.checked("weight_decay", weight_decay)
     alpha = lr * weight_decay
     if not 0 < alpha <= 1:
         raise ValueError(f"lr * weight_decay must be in (0, 1], got {lr!r} * {weight_decay!r}")
-    return alpha, -weight_decay * w0
+    try:
+        return alpha, -weight_decay * w0
+    except (TypeError, OverflowError) as error:
+        raise ValueError(f"w0 must be a number or an array of them, got {shown(w0)}") from error
 
 
 def torch_to_cascade(lr: float, momentum: float, weight_decay: float) -> tuple[float, float]:
@@ -129,8 +163,9 @@ def torch_to_cascade(lr: float, momentum: float, weight_decay: float) -> tuple[f
         ValueError: beyond that limit, where the poles are complex and no cascade is the same filter; or
             if the momentum is not in [0, 1), or rate or decay not above 0.
     """
-    if not 0 <= momentum < 1:
-        raise ValueError(f"momentum must be in [0, 1), got {momentum!r}")
+    momentum = checks.MOMENTUM.checked("momentum", momentum)
+    lr = checks.FINITE.checked("lr", lr)
+    weight_decay = checks.FINITE.checked("weight_decay", weight_decay)
     if not (lr > 0 and weight_decay > 0):
         raise ValueError(f"lr and weight_decay must be above 0, got {lr!r} and {weight_decay!r}")
     product, total = lr * weight_decay, 1 - momentum + lr * weight_decay

@@ -13,8 +13,9 @@ import numpy as np
 import scipy  # its own rooms are imported when first used: `scipy.signal` takes seconds
 from numpy.typing import ArrayLike
 
+from bnnstudy.config import checks
 from bnnstudy.config.run import RunConfig
-from bnnstudy.config.schedules import schedule_factor, weight_factor
+from bnnstudy.config.schedules import SCHEDULES, schedule_factor, weight_factor
 from bnnstudy.theory.conversion import rates_of
 
 
@@ -26,7 +27,14 @@ def factors(schedule: str, steps: int) -> np.ndarray:
 
     Args:
         schedule: by name, one of `config.SCHEDULES`.
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
     """
+    schedule, steps = (
+        checks.one_of("schedule", schedule, SCHEDULES),
+        checks.WHOLE.checked("steps", steps),
+    )
     return np.array([schedule_factor(schedule, step, steps) for step in range(steps)])
 
 
