@@ -53,6 +53,27 @@ def test_a_network_without_binary_weights_is_refused():
         FlipCounter(nn.Linear(2, 2))
 
 
+def test_weights_of_torchs_own_layers_are_counted_where_they_are_given():
+    model = nn.Sequential(nn.Linear(4, 2), nn.Linear(2, 2), nn.Linear(2, 1))
+    for p in model.parameters():
+        nn.init.ones_(p)
+    counter = FlipCounter(model, weights=(layer.weight for layer in (model[2], model[0])))
+    with counter:
+        model[0].weight.data[0, :3] = -1
+        model[1].weight.data.neg_()
+    assert counter.layers == {"0.weight": 3 / 8, "2.weight": 0.0}
+    assert (counter.last, counter.steps) == (0.3, 1)
+    binary = nn.Sequential(BinaryLinear(4, 2), BinaryLinear(2, 1))
+    with FlipCounter(binary, weights=[binary[1].weight]) as one:
+        binary[1].weight.data.neg_()
+    assert one.layers == {"1.weight": 1.0}
+    for weights, found in (([], 0), ([model[0].weight, torch.ones(2)], 1)):
+        with pytest.raises(
+            ValueError, match=rf"weights must be .* of {len(weights)} given {found} are"
+        ):
+            FlipCounter(model, weights=weights)
+
+
 @pytest.mark.parametrize("scaling", [None, "mean", "libra"])
 def test_it_counts_as_a_run_does(scaling):
     config = RunConfig(width=16, depth=2, optimizer="latent_sgd", lr=30.0, scaling=scaling)

@@ -1,6 +1,6 @@
 """The flip ratio in a training loop of one's own."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -41,21 +41,28 @@ class FlipCounter:
     several devices (FSDP) it counts a rank's own part.
 
     Args:
-        model: a network with layers of `bnnstudy.nn`.
+        model: a network with layers of `bnnstudy.nn`; of any layers where `weights` are given.
+        weights: the parameters of the model to count, such as those that a `FilterOptimizer` moves in a
+            network of torch's own layers; None means those that its layers say are binary.
 
     Attributes:
         steps: how many steps were counted since the start or the last `reset`.
 
     Raises:
-        ValueError: if the model has no binary weights.
+        ValueError: if the model has no binary weights, or `weights` are none or not the model's.
 
     Source: Liu et al. 2021 (AdamBNN); paper B, Figures 3 to 7.
     """
 
-    def __init__(self, model: nn.Module):
-        self._weights = SignedWeights(model)
+    def __init__(self, model: nn.Module, weights: Iterable[Tensor] | None = None):
+        self._weights: Mapping[str, Tensor] = (
+            SignedWeights(model) if weights is None else _chosen(model, weights)
+        )
         if not self._weights:
-            raise ValueError("model must have binary layers to count flips of, and has none")
+            raise ValueError(
+                "model must have binary layers to count flips of, and has none; `weights` may name "
+                "parameters of other layers"
+            )
         self._before: list[Tensor] | None = None
         self._last: list[Tensor] = []
         self._sums: list[Tensor] = []
@@ -122,6 +129,18 @@ class FlipCounter:
     def _share(self, counts: list[Tensor], steps: int) -> float:
         size = sum(w.numel() for w in self._weights.values())
         return sum(int(count) for count in counts) / (size * steps) if counts else float("nan")
+
+
+def _chosen(model: nn.Module, weights: Iterable[Tensor]) -> dict[str, Tensor]:
+    """Parameters of a model by their names in it."""
+    chosen = {id(weight) for weight in weights}
+    named: dict[str, Tensor] = {name: p for name, p in model.named_parameters() if id(p) in chosen}
+    if not chosen or len(named) != len(chosen):
+        raise ValueError(
+            f"weights must be parameters of the model, at least one; of {len(chosen)} given "
+            f"{len(named)} are"
+        )
+    return named
 
 
 class SignedWeights(Mapping[str, Tensor]):
