@@ -15,7 +15,6 @@ MOVED = {
     "data.folder": "data.imagenet",
     "explorer": "report.explorer",
     "fields": "config.fields",
-    "files": "evidence.files",
     "filters": "theory.filters",
     "jobs": "experiments.executors",
     "layers": "nn",

@@ -12,8 +12,7 @@ from pathlib import Path
 
 from toy_study import STUDY
 
-from bnnstudy import data
-from bnnstudy.evidence import files
+from bnnstudy import data, files
 from bnnstudy.experiments import sweep
 from bnnstudy.experiments.options import RunOptions
 from bnnstudy.training import checkpoints

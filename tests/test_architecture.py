@@ -21,6 +21,7 @@ _lazy
 _moved
 config: checks schedules serialise | fields | stage | run | tricks
 devices
+files
 theory: filters | conversion flip_rates | memory
 nn: binarize losses | scaling activations parameters | layers batch_norm packed | \
     conversion export | models.summary models.blocks | models.plain models.reactnet models.residual | \
@@ -28,7 +29,7 @@ nn: binarize losses | scaling activations parameters | layers batch_norm packed 
 optim: finite _checks reference trace | base | latent_sgd bop filter linear_filter | registry | \
     param_groups
 data: augment images imagenet | audio | datasets
-evidence: files provenance results right statistics | claims records forecasts | runs | curves | \
+evidence: provenance results right statistics | claims records forecasts | runs | curves | \
     estimates requirements | verdicts | answers | readings
 training: progress metrics batch_norm callbacks.base | evaluation checkpoints step flip_counter | \
     handover start callbacks.activations callbacks.averaging callbacks.batch_norm callbacks.flips \

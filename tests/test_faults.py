@@ -18,9 +18,10 @@ import pytest
 from test_sweep import contents, options
 from toy_study import SMALL, STUDY
 
+from bnnstudy import files
 from bnnstudy.config import tricks
 from bnnstudy.config.run import RunConfig
-from bnnstudy.evidence import files, records, verdicts
+from bnnstudy.evidence import records, verdicts
 from bnnstudy.evidence.claims import Difference
 from bnnstudy.experiments import lookup, sweep
 from bnnstudy.experiments.study import Arm

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from bnnstudy.evidence.files import write_atomically
 from bnnstudy.evidence.statistics import interval
+from bnnstudy.files import write_atomically
 
 
 @dataclass(frozen=True)

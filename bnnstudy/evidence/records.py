@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn, NotRequired, TypedDict, cast
 
+from bnnstudy import files
 from bnnstudy.config import serialise
 from bnnstudy.config.checks import shown
 from bnnstudy.config.run import RunConfig
-from bnnstudy.evidence import files, provenance
+from bnnstudy.evidence import provenance
 from bnnstudy.evidence.provenance import Provenance
 from bnnstudy.evidence.results import Result, require_types
 
@@ -164,7 +165,7 @@ def save(record: Record, file: Path) -> Path:
     """Write a record atomically: at any moment `file` is either absent, the old one or the new one.
 
     Raises:
-        OSError: as `bnnstudy.evidence.files.write_atomically`.
+        OSError: as `bnnstudy.files.write_atomically`.
     """
     return files.write_atomically(file, _text(record).encode())
 

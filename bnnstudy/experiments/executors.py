@@ -12,9 +12,9 @@ from pathlib import Path
 from joblib import Parallel, cpu_count, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from bnnstudy import data, devices
+from bnnstudy import data, devices, files
 from bnnstudy.config.run import RunConfig
-from bnnstudy.evidence import files, provenance, records
+from bnnstudy.evidence import provenance, records
 from bnnstudy.evidence.provenance import Code
 from bnnstudy.evidence.records import Record
 from bnnstudy.evidence.results import Result

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bnnstudy.files import write_atomically
 from bnnstudy.nn.binarize import not_signs
 
 FORMAT = "bnnstudy packed 1"
@@ -50,13 +51,7 @@ def save_packed(model: nn.Module, file: str | os.PathLike[str]) -> None:
             tensors[name] = value.detach().cpu().contiguous().clone()
     manifest = {"format": FORMAT, "packed": kept, "digest": _digest(tensors)}
     written = _safetensors().save(tensors, metadata={"bnnstudy": json.dumps(manifest)})
-    target = Path(file)
-    beside = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        beside.write_bytes(written)
-        beside.replace(target)
-    finally:
-        beside.unlink(missing_ok=True)
+    write_atomically(Path(file), written)
 
 
 def load_packed(model: nn.Module, file: str | os.PathLike[str]) -> None:

@@ -16,9 +16,10 @@ from typing import Any
 
 import torch
 
+from bnnstudy import files
 from bnnstudy.config import serialise
 from bnnstudy.config.run import RunConfig
-from bnnstudy.evidence import files, provenance
+from bnnstudy.evidence import provenance
 
 EVERY = 30.0
 """Seconds between two checkpoints of a run, at least; so short runs write none."""
