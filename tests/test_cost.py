@@ -82,16 +82,16 @@ def cells(row: str) -> list[str]:
 
 def test_what_lies_ahead_is_what_is_not_recorded():
     arms = {p: (Arm(name="one", config=replace(MLP, preset=p)),) for p in ("desk", "paper")}
-    study = Study(name="toy", title="", claims=(), arms=arms, seeds={"desk": 2, "paper": 36_000})
+    study = Study(name="toy", title="", claims=(), arms=arms, seeds={"desk": 2, "paper": 1000})
     desk = replace(MLP, preset="desk")
-    pace = f"{cost.run_operations(MLP) / 0.5 / 1e9:.2g} (digits mlp)"
-    runs = [record(desk, 0.5)]
+    pace = f"{cost.run_operations(MLP) / 18 / 1e9:.2g} (digits mlp)"
+    runs = [record(desk, 18.0)]
     half, paper = map(cells, cost.ahead([(study, runs)]).splitlines()[2:])
     assert half[:5] == ["toy", "desk", "digits mlp", "1 of 2", "0"]
-    assert paper[:5] == ["toy", "paper", "digits mlp", "36,000", "0"]
-    assert paper[-2:] == [pace, "5"]  # 36,000 runs of half a second.
+    assert paper[:5] == ["toy", "paper", "digits mlp", "1,000", "0"]
+    assert paper[-2:] == [pace, "5"]  # 1,000 runs of 18 seconds.
     # Compiled runs are another pace, and what is whole is not ahead.
-    runs.append(record(replace(desk, seed=1), 9.0, compiled=True))
+    runs.append(record(replace(desk, seed=1), 99.0, compiled=True))
     (paper,) = map(cells, cost.ahead([(study, runs)]).splitlines()[2:])
     assert paper[-2:] == [pace, "5"]
     assert cells(cost.ahead([(study, [])]).splitlines()[-1])[-2:] == ["–", "–"]

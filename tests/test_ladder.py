@@ -47,7 +47,7 @@ def climb(monkeypatch, tmp_path):
 
     study = replace(STUDY, arms={"desk": tuple(map(on_digits, STUDY.arms["desk"]))})
     monkeypatch.setattr(ladder, "STUDY", replace(study, arms={**STUDY.arms, **study.arms}))
-    monkeypatch.setattr(ladder, "TASK", {"desk": "digits mlp"})
+    monkeypatch.setattr(ladder, "TASK", dict.fromkeys(RUNGS, "digits mlp"))
     monkeypatch.setattr(executors, "run_arm", run_arm)
 
     def run(patterns, seeds=None):
@@ -115,3 +115,20 @@ def test_a_forecast_is_what_the_records_below_say():
         assert made.mean == pytest.approx(one.trend.mean, abs=1e-9)
         if made.low is not None:
             assert (made.low, made.high) == pytest.approx((one.trend.low, one.trend.high))
+
+
+def test_the_chapter_says_what_is_recorded(climb, tmp_path):
+    climb(["narrow x1: *"])
+    ladder.foresee(tmp_path)
+    climb(["narrow x4: *"])
+    made = ladder.Ladder(tmp_path)
+    assert [rung.name for rung in made.rungs] == ["narrow x1", "narrow x4"]
+    lines = made.acting().splitlines()
+    assert len(lines) == 2 + len(EFFECTS)
+    rung, count, *_ = (cell.strip() for cell in made.scored().splitlines()[2].strip("|").split("|"))
+    assert (rung, count) == ("narrow x4", str(len(EFFECTS)))
+    # From a single rung the line has no interval, so none is counted as inside.
+    assert "| 0 of 0 |" in made.scored()
+    assert [line.split("|")[4].strip() for line in made.cost().splitlines()[2:]] == ["63", "63"]
+    assert "nobody can know from here" in made.outlook()
+    assert len(made.figure().axes) >= len(EFFECTS)

@@ -3,6 +3,7 @@
 import datetime
 import math
 import os
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -264,6 +265,26 @@ class Ladder:
         head = "Rung | Effects | Inside the trend's interval | Inside that of no change | "
         return tables.table(head + "Sign by the trend | Sign by no change | Nearer by the trend", rows)
 
+    def cost(self) -> str:
+        """A table: what each rung took, all runs of it, on one thread."""
+        rows = []
+        for rung in self.rungs:
+            runs = [
+                run
+                for name, curve in self.found.items()
+                if name.startswith(f"{rung.name}: ") and not curve.part
+                for by_seed in curve.runs.values()
+                for run in by_seed.values()
+            ]
+            seconds = [run["provenance"]["seconds"] for run in runs]
+            steps = steps_of(rung, self.preset)
+            each = 1000 * statistics.median(seconds) / steps
+            rows.append((rung.name, rung.width, steps, len(runs), each, sum(seconds) / 3600))
+        head = (
+            "Rung | Width | Steps {:,} | Runs | A step, with measurement {:.1f} ms | Core-hours {:.2f}"
+        )
+        return tables.table(head, rows)
+
     def outlook(self) -> str:
         """A table: what the rungs so far say of the paper's scale, and of the sign that they have."""
         rows = []
@@ -287,9 +308,14 @@ class Ladder:
 
 
 def _counted(scored: Sequence[Score]) -> tuple[object, ...]:
-    covered = [sum(score.covered[k] for score in scored) for k in (0, 1)]
     signs = [sum(score.signs[k] for score in scored) for k in (0, 1)]
     nearer = sum(score.missed_by[0] < score.missed_by[1] for score in scored)
+    made = [[(s.forecast.trend, s.forecast.no_change)[k] for s in scored] for k in (0, 1)]
+    covered = []
+    for k in (0, 1):
+        # An interval without ends has everything inside, and says nothing.
+        bounded = [s for s, one in zip(scored, made[k], strict=True) if one.low is not None]
+        covered.append(f"{sum(s.covered[k] for s in bounded)} of {len(bounded)}")
     return (len(scored), *covered, *signs, nearer)
 
 
