@@ -40,7 +40,9 @@ def climb(monkeypatch, tmp_path):
         accuracy = 0.5 + 0.05 * len(arm.name) / 10 + 0.001 * config.epochs + 0.01 * config.seed
         result = {"validation_accuracy": accuracy, "test_accuracy": accuracy, "diverged": False}
         own = {**result, "last": {"test_accuracy": accuracy}, "phases": [{"train_loss": accuracy}]}
-        return {**own, "curves": {}, "parts": {"stopped early": {**result, "epochs": 1}}}
+        curves = {"train_loss": [1.0] * config.epochs, "saturation": [0.0] * config.epochs}
+        own |= {"curves": curves, "flip_ratio": {"steps": [10 * config.epochs]}}
+        return {**own, "parts": {"stopped early": {**result, "epochs": 1}}}
 
     def on_digits(arm):
         return replace(arm, config=replace(arm.config, dataset="digits"))
