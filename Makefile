@@ -38,7 +38,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 ONE_WORKER := $(if $(filter-out 1,$(JOBS)),LOKY_MAX_CPU_COUNT=1)
 SIDE_BY_SIDE := $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist)
 
-PROSE   := _config.yml _toc.yml book/check.py book/lighten.py book/references.bib $(wildcard book/*.md) \
+PROSE   := _config.yml _toc.yml book/check.py book/finish.py book/references.bib $(wildcard book/*.md) \
 	$(shell find book/_static -type f)
 
 PARAMETERS := -p preset $(PRESET) -p device $(DEVICE) $(if $(SEEDS),-p seeds $(SEEDS))
@@ -54,7 +54,7 @@ executed: $(REPORTS_DONE)
 
 _build/.built: $(REPORTS_DONE) $(PROSE)
 	$(VENV)/bin/jupyter-book build . -W -n --keep-going -q
-	@$(PY) book/lighten.py _build/html
+	@$(PY) book/finish.py book/executed _build/html
 	@$(PY) -m bnnstudy report --json > _build/html/book/executed/claims.json
 	@$(PY) book/check.py
 	@$(PY) -m bnnstudy report

@@ -11,9 +11,17 @@ from bnnstudy.evidence import provenance, records
 
 PACKAGE = Path(provenance.PACKAGE)
 ROOT = PACKAGE.parent
-_spec = importlib.util.spec_from_file_location("check", ROOT / "book" / "check.py")
-check = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(check)
+
+
+def script(name: str):
+    """A script of the book, as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "book" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+check, finish = script("check"), script("finish")
 
 TOC = {
     "root": "book/a",
@@ -115,3 +123,30 @@ def test_the_code_that_the_notation_names_is_there():
         defined = rf"^(?:\s*def |class |from .* import .*\b|    )?{name}\b"
         there = any(re.search(defined, file.read_text(), re.MULTILINE) for file in files)
         assert there or any(file.stem == name for file in files), f"{module}.{name}"
+
+
+MATHJAX = '<script defer="defer" src="../../_static/mathjax/tex-svg.js?v=5"></script>'
+ICONS = '<script defer src="../../_static/scripts/fontawesome.js?digest=5"></script>'
+
+
+def test_a_page_loads_mathjax_where_it_has_a_formula_and_no_script_of_icons():
+    formula = '<span class="math notranslate nohighlight">x</span>'
+    assert finish.lightened(f"{MATHJAX}{ICONS}<p>x</p>") == "<p>x</p>"
+    assert finish.lightened(f"{MATHJAX}{ICONS}{formula}") == f"{MATHJAX}{formula}"
+    other = '<script src="a/pydata-sphinx-theme.js"></script>'
+    assert finish.lightened(other) == other
+
+
+def test_the_notebook_behind_a_page_lies_beside_it(tmp_path):
+    executed, built = tmp_path / "book" / "executed", tmp_path / "html"
+    pages = built / "book" / "executed"
+    for folder in (executed, pages):
+        folder.mkdir(parents=True)
+    (executed / "sgd.ipynb").write_text("{}")
+    for page in (pages / "sgd.html", pages / "genindex.html", built / "index.html"):
+        page.write_text(GOOD)
+    for _ in range(2):  # a second time changes nothing
+        assert finish.main(executed, built) == 0
+        assert (pages / "sgd.html").read_text().count('href="sgd.ipynb"') == 1
+        assert (pages / "sgd.ipynb").read_text() == "{}"
+        assert (pages / "genindex.html").read_text() == (built / "index.html").read_text() == GOOD

@@ -1,0 +1,64 @@
+"""Finishes a built book: pages load what they use, and give away the notebook that they show.
+
+A first page should be there at once. So MathJax, 2 MB, goes from pages without a formula, and Font
+Awesome's script, 1.5 MB, from all: the theme's style sheet has the same icons as a font.
+"""
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+ICONS = re.compile(r"<script[^>]*/fontawesome\.js[^>]*>\s*(</script>)?")
+MATH = re.compile(
+    r"<script[^>]*/mathjax/[^>]*>\s*</script>|<script>\s*window\.MathJax.*?</script>", re.DOTALL
+)
+FORMULA = re.compile(r'class="[^"]*\bmath\b')
+
+
+def lightened(page: str) -> str:
+    """A page's HTML without the scripts that it does not need.
+
+    >>> lightened('<script defer src="a/fontawesome.js?v=1"></script><p>x</p>')
+    '<p>x</p>'
+    >>> math, formula = '<script src="a/mathjax/tex-svg.js"></script>', '<p class="math">x</p>'
+    >>> lightened(math + "<p>x</p>"), lightened(math + formula) == math + formula
+    ('<p>x</p>', True)
+    """
+    page = ICONS.sub("", page)
+    return page if FORMULA.search(page) else MATH.sub("", page)
+
+
+def with_notebook(page: str, name: str) -> str:
+    """A page's HTML with a link to the notebook behind it, at the article's end.
+
+    >>> with_notebook("<article>x</article>", "sgd.ipynb")
+    '<article>x<p><a href="sgd.ipynb" download>This page as a notebook</a></p></article>'
+    """
+    link = f'<p><a href="{name}" download>This page as a notebook</a></p>'
+    return page if link in page else page.replace("</article>", f"{link}</article>", 1)
+
+
+def main(executed: Path, built: Path) -> int:
+    """Finish every page under a built book; exit status.
+
+    Args:
+        executed: the folder of executed notebooks, in the place below its parent's parent that their
+            pages have below `built`.
+        built: the folder of pages.
+    """
+    pages = built / executed.parent.name / executed.name
+    for file in built.rglob("*.html"):
+        before = file.read_text()
+        after = lightened(before)
+        notebook = executed / f"{file.stem}.ipynb"
+        if file.parent == pages and notebook.exists():
+            shutil.copy(notebook, pages)
+            after = with_notebook(after, notebook.name)
+        if after != before:
+            file.write_text(after)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*map(Path, sys.argv[1:])))
