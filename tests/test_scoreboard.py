@@ -1,12 +1,14 @@
 """The scoreboard shows each claim once, with its answer, its places and its effect to scale."""
 
 import re
+import shlex
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
+from bnnstudy import __main__ as command_line
 from bnnstudy import studies
 from bnnstudy.evidence.answers import ANSWERS, answers, holm
 from bnnstudy.evidence.claims import Difference, Equivalence
@@ -142,3 +144,16 @@ def test_the_reach_says_what_runs_have_of_what_the_paper_has():
 def test_a_headline_that_was_not_run_says_so():
     (one,) = answers([Verdict(claim=CLAIM, verdict="not run")])
     assert scoreboard.told(one).startswith("Not run yet: ")
+
+
+def test_the_command_of_a_claim_is_one_that_runs_its_arms(found):
+    for one in answers(found):
+        command, *arguments = shlex.split(scoreboard._command(one))
+        assert command == "bnnstudy"
+        options = command_line._parser().parse_args(arguments)
+        study = studies.STUDIES[options.study]
+        if not study.arms:
+            continue
+        arms = {arm.name for arm in study.arms.get(options.preset, ())}
+        if arms:
+            assert arms.issuperset(options.arms), one.claim.id

@@ -8,6 +8,7 @@ import html
 import itertools
 import math
 import re
+import shlex
 from collections import Counter
 from collections.abc import Container, Iterable
 
@@ -217,8 +218,21 @@ def _details(one: Answer) -> str:
             said = "; ".join([f"{verdict.verdict}, {verdict.measured()}", *filter(None, notes)])
             parts.append(f"<dt>{html.escape(verdict.where())}</dt><dd>{_words(said)}</dd>")
     study = _study(one)
+    command = html.escape(_command(one))
+    parts.append(f"<dt>Run it</dt><dd><code>{command}</code></dd>")
     parts.append(f'<dt>Chapter</dt><dd><a href="{study.name}.html">{study.title}</a></dd>')
     return f"<details><summary>How</summary><dl>{''.join(parts)}</dl></details>"
+
+
+def _command(one: Answer) -> str:
+    """What runs the arms of a claim, at the largest preset that has them recorded, else at `desk`."""
+    study = _study(one)
+    preset = next((v.preset for v in reversed(one.verdicts) if v.preset), "desk")
+    known = {arm.name for arms in study.arms.values() for arm in arms}
+    named = one.claim.contrast.named()
+    arms = dict.fromkeys(name if name in known else name.rpartition(", ")[0] for name in named)
+    quoted = " ".join(f"--arms {shlex.quote(name)}" for name in arms)
+    return f"bnnstudy run {study.name} --preset {preset} {quoted}"
 
 
 def _study(one: Answer) -> Study:
