@@ -80,6 +80,7 @@ window.reader = {
       /\$\$|\\[(\[]|\\begin\{/.test(data) && !parentElement.closest("pre, code");
     return [...all(".math").filter(bad), ...texts().filter(raw)].map((node) => node.textContent);
   },
+  stops: () => all("mjx-container[tabindex]").filter((at) => at.scrollWidth <= at.clientWidth).length,
   faint() {
     const found = {};
     for (const node of texts()) {
@@ -97,6 +98,9 @@ window.reader = {
   },
 };
 """
+
+
+SEEN = ("title", "images", "equations", "stops")
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -153,7 +157,7 @@ def page(request, context, site):
             tab.wait_for_function(f"document.documentElement.dataset.theme === '{theme}'")
             seen["faint"][theme] = tab.evaluate("reader.faint()")
             seen["barriers"][theme] = barriers(tab)
-        seen |= {name: tab.evaluate(f"reader.{name}()") for name in ("title", "images", "equations")}
+        seen |= {name: tab.evaluate(f"reader.{name}()") for name in SEEN}
         return seen | {"errors": tab.errors, "strangers": tab.strangers}
 
 
@@ -171,6 +175,10 @@ def test_pages_are_no_wider_than_the_screen(page):
 
 def test_equations_are_rendered(page):
     assert page["equations"] == []
+
+
+def test_a_formula_is_no_stop_of_the_tab_key(page):
+    assert page["stops"] == 0
 
 
 def test_the_book_has_equations(site):

@@ -8,3 +8,16 @@ document.addEventListener("DOMContentLoaded", () => {
     link.append(figure);
   }
 });
+// A formula that is wider than the page scrolls, with the keyboard too; no other is a stop of the tab key.
+window.addEventListener("load", async () => {
+  await window.MathJax?.startup?.promise;
+  const mark = () => {
+    for (const formula of document.querySelectorAll("mjx-container[display]")) {
+      if (formula.scrollWidth > formula.clientWidth + 1 && formula.clientWidth) {
+        formula.tabIndex = 0;
+      } else formula.removeAttribute("tabindex");
+    }
+  };
+  mark();
+  window.addEventListener("resize", mark);
+});
