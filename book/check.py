@@ -39,7 +39,14 @@ class _Article(html.parser.HTMLParser):
 def pages(toc: dict) -> list[str]:
     """The files that a table of contents lists, the root first."""
     chapters = [chapter for part in toc.get("parts", []) for chapter in part["chapters"]]
-    return [toc["root"], *(chapter["file"] for chapter in chapters + toc.get("chapters", []))]
+    return [toc["root"], *_files(chapters + toc.get("chapters", []))]
+
+
+def _files(chapters: list[dict]) -> list[str]:
+    """Each chapter's, followed by those of its sections."""
+    return [
+        file for chapter in chapters for file in (chapter["file"], *_files(chapter.get("sections", [])))
+    ]
 
 
 def faults(toc: dict, built: Path) -> list[str]:

@@ -17,7 +17,7 @@ _spec.loader.exec_module(check)
 
 TOC = {
     "root": "book/a",
-    "parts": [{"chapters": [{"file": "book/b"}]}],
+    "parts": [{"chapters": [{"file": "book/b", "sections": [{"file": "book/d"}]}]}],
     "chapters": [{"file": "book/c"}],
 }
 GOOD = f"<html><body><article>{'word ' * 50}</article></body></html>"
@@ -28,14 +28,14 @@ def built(tmp_path):
     (tmp_path / "_toc.yml").write_text(yaml.safe_dump(TOC))
     pages = tmp_path / "_build" / "html" / "book"
     pages.mkdir(parents=True)
-    for name in "abc":
+    for name in "abcd":
         (pages / f"{name}.html").write_text(GOOD)
     return pages
 
 
 def test_a_whole_book_passes(built, capsys):
     assert check.main(built.parents[2]) == 0
-    assert "3 pages" in capsys.readouterr().out
+    assert "4 pages" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,12 @@ def test_a_page_that_is_missing_empty_or_broken_fails_it(built, spoil, says, cap
     spoil(built / "b.html")
     assert check.main(built.parents[2]) == 1
     assert says in capsys.readouterr().err
+
+
+def test_a_section_is_a_page_like_any_other(built, capsys):
+    (built / "d.html").unlink()
+    assert check.main(built.parents[2]) == 1
+    assert "book/d: no page" in capsys.readouterr().err
 
 
 def test_the_table_of_contents_and_the_makefile_name_all_notebooks():
