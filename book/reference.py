@@ -40,6 +40,7 @@ _NAMES = re.compile(r"^    \w+(?:(?:, | … )\w+)+(?=:)")
 JOINED, COLON = "\u2060", "\u2061"
 """Stand for spaces between names of one entry, and for a colon, until Sphinx has read them."""
 
+_SIGNATURE = re.compile(r'<dt class="sig.*?</dt>', re.DOTALL)
 _CODE = re.compile(r"`([^`]+)`")
 _EMPHASIS = re.compile(r"(?<![\w*])\*(\w[\w ]*)\*(?![\w*])")
 _STATEMENT = re.compile(r"(with|for|from|import|def|class|return)\b")
@@ -105,7 +106,7 @@ def prose(text: str, about: str, own: frozenset[str] = frozenset()) -> str:
 
 
 def tex(formula: str) -> str:
-    """A line of a formula in the docstrings' spelling, as TeX.
+    r"""A line of a formula in the docstrings' spelling, as TeX.
 
     >>> print(tex("g_i = (1 - alpha) g_{i-1},   weight: -sign(g_i)"))
     g_i &= (1 - \alpha ) g_{i-1},\quad \text{ weight: } -\operatorname{sign}(g_i)
@@ -219,7 +220,7 @@ def on_signature(
     signature: str | None,
     returns: str | None,
 ) -> tuple[str | None, str | None]:
-    """autodoc-process-signature: torch's alias for parameters by its name, not by what it stands for."""
+    """autodoc-process-signature: torch's alias of parameters by its name, not what it stands for."""
     for mode in ("smart", "fully-qualified"):
         signature = signature and signature.replace(stringify_annotation(ParamsT, mode), "ParamsT")
     return signature, returns
@@ -239,8 +240,24 @@ def on_missing(app: Any, env: Any, node: Any, contents: Any) -> Any:
     entry = env.domains["py"].objects.get(address)
     if address is None or entry is None:
         return contents
-    page = node["refdoc"] if "refdoc" in node else env.docname
+    page = node.get("refdoc", env.docname)
     return make_refnode(app.builder, page, entry.docname, entry.node_id, contents, address)
+
+
+def on_page(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
+    """html-page-context: a long signature's lines are no list of definitions, as Sphinx writes them."""
+    if "body" in context:
+        context["body"] = _SIGNATURE.sub(signature_in_lines, context["body"])
+
+
+def signature_in_lines(found: re.Match[str]) -> str:
+    """A signature's HTML with spans in place of a list that has no terms.
+
+    >>> signature_in_lines(_SIGNATURE.match('<dt class="sig">f(<dl><dd>x</dd></dl>)</dt>'))
+    '<dt class="sig">f(<span class="sig-lines"><span>x</span></span>)</dt>'
+    """
+    lines = found[0].replace("<dl>", '<span class="sig-lines">').replace("<dd>", "<span>")
+    return re.sub("</d[ld]>", "</span>", lines)
 
 
 def setup(app: Any) -> dict[str, Any]:
@@ -249,4 +266,5 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("autodoc-process-signature", on_signature)
     app.connect("doctree-read", on_read)
     app.connect("missing-reference", on_missing)
+    app.connect("html-page-context", on_page)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
