@@ -12,7 +12,7 @@ import inspect
 import itertools
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -245,9 +245,22 @@ def on_missing(app: Any, env: Any, node: Any, contents: Any) -> Any:
 
 
 def on_page(app: Any, page: str, template: str, context: dict[str, Any], doctree: Any) -> None:
-    """html-page-context: a long signature's lines are no list of definitions, as Sphinx writes them."""
+    """html-page-context: what of Sphinx and the theme a screen reader would stumble over."""
     if "body" in context:
         context["body"] = _SIGNATURE.sub(signature_in_lines, context["body"])
+    context["generate_toctree_html"] = with_names(context["generate_toctree_html"])
+
+
+def with_names(contents: Callable[..., Any]) -> Callable[..., Any]:
+    """The theme's table of contents, each button that unfolds it with a name for a screen reader."""
+
+    def made(*args: Any, **options: Any) -> Any:
+        soup = contents(*args, **options)
+        for button in soup.find_all("summary") if hasattr(soup, "find_all") else ():
+            button["aria-label"] = f"Pages of {button.find_parent('li').find('a').get_text().strip()}"
+        return soup
+
+    return made
 
 
 def signature_in_lines(found: re.Match[str]) -> str:
@@ -266,5 +279,5 @@ def setup(app: Any) -> dict[str, Any]:
     app.connect("autodoc-process-signature", on_signature)
     app.connect("doctree-read", on_read)
     app.connect("missing-reference", on_missing)
-    app.connect("html-page-context", on_page)
+    app.connect("html-page-context", on_page, priority=900)  # after the theme
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
