@@ -62,6 +62,16 @@ def test_a_page_that_is_missing_empty_or_broken_fails_it(built, spoil, says, cap
     assert says in capsys.readouterr().err
 
 
+def test_an_example_of_the_reference_may_show_a_traceback_and_what_follows_it_may_not(built, capsys):
+    said = "Traceback (most recent call last)"
+    example = f'<div class="doctest x"><div><pre>{said}</pre></div>{said}</div>'
+    (built / "b.html").write_text(GOOD.replace("<article>", f"<article>{example}"))
+    assert check.main(built.parents[2]) == 0
+    (built / "b.html").write_text(GOOD.replace("<article>", f"<article>{example}{said}"))
+    assert check.main(built.parents[2]) == 1
+    assert "book/b: shows a traceback" in capsys.readouterr().err
+
+
 def test_a_section_is_a_page_like_any_other(built, capsys):
     (built / "d.html").unlink()
     assert check.main(built.parents[2]) == 1
