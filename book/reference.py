@@ -221,6 +221,8 @@ def on_signature(
     returns: str | None,
 ) -> tuple[str | None, str | None]:
     """autodoc-process-signature: torch's alias of parameters by its name, not what it stands for."""
+    # What is no expression, such as a field's <factory>, would keep Sphinx from reading the rest.
+    signature = signature and re.sub(r"<[^<>]*>", "...", signature)
     for mode in ("smart", "fully-qualified"):
         signature = signature and signature.replace(stringify_annotation(ParamsT, mode), "ParamsT")
     return signature, returns

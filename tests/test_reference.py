@@ -125,6 +125,12 @@ def test_an_indented_block_is_a_formula_or_code():
     assert made[2:6] == [".. code-block:: python", "", "   with a as b:", "       b = 1"]
 
 
+def test_a_signature_is_an_expression_and_names_torchs_alias():
+    given = f"(params: {reference.stringify_annotation(reference.ParamsT, 'smart')}, more: dict = <factory>)"
+    made = reference.on_signature(None, "class", "x", None, None, given, None)
+    assert made == ("(params: ParamsT, more: dict = ...)", None)
+
+
 def test_a_long_signature_is_no_list_without_terms():
     html = '<dl><dt class="sig x">f(<dl><dd>a</dd></dl>)</dt><dd>text</dd></dl>'
     made = reference._SIGNATURE.sub(reference.signature_in_lines, html)
