@@ -126,7 +126,8 @@ def test_an_indented_block_is_a_formula_or_code():
 
 
 def test_a_signature_is_an_expression_and_names_torchs_alias():
-    given = f"(params: {reference.stringify_annotation(reference.ParamsT, 'smart')}, more: dict = <factory>)"
+    alias = reference.stringify_annotation(reference.ParamsT, "smart")
+    given = f"(params: {alias}, more: dict = <factory>)"
     made = reference.on_signature(None, "class", "x", None, None, given, None)
     assert made == ("(params: ParamsT, more: dict = ...)", None)
 
