@@ -38,7 +38,7 @@ export JUPYTER_PREFER_ENV_PATH := 1
 ONE_WORKER := $(if $(filter-out 1,$(JOBS)),LOKY_MAX_CPU_COUNT=1)
 SIDE_BY_SIDE := $(if $(filter-out 1,$(JOBS)),-n $(JOBS) --dist)
 
-PROSE   := _config.yml _toc.yml book/check.py book/finish.py book/references.bib $(wildcard book/*.md) \
+PROSE   := _config.yml _toc.yml $(wildcard book/*.py) book/references.bib $(wildcard book/*.md book/api/*.md) \
 	$(shell find book/_static -type f)
 
 PARAMETERS := -p preset $(PRESET) -p device $(DEVICE) $(if $(SEEDS),-p seeds $(SEEDS))

@@ -14,32 +14,47 @@ LEAST_WORDS = 30
 
 
 class _Article(html.parser.HTMLParser):
-    """Collects the words of a page's article, and whether a cell ended in an exception."""
+    """Collects the words of a page's article, and whether a cell ended in an exception.
+
+    An example of a docstring may show one: that is what it is an example of.
+    """
 
     def __init__(self):
         super().__init__()
         self.depth, self.words, self.traceback = 0, 0, False
+        self.example = 0  # How many `div`s deep inside of one.
 
     def handle_starttag(self, tag, attrs):
         classes = (dict(attrs).get("class") or "").split()
         if tag == "article":
             self.depth += 1
+        if tag == "div" and (self.example or "doctest" in classes):
+            self.example += 1
         self.traceback |= "traceback" in classes
 
     def handle_endtag(self, tag):
         if tag == "article":
             self.depth -= 1
+        if tag == "div" and self.example:
+            self.example -= 1
 
     def handle_data(self, text):
         if self.depth:
             self.words += len(text.split())
-            self.traceback |= "Traceback (most recent call last)" in text
+            self.traceback |= "Traceback (most recent call last)" in text and not self.example
 
 
 def pages(toc: dict) -> list[str]:
     """The files that a table of contents lists, the root first."""
     chapters = [chapter for part in toc.get("parts", []) for chapter in part["chapters"]]
-    return [toc["root"], *(chapter["file"] for chapter in chapters + toc.get("chapters", []))]
+    return [toc["root"], *_files(chapters + toc.get("chapters", []))]
+
+
+def _files(chapters: list[dict]) -> list[str]:
+    """Each chapter's, followed by those of its sections."""
+    return [
+        file for chapter in chapters for file in (chapter["file"], *_files(chapter.get("sections", [])))
+    ]
 
 
 def faults(toc: dict, built: Path) -> list[str]:

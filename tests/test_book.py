@@ -25,7 +25,7 @@ check, finish = script("check"), script("finish")
 
 TOC = {
     "root": "book/a",
-    "parts": [{"chapters": [{"file": "book/b"}]}],
+    "parts": [{"chapters": [{"file": "book/b", "sections": [{"file": "book/d"}]}]}],
     "chapters": [{"file": "book/c"}],
 }
 GOOD = f"<html><body><article>{'word ' * 50}</article></body></html>"
@@ -36,14 +36,14 @@ def built(tmp_path):
     (tmp_path / "_toc.yml").write_text(yaml.safe_dump(TOC))
     pages = tmp_path / "_build" / "html" / "book"
     pages.mkdir(parents=True)
-    for name in "abc":
+    for name in "abcd":
         (pages / f"{name}.html").write_text(GOOD)
     return pages
 
 
 def test_a_whole_book_passes(built, capsys):
     assert check.main(built.parents[2]) == 0
-    assert "3 pages" in capsys.readouterr().out
+    assert "4 pages" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -68,6 +68,22 @@ def test_a_page_that_is_missing_empty_or_broken_fails_it(built, spoil, says, cap
     spoil(built / "b.html")
     assert check.main(built.parents[2]) == 1
     assert says in capsys.readouterr().err
+
+
+def test_an_example_of_the_reference_may_show_a_traceback_and_what_follows_it_may_not(built, capsys):
+    said = "Traceback (most recent call last)"
+    example = f'<div class="doctest x"><div><pre>{said}</pre></div>{said}</div>'
+    (built / "b.html").write_text(GOOD.replace("<article>", f"<article>{example}"))
+    assert check.main(built.parents[2]) == 0
+    (built / "b.html").write_text(GOOD.replace("<article>", f"<article>{example}{said}"))
+    assert check.main(built.parents[2]) == 1
+    assert "book/b: shows a traceback" in capsys.readouterr().err
+
+
+def test_a_section_is_a_page_like_any_other(built, capsys):
+    (built / "d.html").unlink()
+    assert check.main(built.parents[2]) == 1
+    assert "book/d: no page" in capsys.readouterr().err
 
 
 def test_the_table_of_contents_and_the_makefile_name_all_notebooks():
