@@ -143,7 +143,7 @@ def conclusion(study: Study, found: Iterable[Verdict]) -> str:
             post_hoc = any(verdict.post_hoc for verdict in every[name].verdicts)
             mark = _mark(every[name].claim) if post_hoc else ""
             lines.append(f"- {sentence}{mark} {_measurements(every[name])}")
-    return "\n".join(lines) or "None of the claims that this chapter concludes from has been run yet."
+    return "\n".join(lines) or "What this rests on has not been run yet."
 
 
 def _measurements(one: Answer) -> str:
