@@ -1,5 +1,6 @@
 """Finishes a built book: pages load what they use, and give away the notebook that they show.
 
+An entry of a bibliography is an item of a list: the role that docutils gives it is no longer one.
 A first page should be there at once. So MathJax, 2 MB, goes from pages without a formula, and Font
 Awesome's script, 1.5 MB, from all: the theme's style sheet has the same icons as a font.
 """
@@ -50,7 +51,7 @@ def main(executed: Path, built: Path) -> int:
     pages = built / executed.parent.name / executed.name
     for file in built.rglob("*.html"):
         before = file.read_text()
-        after = lightened(before)
+        after = lightened(before).replace('role="doc-biblioentry"', 'role="listitem"')
         notebook = executed / f"{file.stem}.ipynb"
         if file.parent == pages and notebook.exists():
             shutil.copy(notebook, pages)

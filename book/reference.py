@@ -137,6 +137,8 @@ def display(lines: list[str]) -> list[str]:
     if any(_STATEMENT.match(line) for line in lines):
         return [".. code-block:: python", "", *(f"   {line}" for line in lines), ""]
     rows = [tex(line) for line in lines]
+    if len(rows) == 1:  # alone it is not aligned with anything
+        rows = [rows[0].replace(" &= ", " = ")]
     return [".. math::", "", *(f"   {row} \\\\" for row in rows[:-1]), f"   {rows[-1]}", ""]
 
 

@@ -8,16 +8,16 @@ document.addEventListener("DOMContentLoaded", () => {
     link.append(figure);
   }
 });
-// A formula that is wider than the page scrolls, with the keyboard too; no other is a stop of the tab key.
+// What is wider than the page scrolls, with the keyboard too; no other formula or table is a stop of it.
 window.addEventListener("load", async () => {
   await window.MathJax?.startup?.promise;
-  const mark = () => {
-    for (const formula of document.querySelectorAll("mjx-container[display]")) {
-      if (formula.scrollWidth > formula.clientWidth + 1 && formula.clientWidth) {
-        formula.tabIndex = 0;
-      } else formula.removeAttribute("tabindex");
+  const watch = new ResizeObserver((seen) => {
+    for (const { target } of seen) {
+      if (target.scrollWidth > target.clientWidth + 1 && target.clientWidth) target.tabIndex = 0;
+      else target.removeAttribute("tabindex");
     }
-  };
-  mark();
-  window.addEventListener("resize", mark);
+  });
+  for (const wide of document.querySelectorAll("mjx-container[display], .bd-content table")) {
+    watch.observe(wide);
+  }
 });
