@@ -141,3 +141,9 @@ def test_a_long_signature_is_no_list_without_terms():
 
 def test_its_own_examples_are_right():
     assert doctest.testmod(reference) == (0, 2)
+
+
+def test_a_formula_of_one_line_is_not_aligned_with_anything():
+    one, two = (reference.display(["a_0 y = b x", "y = x"][:count]) for count in (1, 2))
+    assert "&" not in "".join(one)
+    assert "".join(two).count("&=") == 2
