@@ -66,6 +66,8 @@ def test_a_rung_is_predicted_before_it_is_run_and_scored_after(climb, tmp_path):
     assert {one.rung for one in made} == {"narrow x4", "paper"}
     assert len(made) == 2 * len(EFFECTS)
     assert ladder.scores(tmp_path) == []
+    climb(["narrow x4: *"], seeds=2)
+    assert ladder.scores(tmp_path) == []  # a rung that is half run says nothing yet
     climb(["narrow x4: *"])
     scored = ladder.scores(tmp_path)
     assert {score.forecast.effect for score in scored} == {effect.id for effect in EFFECTS}

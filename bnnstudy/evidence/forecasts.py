@@ -5,7 +5,7 @@ effect at another rung with an interval in which the mean of its seeds should li
 prediction to beat, *no change*: the effect of the last rung.
 
 What a line misses is shared by all seeds of a rung. So its unit is the rung (`over_rungs`). The first
-forecasts took the seed (`over_seeds`), and five of eleven means lay inside; they stay in the file.
+forecasts took the seed (`over_seeds`), and their intervals were too narrow; they stay in the file.
 """
 
 import json

@@ -69,7 +69,7 @@ def recorded(results: str | os.PathLike[str] | None = None, preset: str = "desk"
 
 def steps_of(rung: Rung, preset: str = "desk") -> int:
     """Steps of a run at a rung."""
-    config = next(arm.config for arm in STUDY.arms[preset] if arm.name.startswith(f"{rung.name}: "))
+    config = next(arm.config for arm in STUDY.arms[preset] if arm.name.startswith(rung.arm("")))
     return rung.epochs * steps_of_epoch(config)
 
 
@@ -90,7 +90,7 @@ def acts(of: HeadlineEffect, rung: Rung, found: Mapping[str, Curve]) -> list[Loo
 
 def run_of(found: Mapping[str, Curve], preset: str = "desk") -> list[Rung]:
     """The rungs that have runs, in their order."""
-    return [rung for rung in RUNGS[preset] if any(name.startswith(f"{rung.name}: ") for name in found)]
+    return [rung for rung in RUNGS[preset] if any(name.startswith(rung.arm("")) for name in found)]
 
 
 def file_of(results: str | os.PathLike[str] | None = None) -> Path:
@@ -140,7 +140,7 @@ def _predicted(
 
 
 def _is_complete(rung: Rung, found: Mapping[str, Curve]) -> bool:
-    names = [arm.name for arm in STUDY.arms["desk"] if arm.name.startswith(f"{rung.name}: ")]
+    names = [arm.name for arm in STUDY.arms["desk"] if arm.name.startswith(rung.arm(""))]
     return all(name in found and len(found[name].seeds) >= STUDY.seeds["desk"] for name in names)
 
 
@@ -148,20 +148,19 @@ def _is_begun(rung: Rung, results: str | os.PathLike[str] | None) -> bool:
     place = records.default_results() if results is None else Path(results)
     folder = Path(place) / STUDY.name / "desk"
     files = folder.glob("*-s*.json") if folder.is_dir() else ()
-    start = f"{rung.name}: "
-    return any(records.load(file)["arm"].startswith(start) for file in files)
+    return any(records.load(file)["arm"].startswith(rung.arm("")) for file in files)
 
 
 def scores(
     results: str | os.PathLike[str] | None = None, found: Mapping[str, Curve] | None = None
 ) -> list[Score]:
-    """The forecasts of rungs that have been run since, with what came.
+    """The forecasts of rungs that have been run since, all arms and seeds of them, with what came.
 
     Args:
         found: the curves, if they have been read already.
     """
     found = recorded(results) if found is None else found
-    by_name = {rung.name: rung for rung in RUNGS["desk"]}
+    by_name = {rung.name: rung for rung in RUNGS["desk"] if _is_complete(rung, found)}
     effects = {of.id: of for of in EFFECTS}
     scored = []
     for one in forecasts.load(file_of(results)):
@@ -272,7 +271,7 @@ class Ladder:
             runs = [
                 run
                 for name, curve in self.found.items()
-                if name.startswith(f"{rung.name}: ") and not curve.part
+                if name.startswith(rung.arm("")) and not curve.part
                 for by_seed in curve.runs.values()
                 for run in by_seed.values()
             ]

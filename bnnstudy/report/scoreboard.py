@@ -18,6 +18,7 @@ from bnnstudy.evidence.claims import Directed, Equivalence, Exact
 from bnnstudy.evidence.readings import called, concluded
 from bnnstudy.evidence.verdicts import Verdict
 from bnnstudy.experiments.study import Study
+from bnnstudy.report.tables import beside
 from bnnstudy.studies import history
 from bnnstudy.studies.ledger import STUDIES, paper_scale
 
@@ -186,9 +187,7 @@ def _row(one: Answer, held: bool) -> str:
         "data-effect": f"{_strength(one):.4g}",
     }
     attributes = " ".join(f'{name}="{html.escape(value)}"' for name, value in fields.items())
-    star = (
-        ' <abbr title="stands when all claims are judged together (Holm 1979)">*</abbr>' if held else ""
-    )
+    star = f' <abbr title="{TOGETHER}">*</abbr>' if held else ""
     mark = " <em>post hoc</em>" if history.is_post_hoc(claim.id) else ""
     cells = (
         ("Claim", f"{_words(claim.text)}{mark}{_details(one)}"),
@@ -210,12 +209,7 @@ def _details(one: Answer) -> str:
         parts.append(f"<dt>Paper's number</dt><dd>{_words(claim.paper_value)}</dd>")
     for verdict in one.verdicts:
         if verdict.preset:
-            notes = [verdict.why, verdict.turns]
-            if verdict.otherwise:
-                notes.append(f"it would have been: {verdict.otherwise}")
-            if verdict.post_hoc:
-                notes.append("judged by the runs that may have suggested it")
-            said = "; ".join([f"{verdict.verdict}, {verdict.measured()}", *filter(None, notes)])
+            said = f"{verdict.verdict}, {verdict.measured()}{beside(verdict)}"
             parts.append(f"<dt>{html.escape(verdict.where())}</dt><dd>{_words(said)}</dd>")
     study = _study(one)
     command = html.escape(_command(one))

@@ -121,7 +121,7 @@ def verdicts(study: Study, curves: Curves) -> str:
             Verdict(claim=claim, verdict="not run")
         ]
         measured = "<br>".join(
-            f"**{v.verdict}** ({v.where()}): {v.measured()}{_beside(v)}" if v.preset else v.verdict
+            f"**{v.verdict}** ({v.where()}): {v.measured()}{beside(v)}" if v.preset else v.verdict
             for v in ours
         )
         claimed = f"{source(claim)}{_mark(claim)}<br>{claim.contrast.declared()}"
@@ -170,7 +170,7 @@ def _mark(claim: Claim) -> str:
     return " *Post hoc.*" if history.is_post_hoc(claim.id) else ""
 
 
-def _beside(verdict: Verdict) -> str:
+def beside(verdict: Verdict) -> str:
     """Why a claim was not tested, and what it would have been; what turns the verdict; who judges."""
     why = f"{verdict.why} (it would have been: {verdict.otherwise})" if verdict.why else ""
     post_hoc = "judged by the runs that may have suggested it" if verdict.post_hoc else ""
