@@ -118,5 +118,8 @@ def settle(made: object, rules: Mapping[str, Rule], or_none: Collection[str] = (
     """
     for name, rule in rules.items():
         value = getattr(made, name)
+        # The default itself needs no look: most fields of most values have it, and there are many.
+        if value is getattr(type(made), name, made):
+            continue
         if value is not None or name not in or_none:
             object.__setattr__(made, name, rule.checked(name, value))

@@ -5,7 +5,8 @@ that lists of runs can be made, hashed and compared at once.
 """
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,7 +165,9 @@ class RunConfig:
     def _check_numbers(self) -> None:
         # `plan` also checks each stage as the configuration that it makes.
         read = frozenset().union(*(numbers_read(vars(stage)) for stage in self.plan()))
-        for name, value in self._defaults(READERS).items():
+        defaults = _defaults()
+        for name in READERS:
+            value = defaults[name]
             if getattr(self, name) != value and name not in read:
                 optimizers = f"optimizer {self.optimizer!r} and real_optimizer {self.real_optimizer!r}"
                 raise ValueError(
@@ -172,10 +175,6 @@ class RunConfig:
                     f"{shown(getattr(self, name))} with view {shown(self.view)}, {optimizers}; "
                     f"what reads it: {READERS[name]}"
                 )
-
-    def _defaults(self, names: Iterable[str]) -> dict[str, Any]:
-        defaults = {field.name: field.default for field in dataclasses.fields(self)}
-        return {name: defaults[name] for name in names}
 
     def _check_view(self) -> None:
         if (self.view == "filter") != (self.optimizer in BINARY_OPTIMIZERS):
@@ -220,13 +219,13 @@ class RunConfig:
         }
         # What the stage's own optimizers do not read is the run's: other stages may read it.
         unread = READERS.keys() - numbers_read({**vars(self), **own}) - dict(stage.changes).keys()
-        return dataclasses.replace(self, **{**own, **self._defaults(unread)})
+        defaults = _defaults()
+        return dataclasses.replace(self, **{**own, **{name: defaults[name] for name in unread}})
 
     def differences(self, other: "RunConfig | None" = None) -> dict[str, object]:
         """Fields in which this configuration differs from `other` (default: from the defaults)."""
-        other = other or type(self)()
-        names = sorted(field.name for field in dataclasses.fields(self))
-        return {n: getattr(self, n) for n in names if getattr(self, n) != getattr(other, n)}
+        own, others = vars(self), vars(other) if other else _defaults()
+        return {name: own[name] for name in sorted(others) if own[name] != others[name]}
 
     def key(self) -> str:
         """Twelve hex digits that name this configuration, whatever its seed.
@@ -265,3 +264,9 @@ class RunConfig:
         if isinstance(values.get("stages"), tuple):
             values["stages"] = tuple(map(Stage.from_dict, values["stages"]))
         return cls(**values)
+
+
+@functools.cache
+def _defaults() -> dict[str, Any]:
+    """The fields of a configuration with their defaults, sorted by name."""
+    return {f.name: f.default for f in sorted(dataclasses.fields(RunConfig), key=lambda f: f.name)}
