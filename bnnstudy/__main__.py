@@ -1,4 +1,4 @@
-"""The command line: list, run, report, forecast, convert; also as `python -m bnnstudy`."""
+"""The command line: list, run, status, merge, report, forecast, convert."""
 
 import argparse
 import contextlib
@@ -53,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         _fail(f"interrupted; {KEPT}")
         return 130
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         return _fail(str(error))
     except (MemoryError, RuntimeError) as error:
         if not (isinstance(error, MemoryError) or _OF_MEMORY.search(str(error))):
@@ -76,13 +76,21 @@ def _parser() -> argparse.ArgumentParser:
     command("list", _list, "the studies, their claims and presets")
     run = command("run", _run, "run what is missing of a study")
     _add_run_options(run)
+    status = command("status", _status, "what is recorded, running and missing, with hours left")
+    status.add_argument(
+        "study", metavar="STUDY", nargs="?", help="a name that `list` shows; all if none"
+    )
+    status.add_argument("--preset", choices=PRESETS, help="one preset (default: all)")
+    merge = command("merge", _merge, "bring records of several folders together")
+    merge.add_argument("folders", metavar="DIR", nargs="+", type=_folder, help="where records are")
     report = command("report", _report, "the verdict of each claim")
     report.add_argument(
         "--json", action="store_true", help="a schema version, and one object for each claim"
     )
     forecast = command("forecast", _forecast, "what the ladder's runs say of its next rung, kept")
-    for reads in (run, report, forecast):
+    for reads in (run, status, report, forecast):
         reads.add_argument("--results", type=_folder, metavar="DIR", help="where records are")
+    merge.add_argument("--results", type=_folder, metavar="DIR", help="where they are brought to")
     convert = command("convert", _convert, "a recipe of SGD as (alpha, gamma)")
     convert.add_argument("--lr", type=_number, required=True, help="torch's learning rate")
     convert.add_argument("--weight-decay", type=_number, required=True, help="torch's weight decay")
@@ -120,6 +128,27 @@ def _add_run_options(run: argparse.ArgumentParser) -> None:
         "--stack", type=_count, default=1, metavar="N", help="seeds to train at once (GPU)"
     )
     run.add_argument("--data", type=_folder, metavar="DIR", help="where data is (or BNNSTUDY_DATA)")
+    run.add_argument("--gpus", type=_count, metavar="N", help="N processes, each with a GPU of its own")
+    run.add_argument(
+        "--shard",
+        type=_shard,
+        default=(1, 1),
+        metavar="I/N",
+        help="only the I-th of N shares of the runs",
+    )
+    run.add_argument(
+        "--executor",
+        default="",
+        choices=("slurm", "local"),
+        help="submitit: a cluster's queue, or its stand-in on this machine",
+    )
+    run.add_argument(
+        "--cluster",
+        type=_parameters,
+        default={},
+        metavar="NAME=VALUE,…",
+        help="what submitit is told, such as timeout_min=240,slurm_partition=gpu,gpus_per_node=1",
+    )
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -133,7 +162,7 @@ def _list(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from bnnstudy.experiments import lookup, sweep
-    from bnnstudy.experiments.executors import WorkerLost
+    from bnnstudy.experiments.lost import WorkerLost
     from bnnstudy.experiments.options import RunOptions
     from bnnstudy.studies import STUDIES, verdicts_of
 
@@ -147,6 +176,10 @@ def _run(options: argparse.Namespace) -> int:
         data=options.data,
         compile=options.compile,
         stack=options.stack,
+        gpus=options.gpus,
+        executor=options.executor,
+        cluster=options.cluster,
+        shard=options.shard,
     )
     if not (options.results or in_checkout()):
         print(f"bnnstudy: records go to {run_options.results.absolute()}", file=sys.stderr)
@@ -173,6 +206,33 @@ def _terminated_as_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _status(options: argparse.Namespace) -> int:
+    from bnnstudy.report.status import status
+    from bnnstudy.studies import STUDIES
+
+    if options.study and options.study not in STUDIES:
+        raise ValueError(f"STUDY must be one of {', '.join(STUDIES)}; got {options.study!r}")
+    for study in [STUDIES[options.study]] if options.study else STUDIES.values():
+        presets = study.arms if options.preset is None else [options.preset]
+        # Where all studies are asked for, those without the preset have nothing to say.
+        for preset in presets if options.study else [p for p in presets if p in study.arms]:
+            found = status(study, preset, options.results)
+            print(found.line())
+            for run in found.running:
+                print(f"  {run.line()}")
+    return 0
+
+
+def _merge(options: argparse.Namespace) -> int:
+    from bnnstudy.evidence.merge import merge
+
+    results = options.results or default_results()
+    found = merge(options.folders, results)
+    older = f", {found.older} of older code left" if found.older else ""
+    print(f"{found.copied} records copied to {results}, {found.there} there already{older}")
+    return 0
 
 
 def _report(options: argparse.Namespace) -> int:
@@ -269,6 +329,26 @@ def _seeds(text: str) -> int | range:
     if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
         raise argparse.ArgumentTypeError(f"must be a number, or a range such as 5-9, got {text!r}")
     return range(int(first), int(last) + 1)
+
+
+def _shard(text: str) -> tuple[int, int]:
+    part, slash, parts = text.partition("/")
+    if not (slash and part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise argparse.ArgumentTypeError(f"must be I/N with I from 1 to N, such as 2/3, got {text!r}")
+    return int(part), int(parts)
+
+
+def _parameters(text: str) -> dict[str, str | int | float]:
+    found: dict[str, str | int | float] = {}
+    for pair in text.split(","):
+        name, equals, value = pair.partition("=")
+        if not (name.isidentifier() and equals and value):
+            raise argparse.ArgumentTypeError(f"must be NAME=VALUE,…, got {text!r}")
+        for kind in (int, float, str):
+            with contextlib.suppress(ValueError):
+                found[name] = kind(value)
+                break
+    return found
 
 
 def _folder(text: str) -> Path:

@@ -34,6 +34,19 @@ def device_of(name: str) -> str:
     return name
 
 
+def require_gpus(number: int, device: str) -> None:
+    """Refuses more GPUs than there are, or any for another device.
+
+    Raises:
+        ValueError: naming the number and what there is.
+    """
+    there = torch.cuda.device_count() if device == "cuda" else 0
+    if number > there:
+        raise ValueError(
+            f"gpus must be at most the {there} that device {device!r} has here, got {number}"
+        )
+
+
 def device_name(device: str | torch.device) -> str:
     """What a record calls the device: the GPU's name, or `cpu (processor)`.
 

@@ -29,15 +29,16 @@ nn: binarize losses | scaling activations parameters | layers batch_norm packed 
 optim: finite _checks reference trace | base | latent_sgd bop filter linear_filter | registry | \
     param_groups
 data: augment images imagenet | audio | datasets
-evidence: provenance results right statistics | claims records forecasts | runs | curves | \
+evidence: provenance results right statistics | claims records forecasts | runs merge | curves | \
     estimates requirements | verdicts | answers | readings
 training: progress metrics batch_norm callbacks.base | evaluation checkpoints step flip_counter | \
     handover start callbacks.activations callbacks.averaging callbacks.batch_norm callbacks.flips \
     callbacks.gradients callbacks.losses callbacks.weights callbacks.shadow_optimizers | loop | \
     stacked callbacks
-experiments: options study | rates arms hpo paired procedures | lookup executors | sweep
+experiments: options study lost gpus markers | rates arms hpo paired procedures | lookup tasks | \
+    cluster | executors | sweep
 studies: _quick_rates history | _paper_a _paper_b | * | ledger
-report: plotting tables | explorer cost ladder scoreboard | chapter
+report: plotting tables | explorer cost ladder scoreboard | chapter status
 __main__
 """
 """Every file, from the ground up: a line for each room, and in it bars between files. A file imports

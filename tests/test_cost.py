@@ -101,9 +101,9 @@ def test_a_pace_is_the_networks_own_where_desk_has_it():
     configs = [replace(MLP, model=model, preset="desk") for model in ("mlp", "cnn")]
     runs = [record(configs[0], 1.0), record(configs[1], 4.0)]
     own = cost.run_operations(configs[1]) / 4
-    assert cost._pace(runs, "digits cnn") == ("digits cnn", own)
+    assert cost.pace(runs, "digits cnn") == ("digits cnn", own)
     both = sum(map(cost.run_operations, configs)) / 5
-    assert cost._pace(runs, "mnist mlp") == ("digits cnn, digits mlp", both)
+    assert cost.pace(runs, "mnist mlp") == ("digits cnn, digits mlp", both)
 
 
 def test_a_search_trains_as_often_as_it_tries():

@@ -6,7 +6,7 @@ import pytest
 from test_sweep import options
 
 from bnnstudy.evidence import forecasts
-from bnnstudy.experiments import executors, sweep
+from bnnstudy.experiments import sweep, tasks
 from bnnstudy.report import ladder
 from bnnstudy.studies.ladder import EFFECTS, RUNGS, STUDY
 
@@ -50,7 +50,7 @@ def climb(monkeypatch, tmp_path):
     study = replace(STUDY, arms={"desk": tuple(map(on_digits, STUDY.arms["desk"]))})
     monkeypatch.setattr(ladder, "STUDY", replace(study, arms={**STUDY.arms, **study.arms}))
     monkeypatch.setattr(ladder, "TASK", dict.fromkeys(RUNGS, "digits mlp"))
-    monkeypatch.setattr(executors, "run_arm", run_arm)
+    monkeypatch.setattr(tasks, "run_arm", run_arm)
 
     def run(patterns, seeds=None):
         return sweep.run(study, "desk", seeds, options(tmp_path), patterns)

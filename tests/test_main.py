@@ -8,7 +8,7 @@ from toy_study import STUDY
 
 from bnnstudy import __main__ as command_line
 from bnnstudy import studies
-from bnnstudy.experiments import executors
+from bnnstudy.experiments import tasks
 
 
 @pytest.mark.parametrize(
@@ -118,6 +118,6 @@ def test_a_damaged_record_is_named_and_ends_in_one_line(monkeypatch, tmp_path, c
 def test_a_folder_that_cannot_be_written_is_refused_before_anything_runs(tmp_path, monkeypatch, capsys):
     # Root may write anywhere, so the answer of the system is replaced, not the folder's rights.
     monkeypatch.setattr(os, "access", lambda *arguments: False)
-    monkeypatch.setattr(executors, "_work", None)
+    monkeypatch.setattr(tasks, "perform", None)
     assert command_line.main(["run", "two_views", "--results", str(tmp_path)]) == 2
     assert f"results must be a folder that can be written, got '{tmp_path}" in capsys.readouterr().err

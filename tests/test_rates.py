@@ -13,7 +13,7 @@ from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence import curves as evidence
 from bnnstudy.evidence import records
 from bnnstudy.evidence.curves import EVERYWHERE, Curve, leave_one_out
-from bnnstudy.experiments import executors, lookup, sweep
+from bnnstudy.experiments import lookup, sweep, tasks
 from bnnstudy.experiments.study import Arm, Study, Tuned
 
 
@@ -29,7 +29,7 @@ def runs(monkeypatch):
         of = accuracies[config.model if config.model in accuracies else arm.name]
         return {"validation_accuracy": of(config), "test_accuracy": 1 - of(config)}
 
-    monkeypatch.setattr(executors, "run_arm", run_arm)
+    monkeypatch.setattr(tasks, "run_arm", run_arm)
     return accuracies
 
 
@@ -188,7 +188,7 @@ def test_a_curve_that_is_not_complete_takes_no_seed_from_the_value_of_most(gone)
         def run_arm(arm, config, dataset, *, device, checkpoint):
             return {"validation_accuracy": of(config), "test_accuracy": 0.0}
 
-        patch.setattr(executors, "run_arm", run_arm)
+        patch.setattr(tasks, "run_arm", run_arm)
         study = study_of(tuned(), seeds=7)
         sweep.run(study, "desk", options=options(folder))
         arm = study.arms["desk"][0]

@@ -14,7 +14,7 @@ from bnnstudy import studies
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence import provenance, records, verdicts
 from bnnstudy.evidence.curves import judged
-from bnnstudy.experiments import executors, lookup, sweep
+from bnnstudy.experiments import lookup, sweep, tasks
 from bnnstudy.experiments.options import RunOptions
 from bnnstudy.experiments.study import Arm, Study, Tuned
 from bnnstudy.training import loop
@@ -144,7 +144,7 @@ def test_a_finished_run_survives_a_later_failure(tmp_path, monkeypatch):
             raise ValueError("labels out of range")
         return {"test_accuracy": 0.5}
 
-    monkeypatch.setattr(executors, "run_arm", fail_on_two)
+    monkeypatch.setattr(tasks, "run_arm", fail_on_two)
     arm = Arm(name="a", config=RunConfig())
     study = Study(name="failing", title="", claims=(), arms={"quick": (arm,)}, seeds={"quick": 4})
     with pytest.raises(ValueError, match="labels out of range"):
@@ -157,7 +157,7 @@ def test_a_record_counts_the_seconds_of_all_sittings(tmp_path, monkeypatch):
         checkpoint.earlier = 1e6
         return {"test_accuracy": 0.5}
 
-    monkeypatch.setattr(executors, "run_arm", resumed)
+    monkeypatch.setattr(tasks, "run_arm", resumed)
     arm = Arm(name="a", config=RunConfig())
     study = Study(name="long", title="", claims=(), arms={"quick": (arm,)}, seeds={"quick": 1})
     (record,) = sweep.run(study, "quick", options=options(tmp_path))

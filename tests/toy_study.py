@@ -14,7 +14,7 @@ import joblib
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Claim, Difference
-from bnnstudy.experiments import arms, executors, sweep
+from bnnstudy.experiments import arms, executors, sweep, tasks
 from bnnstudy.experiments.options import RunOptions
 from bnnstudy.experiments.study import Arm, Study, Tuned
 
@@ -55,7 +55,7 @@ def run_or_kill(results: Path, kill_after: int, arm, config, dataset, *, device,
 
 def kill_in(results: Path, kill_after: int) -> None:
     """Has the runs of this process kill its group; a worker is another process than the sweep's."""
-    executors.run_arm = functools.partial(run_or_kill, results, kill_after)
+    tasks.run_arm = functools.partial(run_or_kill, results, kill_after)
 
 
 def work_or_kill(results: Path, kill_after: int, *task):

@@ -14,6 +14,7 @@ from bnnstudy.evidence.claims import (
     Trend,
 )
 from bnnstudy.evidence.curves import Curve, Curves
+from bnnstudy.evidence.merge import merge
 from bnnstudy.evidence.provenance import Provenance
 from bnnstudy.evidence.readings import Reading, concluded
 from bnnstudy.evidence.records import Record, RecordError
@@ -63,6 +64,7 @@ __all__ = [
     "Curve",
     "Curves",
     "RecordError",
+    "merge",
     "by_task",
     "task_of",
     "read",

@@ -206,7 +206,7 @@ def load_seeds(
     """
     folder, start = path(results, study, config).parent, f"{key(config, options)}-s"
     names = [n for n in _listed(folder) if n.startswith(start) and n.endswith(".json")]
-    found = [record for name in names if is_current(record := _load_of(study, folder / name))]
+    found = [record for name in names if is_current(record := load_of(study, folder / name))]
     return sorted(found, key=lambda record: record["config"]["seed"])
 
 
@@ -247,12 +247,16 @@ def finished(
     file = path(results, study, config, options)
     if not file.exists():
         return None
-    record = _load_of(study, file)
+    record = load_of(study, file)
     return record if is_current(record) else None
 
 
-def _load_of(study: str, file: Path) -> Record:
-    """`load`, of a record that is its folder's own."""
+def load_of(study: str, file: Path) -> Record:
+    """`load`, of a record that is its folder's own: of this study, and of the preset so called.
+
+    Raises:
+        RecordError: as `load`, and where it lies in a folder of another study or preset.
+    """
     record = load(file)
     for part, own in (("study", study), ("preset", file.parent.name)):
         found: str = record[part]  # type: ignore[literal-required]

@@ -6,8 +6,8 @@ from bnnstudy._lazy import lazy
 
 if TYPE_CHECKING:
     from bnnstudy.experiments.arms import run_arm
-    from bnnstudy.experiments.executors import WorkerLost
     from bnnstudy.experiments.lookup import curves
+    from bnnstudy.experiments.lost import WorkerLost
     from bnnstudy.experiments.options import RunOptions
     from bnnstudy.experiments.study import Arm, Named, Study, Tuned, named
     from bnnstudy.experiments.sweep import run
@@ -22,7 +22,7 @@ _FILES = {
     "run": "sweep",
     "curves": "lookup",
     "run_arm": "arms",
-    "WorkerLost": "executors",
+    "WorkerLost": "lost",
 }
 
 __all__ = ["Study", "Arm", "Tuned", "Named", "named", "RunOptions", "run", "curves", "run_arm",

@@ -1,4 +1,4 @@
-"""The runs of a sweep: what is not recorded is run, by several processes, and recorded at once."""
+"""The runs of a sweep: what is not recorded is run, here or on a cluster, and recorded at once."""
 
 import functools
 import os
@@ -6,43 +6,25 @@ import platform
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
-from joblib import Parallel, cpu_count, delayed
+from joblib import Parallel, delayed
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
-from bnnstudy import data, devices, files
-from bnnstudy.config.run import RunConfig
-from bnnstudy.evidence import provenance, records
+from bnnstudy import files
 from bnnstudy.evidence.provenance import Code
 from bnnstudy.evidence.records import Record
-from bnnstudy.evidence.results import Result
-from bnnstudy.experiments.arms import run_arm
+from bnnstudy.experiments import cluster, gpus, tasks
+from bnnstudy.experiments.lost import WorkerLost
+from bnnstudy.experiments.markers import Watch
 from bnnstudy.experiments.options import RunOptions
-from bnnstudy.experiments.study import Arm
-from bnnstudy.training import checkpoints, stacked
+from bnnstudy.experiments.tasks import Done, Job, Task
+from bnnstudy.training import checkpoints
 from bnnstudy.training.progress import bar
 
-
-class WorkerLost(RuntimeError):
-    """A worker process was killed from outside. Nothing that had finished is lost.
-
-    >>> try:
-    ...     raise WorkerLost("a worker process was killed")  # as `run` does
-    ... except WorkerLost as error:
-    ...     print(f"{error}: run the study again, and it goes on from its records")
-    a worker process was killed: run the study again, and it goes on from its records
-    """
-
-
-@dataclass(frozen=True)
-class Job:
-    """One run: of an arm, with its tuned value and seed in `config`."""
-
-    study: str
-    arm: Arm
-    config: RunConfig
+POLL = 1.0
+"""Seconds between two looks at what other processes are at."""
 
 
 @dataclass(frozen=True)
@@ -72,13 +54,15 @@ class _Parent:
 def run_all(jobs: list[Job], options: RunOptions, code: Code, label: str) -> list[Record]:
     """The records of all jobs, in their order; those that are missing are run.
 
+    What another process is at is left to it, and waited for when all else is done.
+
     Args:
         options: resolved, as workers may be at work in another folder.
         code: the code that runs, as it was when the sweep started.
         label: what the bar is called.
     """
-    pairs = [(_file(job, options), job) for job in jobs]
-    found = {file: record for file, job in pairs if (record := finished(job, options))}
+    pairs = [(tasks.file_of(job, options), job) for job in jobs]
+    found = {file: record for file, job in pairs if (record := tasks.finished(job, options))}
     # Arms that came to one configuration, such as by their tuned rates, have one run between them.
     missing = {file: job for file, job in pairs if file not in found}
     files_of = list(missing)
@@ -94,21 +78,34 @@ def run_all(jobs: list[Job], options: RunOptions, code: Code, label: str) -> lis
     return [{**found[file], "arm": job.arm.name} for file, job in pairs]
 
 
-_Task = list[tuple[int, Job]]
-"""Jobs that one process does at once, with their numbers."""
+def _dispatch(jobs: Task, options: RunOptions, code: Code) -> Iterator[tuple[int, Record]]:
+    execute = cluster.execute if options.executor else _execute
+    todo, watch = tasks.stacks(jobs, options.stack), Watch()
+    taken: list[Task] = []
+    while todo or taken:
+        for task, found in execute(todo, options, code):
+            if found is None:
+                taken.append(task)
+            else:
+                yield from found
+        over = [all(watch.is_over(tasks.file_of(job, options)) for _, job in task) for task in taken]
+        todo = [task for task, free in zip(taken, over, strict=True) if free]
+        taken = [task for task, free in zip(taken, over, strict=True) if not free]
+        if taken and not todo:
+            time.sleep(POLL)
 
 
-def _dispatch(jobs: _Task, options: RunOptions, code: Code) -> Iterator[tuple[int, Record]]:
-    tasks = _stacks(jobs, options.stack)
-    workers = min(options.side_by_side, len(tasks))
-    if workers < 2:
-        for task in tasks:
-            yield from _work(task, options, code)
+def _execute(todo: list[Task], options: RunOptions, code: Code) -> Iterator[tuple[Task, Done | None]]:
+    """Tasks as they end, in processes of this machine."""
+    workers = min(options.side_by_side, len(todo))
+    if workers < 2 and not options.gpus:
+        for task in todo:
+            yield task, tasks.perform(task, options, code)
         return
     parallel = Parallel(n_jobs=workers, return_as="generator_unordered")
+    here = _Parent.here()
     try:
-        for found in parallel(delayed(_work)(task, options, code, _Parent.here()) for task in tasks):
-            yield from found
+        yield from parallel(delayed(_work)(task, options, code, here) for task in todo)
     except TerminatedWorkerError as error:
         raise WorkerLost(
             "a worker process was killed, perhaps for want of memory (fewer --workers may help); "
@@ -116,45 +113,11 @@ def _dispatch(jobs: _Task, options: RunOptions, code: Code) -> Iterator[tuple[in
         ) from error
 
 
-def _stacks(jobs: _Task, size: int) -> list[_Task]:
-    """The jobs in tasks: up to `size` seeds of one configuration, where they can be stacked."""
-    groups: dict[object, _Task] = {}
-    for k, job in jobs:
-        alone = job.arm.procedure or job.arm.callbacks or stacked.obstacle(job.config)
-        groups.setdefault(k if alone else replace(job.config, seed=0), []).append((k, job))
-    return [group[at : at + size] for group in groups.values() for at in range(0, len(group), size)]
-
-
-def _work(
-    task: _Task, options: RunOptions, code: Code, parent: _Parent | None = None
-) -> list[tuple[int, Record]]:
-    start = time.perf_counter()
-    code.require_here()
-    if parent:
-        _end_with(parent)
-    if options.compile and options.side_by_side > 1:
-        # Each process would start a pool of its own, of as many as there are cores, to compile with.
-        share = max(1, cpu_count() // options.side_by_side)
-        os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(share))
-    config = task[0][1].config
-    size, device = config.train_size, options.device
-    dataset = data.load(config.dataset, options.data, train_size=size, device=device)
-    if len(task) == 1:
-        ((k, job),) = task
-        checkpoint = checkpoints.beside(_file(job, options))
-        with devices.compiling(options.compile) as made:
-            result = run_arm(job.arm, config, dataset, device=device, checkpoint=checkpoint)
-        seconds = checkpoint.earlier + time.perf_counter() - start
-        found = [(k, _save(job, result, options, code, dataset, seconds, compiled=bool(made)))]
-        checkpoint.remove()
-        return found
-    seeds = [job.config.seed for _, job in task]
-    results = stacked.fit_stacked(config, seeds, dataset, device=device)
-    seconds = (time.perf_counter() - start) / len(task)
-    return [
-        (k, _save(job, result, options, code, dataset, seconds, stack=len(task)))
-        for (k, job), result in zip(task, results, strict=True)
-    ]
+def _work(task: Task, options: RunOptions, code: Code, parent: _Parent) -> tuple[Task, Done | None]:
+    _end_with(parent)
+    if options.gpus:
+        gpus.take(options.gpus, f"{parent.host}-{parent.pid}")
+    return task, tasks.perform(task, options, code)
 
 
 @functools.cache
@@ -173,44 +136,6 @@ def _end_with(parent: _Parent) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
-
-
-def _save(
-    job: Job,
-    result: Result,
-    options: RunOptions,
-    code: Code,
-    dataset: data.Dataset,
-    seconds: float,
-    *,
-    compiled: bool = False,
-    stack: int = 1,
-) -> Record:
-    origin = provenance.collect(
-        device=devices.device_name(options.device),
-        seconds=seconds,
-        precision=job.config.precision,
-        data=dataset.fingerprint,
-        code=code,
-        compiled=compiled,
-        stack=stack,
-    )
-    record = records.make(job.study, job.arm.name, job.config, result, origin, job.arm.options)
-    records.save(record, _file(job, options))
-    return record
-
-
-def _file(job: Job, options: RunOptions) -> Path:
-    return records.path(options.results, job.study, job.config, job.arm.options)
-
-
-def finished(job: Job, options: RunOptions) -> Record | None:
-    """The record of a job, if it is there.
-
-    Raises:
-        RecordError: if it is, and cannot be used; it names the file.
-    """
-    return records.finished(options.results, job.study, job.config, job.arm.options)
 
 
 def _require_writable(folder: Path) -> None:

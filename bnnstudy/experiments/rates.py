@@ -158,8 +158,8 @@ def _seeds(study: Study, preset: str) -> int:
     return study.seeds[preset]
 
 
-def recorded(study: Study, preset: str, results: str | os.PathLike[str] | None = None) -> list[Plan]:
-    """The plans of a study's arms with what is recorded of them, for the seeds there are; runs nothing.
+def told(study: Study, preset: str, results: str | os.PathLike[str] | None = None) -> list[Plan]:
+    """The plans of a study's arms with all that is recorded of them, for the seeds that are asked for.
 
     Args:
         results: the folder of records; None is `records.default_results`.
@@ -174,6 +174,20 @@ def recorded(study: Study, preset: str, results: str | os.PathLike[str] | None =
             config, options = plan.config(value, 0), plan.arm.options
             for record in records.load_seeds(results, study.name, config, options):
                 plan.tell(value, record)
+    return found
+
+
+def recorded(study: Study, preset: str, results: str | os.PathLike[str] | None = None) -> list[Plan]:
+    """The plans of a study's arms with what is recorded of them, for the seeds there are; runs nothing.
+
+    Args:
+        results: the folder of records; None is `records.default_results`.
+
+    Raises:
+        RecordError: naming a record that cannot be used.
+    """
+    found = told(study, preset, results)
+    for plan in sorted(found, key=lambda plan: plan.leader is not None):
         # Whatever number was asked for when they were run.
         plan.seeds = sorted(set().union(*plan.runs.values())) or plan.seeds
         if point := plan.point():

@@ -9,14 +9,16 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from bnnstudy.config.checks import shown
+from bnnstudy.evidence import records
 from bnnstudy.evidence.provenance import Code
 from bnnstudy.evidence.records import Record
 from bnnstudy.evidence.runs import task_of
 from bnnstudy.experiments import rates
-from bnnstudy.experiments.executors import Job, finished, run_all
+from bnnstudy.experiments.executors import run_all
 from bnnstudy.experiments.options import RunOptions
 from bnnstudy.experiments.rates import Plan
 from bnnstudy.experiments.study import PILOT_SEED, SEEDS, Study
+from bnnstudy.experiments.tasks import Job, finished
 
 
 def run(
@@ -62,7 +64,7 @@ def run(
     label = f"{study.name} {preset}"
     while waiting := [(plan, *run) for plan in plans for run in plan.pending()]:
         jobs = [Job(study.name, plan.arm, plan.config(value, seed)) for plan, value, seed in waiting]
-        mine = [job for job in jobs if job.config.seed in here]
+        mine = [job for job in jobs if job.config.seed in here and options.has(_share(job, options))]
         ran = dict(zip(map(id, mine), run_all(mine, options, code, label), strict=True))
         found = [ran.get(id(job)) or finished(job, options) for job in jobs]
         for (plan, value, _), record in zip(waiting, found, strict=True):
@@ -71,6 +73,11 @@ def run(
         if not any(found):  # the rest waits for seeds that are run elsewhere
             break
     return [record for plan in plans for record in plan.curve().judged()]
+
+
+def _share(job: Job, options: RunOptions) -> str:
+    """What a run goes by when the runs are shared out: seeds that are stacked stay together."""
+    return f"{records.key(job.config, job.arm.options)} {job.config.seed // options.stack}"
 
 
 def _seeds(seeds: int | range | None) -> tuple[int | None, range]:

@@ -126,11 +126,12 @@ def ahead(studies: Iterable[tuple[Study, list[dict[str, Any]]]]) -> str:
                 done = sum(r["preset"] == preset and task_of(r["config"]) == task for r in records)
                 if done >= cost.runs:
                     continue
-                source, pace = _pace(records, task)
+                desk = [record for record in records if record["preset"] == "desk"]
+                source, speed = pace(desk, task)
                 left = cost.operations * (1 - done / cost.runs)
-                hours = rounded(left / pace / 3600) if pace else "–"
+                hours = rounded(left / speed / 3600) if speed else "–"
                 runs = f"{cost.runs - done:,}" + (f" of {cost.runs:,}" if done else "")
-                paces = f"{pace / 1e9:.2g} ({source})" if pace else "–"
+                paces = f"{speed / 1e9:.2g} ({source})" if speed else "–"
                 rows.append(
                     (study.name, preset, task, runs, cost.trials, rounded(left / 1e15), paces, hours)
                 )
@@ -139,16 +140,19 @@ def ahead(studies: Iterable[tuple[Study, list[dict[str, Any]]]]) -> str:
     return table(head, rows)
 
 
-def _pace(records: Iterable[Mapping[str, Any]], task: str) -> tuple[str, float]:
-    """On which networks desk runs reached how many operations a second; 0 where there are none."""
-    desk = [record for record in records if record["preset"] == "desk"]
-    desk = [record for record in desk if task_of(record["config"]) == task] or desk
-    desk = [record for record in desk if not record["provenance"].get("compiled")] or desk
-    if not desk:
+def pace(records: Iterable[Mapping[str, Any]], task: str) -> tuple[str, float]:
+    """On which networks these runs reached how many operations a second; 0 where there are none.
+
+    Those of the task's own network count where there are any, and eager ones where there are any.
+    """
+    runs = list(records)
+    runs = [record for record in runs if task_of(record["config"]) == task] or runs
+    runs = [record for record in runs if not record["provenance"].get("compiled")] or runs
+    if not runs:
         return "", 0.0
-    names = {task_of(r["config"]) + _how(r["provenance"]) for r in desk}
-    seconds = sum(record["provenance"]["seconds"] for record in desk)
-    return ", ".join(sorted(names)), sum(map(_operations_of, desk)) / seconds
+    names = {task_of(r["config"]) + _how(r["provenance"]) for r in runs}
+    seconds = sum(record["provenance"]["seconds"] for record in runs)
+    return ", ".join(sorted(names)), sum(map(_operations_of, runs)) / seconds
 
 
 def _operations_of(record: Mapping[str, Any]) -> float:

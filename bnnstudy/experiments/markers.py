@@ -1,0 +1,179 @@
+"""Who runs what: a marker beside the record that is to come. It is advice, and guards nothing.
+
+A marker lies at `<record without .json>.running` while a process is at that run, and is touched every
+few seconds. Whoever meets one does something else first. That no run is lost and none recorded twice
+rests on the records alone: where two processes are at one run after all, the first record stays.
+
+No clock is compared with another machine's: a process of this machine is asked for itself, one of
+another is given up when its marker has not changed for `SILENT` seconds of the onlooker's own clock.
+"""
+
+import contextlib
+import datetime
+import json
+import os
+import platform
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+SUFFIX = ".running"
+BEAT = 10.0
+"""Seconds between two touches of a marker."""
+SILENT = 90.0
+"""Seconds without a touch after which the process of another machine is taken to be gone."""
+
+
+def beside(record: Path) -> Path:
+    """The marker of a record's file."""
+    return Path(record).with_suffix(SUFFIX)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The process that a marker is of.
+
+    Attributes:
+        host: the machine's name, and where the system tells it, which of its sets of process numbers.
+        pid: the process's number there.
+        born: what tells it from a later process of that number; empty where the system does not say.
+        since: when it began, in UTC.
+    """
+
+    host: str
+    pid: int
+    born: str
+    since: str
+
+    @classmethod
+    def here(cls) -> "Owner":
+        """This process."""
+        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        return cls(_host(), os.getpid(), _born(os.getpid()), now)
+
+    @classmethod
+    def of(cls, marker: Path) -> "Owner | None":
+        """Whose a marker is; None if it does not say, as it is gone or half-written."""
+        try:
+            found = cls(**json.loads(marker.read_text()))
+        except (OSError, ValueError, TypeError, RecursionError):
+            return None
+        types = (str, int, str, str)
+        fits = all(type(v) is t for v, t in zip(asdict(found).values(), types, strict=True))
+        return found if fits else None
+
+    def is_gone(self) -> bool:
+        """Whether it is known to have ended; of other machines nothing is known."""
+        if self.host != _host():
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except (ProcessLookupError, OverflowError):
+            return True
+        except PermissionError:
+            return False
+        return _born(self.pid) != self.born
+
+    def name(self) -> str:
+        """Machine and number, as `status` shows them."""
+        return f"{self.host.partition(' ')[0]}:{self.pid}"
+
+
+@contextlib.contextmanager
+def claimed(records: Iterable[Path]) -> Iterator[bool]:
+    """Marks runs as this process's while it lasts; yields whether they are.
+
+    They are not where another process, which is not known to be gone, has marked one of them.
+    """
+    own: list[Path] = []
+    try:
+        ours = all(_claim(beside(record), own) for record in records)
+        with _beating(own if ours else []):
+            yield ours
+    finally:
+        for marker in own:
+            with contextlib.suppress(OSError):
+                marker.unlink()
+
+
+def _claim(marker: Path, own: list[Path]) -> bool:
+    for _ in range(2):
+        try:
+            with open(marker, "x") as stream:
+                own.append(marker)
+                json.dump(asdict(Owner.here()), stream)
+            return True
+        except FileExistsError:
+            if not ((owner := Owner.of(marker)) and owner.is_gone()):
+                return False
+            with contextlib.suppress(OSError):
+                marker.unlink()
+        except OSError:
+            return True  # a folder that takes no marker may still take the record
+    return False
+
+
+@contextlib.contextmanager
+def _beating(markers: list[Path]) -> Iterator[None]:
+    if not markers:
+        yield
+        return
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(BEAT):
+            for marker in markers:
+                with contextlib.suppress(OSError):
+                    os.utime(marker)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+class Watch:
+    """Looks at the markers of others until they are over."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Path, tuple[int, float]] = {}
+
+    def is_over(self, record: Path) -> bool:
+        """Whether nobody is known to be at a run any more; then its marker is gone, too."""
+        marker, now = beside(record), time.monotonic()
+        try:
+            stamp = marker.stat().st_mtime_ns
+        except OSError:
+            return True
+        owner = Owner.of(marker)
+        last, since = self._seen.get(marker, (None, now))
+        if last != stamp:
+            since = now
+        self._seen[marker] = (stamp, since)
+        if not (owner and owner.is_gone()) and now - since < SILENT:
+            return False
+        with contextlib.suppress(OSError):
+            marker.unlink()
+        return True
+
+
+def _host() -> str:
+    # Containers of one name have process numbers of their own.
+    try:
+        return f"{platform.node()} {os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return platform.node()
+
+
+def _born(pid: int) -> str:
+    """When a process began, in the system's own count since it was started; of a dead one nothing."""
+    try:
+        state, *others = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return "" if state == "Z" else others[18]
+    except (OSError, ValueError, IndexError):
+        return ""
