@@ -37,6 +37,10 @@ def device_of(name: str) -> str:
 def require_gpus(number: int, device: str) -> None:
     """Refuses more GPUs than there are, or any for another device.
 
+        >>> require_gpus(2, "cpu")
+        Traceback (most recent call last):
+        ValueError: gpus must be at most the 0 that device 'cpu' has here, got 2
+
     Raises:
         ValueError: naming the number and what there is.
     """

@@ -11,6 +11,7 @@ TEMPORARY = ".tmp"
 LITTER_AGE = 3600.0
 """Seconds after which a half-written file has no process any more that will finish it."""
 CHECKPOINT = ".checkpoint"
+MARKER = ".running"
 CHECKPOINT_AGE = 30 * 24 * 3600.0
 """Seconds after which an interrupted run is taken as given up."""
 
@@ -57,12 +58,16 @@ def _sync_folder(folder: Path) -> None:
 def remove_litter(folder: Path, wanted: Collection[Path] = ()) -> None:
     """Remove what killed processes left in `folder` and no run will use.
 
-    That is half-written files an hour old, checkpoints a month old, and those of recorded runs, unless
-    they are `wanted`, as where the record is of older code.
+    That is half-written files an hour old, checkpoints and markers a month old, and those of recorded
+    runs, unless their checkpoint is `wanted`, as where the record is of older code.
     """
-    for pattern, age in ((f".*{TEMPORARY}", LITTER_AGE), (f"*{CHECKPOINT}", CHECKPOINT_AGE)):
+    ages = {f".*{TEMPORARY}": LITTER_AGE} | dict.fromkeys(
+        (f"*{CHECKPOINT}", f"*{MARKER}"), CHECKPOINT_AGE
+    )
+    for pattern, age in ages.items():
         for file in Path(folder).glob(pattern):
             with contextlib.suppress(OSError):
-                recorded = file.with_suffix(".json").exists() and file not in wanted
+                unwanted = file.with_suffix(CHECKPOINT) not in wanted
+                recorded = file.with_suffix(".json").exists() and unwanted
                 if recorded or time.time() - file.stat().st_mtime > age:
                     file.unlink()

@@ -66,7 +66,7 @@ def intact(folder: Path) -> dict[Path, bytes]:
             records.load(file)
             files[file] = file.read_bytes()
         else:
-            assert file.suffix == ".checkpoint" or file.name.startswith("."), file
+            assert file.suffix in (".checkpoint", ".running") or file.name.startswith("."), file
     return files
 
 

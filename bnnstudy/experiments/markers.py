@@ -19,7 +19,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-SUFFIX = ".running"
+from bnnstudy import files
+
+SUFFIX = files.MARKER
 BEAT = 10.0
 """Seconds between two touches of a marker."""
 SILENT = 90.0
