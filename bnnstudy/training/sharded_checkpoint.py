@@ -7,6 +7,7 @@ ends the processes, the newest folder of that name is whole.
 
 import contextlib
 import json
+import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -51,8 +52,10 @@ class ShardedCheckpoint:
             number: of the step, larger than that of any before.
             state: dictionaries, lists and tuples of tensors and plain values.
         """
-        tensors: dict[str, Tensor] = {}
-        plain = json.dumps({"run": self.run, "state": _packed(dict(state), tensors)})
+        held: dict[str, list[Tensor]] = {}
+        plain = json.dumps({"run": self.run, "state": _packed(dict(state), held, {})})
+        # One tensor a type: each costs a millisecond, and there are hundreds.
+        tensors = {kind: torch.cat(values) for kind, values in held.items()}
         tensors[_PLAIN] = torch.tensor(list(plain.encode()), dtype=torch.uint8)
         whole, half = (self.folder / f"{mark}{_NAME}{number:09d}" for mark in ("", "."))
         if self.group.is_first:
@@ -128,19 +131,21 @@ class ShardedCheckpoint:
             )
 
 
-def _packed(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """A value in JSON's types; its tensors go into `tensors` and leave their names."""
+def _packed(value: Any, held: dict[str, list[Tensor]], sizes: dict[str, int]) -> Any:
+    """A value in JSON's types; its tensors go into `held`, by type, and leave their places in it."""
     if isinstance(value, Tensor):
-        name = f"tensor-{len(tensors)}"
-        tensors[name] = value.detach()
+        kind = str(value.dtype).removeprefix("torch.")
+        own = held.setdefault(kind, [])
+        at, sizes[kind] = sizes.get(kind, 0), sizes.get(kind, 0) + value.numel()
+        own.append(value.detach().cpu().reshape(-1))
         # The file has no strides, and sums depend on them.
         last = value.dim() == 4 and value.is_contiguous(memory_format=torch.channels_last)
-        return {"tensor": name, "channels_last": last}
+        return {"tensor": kind, "at": at, "shape": list(value.shape), "channels_last": last}
     if isinstance(value, Mapping):
         # As pairs: optimizers count their parameters, and JSON's keys are texts.
-        return {"pairs": [[key, _packed(item, tensors)] for key, item in value.items()]}
+        return {"pairs": [[key, _packed(item, held, sizes)] for key, item in value.items()]}
     if isinstance(value, list | tuple):
-        return {type(value).__name__: [_packed(item, tensors) for item in value]}
+        return {type(value).__name__: [_packed(item, held, sizes) for item in value]}
     return value
 
 
@@ -148,8 +153,10 @@ def _unpacked(value: Any, tensors: Mapping[str, Tensor]) -> Any:
     if not isinstance(value, dict):
         return value
     if "tensor" in value:
-        found = tensors[value["tensor"]]
-        return found.to(memory_format=torch.channels_last) if value["channels_last"] else found
+        size = math.prod(value["shape"])
+        found = tensors[value["tensor"]][value["at"] : value["at"] + size].view(value["shape"])
+        layout = torch.channels_last if value["channels_last"] else torch.contiguous_format
+        return found.clone(memory_format=layout)
     if "pairs" in value:
         return {key: _unpacked(item, tensors) for key, item in value["pairs"]}
     ((kind, items),) = value.items()
