@@ -144,6 +144,10 @@ class ImageFolder:
     Each of `parts[1]` processes reads its own images of every batch, with the draws that they have in a
     process alone: together they read what `batches` does.
 
+        >>> ImageFolder("nowhere")
+        Traceback (most recent call last):
+        FileNotFoundError: no data: there is no folder nowhere/train; expected are ...
+
     Args:
         folder: as in `files`.
         size: side of the images that are read.

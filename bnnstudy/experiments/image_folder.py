@@ -21,7 +21,7 @@ from bnnstudy.evidence.records import Record
 from bnnstudy.experiments.study import Arm
 from bnnstudy.training import teacher as teachers
 from bnnstudy.training.distributed import Processes
-from bnnstudy.training.dry_run import Timing, dry_run
+from bnnstudy.training.dry_run import Timing, time_steps
 from bnnstudy.training.image_folder import FolderRun, Loading, train
 from bnnstudy.training.sharded_checkpoint import ShardedCheckpoint
 
@@ -162,7 +162,7 @@ def time_job(job: FolderJob, group: Processes, loading: Loading, steps: int = 10
         ValueError, OSError: as `train_job`; any folder will do.
     """
     folder = ImageFolder(job.data, job.size)
-    return dry_run(FolderRun(job.config, folder, group, _teacher(job, folder), loading), steps)
+    return time_steps(FolderRun(job.config, folder, group, _teacher(job, folder), loading), steps)
 
 
 def distilled(config: RunConfig, *arguments: Any, teacher: str, **keywords: Any) -> NoReturn:

@@ -79,11 +79,17 @@ class Processes:
         dist.broadcast_object_list(held, src=0)
         return held[0]
 
+    @torch.no_grad()
     def share_buffers(self, model: nn.Module) -> None:
         """Give all processes the buffers (batch norm's statistics) of the first."""
-        with torch.no_grad():
-            for buffer in model.buffers():
-                dist.broadcast(buffer, src=0)
+        kinds: dict[torch.dtype, list[Tensor]] = {}
+        for buffer in model.buffers():
+            kinds.setdefault(buffer.dtype, []).append(buffer)
+        for buffers in kinds.values():  # all of a type at once: each broadcast takes its time
+            whole = torch.cat([buffer.flatten() for buffer in buffers])
+            dist.broadcast(whole, src=0)
+            for buffer, own in zip(buffers, whole.split([b.numel() for b in buffers]), strict=True):
+                buffer.copy_(own.view_as(buffer))
 
     def require_same(self, name: str, tensors: Iterable[Tensor]) -> None:
         """That tensors are the same, bit for bit, in all processes.

@@ -99,7 +99,7 @@ class Timing:
         )
         for number in (1, 8, 64):
             found.append(
-                f"{number:>2} processes: {self.hours(number):,.1f} hours for {self.steps:,} steps, "
+                f"{number:>2} processes: {self.hours(number):,.3g} hours for {self.steps:,} steps, "
                 f"bound by {self.binds(number)}"
             )
         pace = "as measured here" if self.processes > 1 else f"at {BANDWIDTH / 1e9:.0f} GB/s (assumed)"
@@ -110,7 +110,7 @@ class Timing:
         return found
 
 
-def dry_run(run: FolderRun, steps: int = 10) -> Timing:
+def time_steps(run: FolderRun, steps: int = 10) -> Timing:
     """Time some steps of a training part by part, after one that warms up. It changes the network.
 
     Images are decoded by this process, so that the figure is that of one worker.

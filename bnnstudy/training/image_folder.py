@@ -213,7 +213,8 @@ class FolderRun:
             inputs = self.inputs(images)
             self.losses += self.step(inputs, self.targets(inputs, labels))
             self.position += 1
-            if checkpoint and self.position % self.loading.every == 0:
+            due = self.position % self.loading.every == 0 and self.position < self.per_epoch
+            if checkpoint and due:
                 checkpoint.save(self.count, self.state_dict())
         self._close_epoch()
         if checkpoint:

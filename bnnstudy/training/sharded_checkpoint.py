@@ -56,7 +56,7 @@ class ShardedCheckpoint:
         plain = json.dumps({"run": self.run, "state": _packed(dict(state), held, {})})
         # One tensor a type: each costs a millisecond, and there are hundreds.
         tensors = {kind: torch.cat(values) for kind, values in held.items()}
-        tensors[_PLAIN] = torch.tensor(list(plain.encode()), dtype=torch.uint8)
+        tensors[_PLAIN] = torch.frombuffer(bytearray(plain.encode()), dtype=torch.uint8)
         whole, half = (self.folder / f"{mark}{_NAME}{number:09d}" for mark in ("", "."))
         if self.group.is_first:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ class ShardedCheckpoint:
                 if isinstance(found, TensorStorageMetadata)
             }
             dcp.load(tensors, checkpoint_id=folder)  # type: ignore[attr-defined]
-            plain = json.loads(bytes(tensors[_PLAIN].tolist()))
+            plain = json.loads(tensors[_PLAIN].numpy().tobytes())
         except Exception as error:  # torch, pickle, JSON: what is damaged fails in many ways
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise ValueError(
