@@ -6,7 +6,6 @@ What trains on folders of images is imported when it is asked for, as it takes s
 from typing import TYPE_CHECKING
 
 from bnnstudy._lazy import lazy
-
 from bnnstudy.nn.batch_norm import reestimate, reestimated
 from bnnstudy.training.batch_norm import estimation_batches
 from bnnstudy.training.callbacks import Callback, Context
@@ -19,7 +18,7 @@ from bnnstudy.training.start import first_gradients
 from bnnstudy.training.step import Step
 
 if TYPE_CHECKING:
-    from bnnstudy.training.distributed import ProcessLost, Processes, processes
+    from bnnstudy.training.distributed import Processes, ProcessLost, processes
     from bnnstudy.training.dry_run import Timing, time_steps
     from bnnstudy.training.image_folder import FolderRun, Loading, train
     from bnnstudy.training.sharded_checkpoint import ShardedCheckpoint
