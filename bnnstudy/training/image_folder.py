@@ -103,6 +103,14 @@ class FolderRun:
     the first process, as in the released codes. So other numbers of processes give other results, while
     gradients are those of the whole batch.
 
+        >>> from unittest.mock import Mock
+        >>> from bnnstudy.training.distributed import processes
+        >>> images = Mock(shape=(3, 32, 32), classes=10, count=lambda split: 40)  # an `ImageFolder`
+        >>> with processes("cpu") as group:
+        ...     run = FolderRun(RunConfig(model="resnet18", width=2, batch_size=20), images, group)
+        >>> run.per_epoch, run.finished, sorted(run.curves)[-1]
+        (2, False, 'train_loss')
+
     Args:
         config: the configuration; `dataset`, `train_size` and `augmentation` play no part.
         folder: the images.
