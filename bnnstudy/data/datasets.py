@@ -150,7 +150,7 @@ def sizes_of(name: str) -> tuple[int, int, int]:
     Raises:
         ValueError: for an unknown name.
     """
-    if name in FOLDERS:
+    if _is_folder(name):
         return FOLDERS[name][0]
     _require_known(name)
     if name in audio.SOURCES:
@@ -176,7 +176,7 @@ def shape_of(name: str) -> tuple[int, int, int]:
     Raises:
         ValueError: for an unknown name.
     """
-    if name in FOLDERS:
+    if _is_folder(name):
         return FOLDERS[name][1]
     _require_known(name)
     return audio.SHAPE if name in audio.SOURCES else images.shape_of(name)
@@ -188,7 +188,7 @@ def classes_of(name: str) -> int:
     >>> classes_of("mnist"), classes_of("imagenet")
     (10, 1000)
     """
-    return FOLDERS[name][2] if name in FOLDERS else images.CLASSES
+    return FOLDERS[name][2] if _is_folder(name) else images.CLASSES
 
 
 def require_resident(name: str) -> None:
@@ -201,13 +201,17 @@ def require_resident(name: str) -> None:
     Raises:
         ValueError: saying what trains on the former, and which names there are.
     """
-    if name in FOLDERS:
+    if _is_folder(name):
         raise ValueError(
             f"dataset {name!r} is read from a folder, by one or more processes: torchrun "
             "--nproc-per-node=N -m bnnstudy imagenet --data DIR --teacher resnet34.pt --preset paper "
             "trains on it"
         )
     _require_known(name)
+
+
+def _is_folder(name: object) -> bool:
+    return isinstance(name, str) and name in FOLDERS
 
 
 def _require_known(name: str) -> None:

@@ -115,6 +115,18 @@ def time_steps(run: FolderRun, steps: int = 10) -> Timing:
 
     Images are decoded by this process, so that the figure is that of one worker.
 
+        >>> from unittest.mock import Mock
+        >>> from bnnstudy.config import RunConfig
+        >>> from bnnstudy.training.distributed import processes
+        >>> batch = torch.zeros(4, 3, 32, 32, dtype=torch.uint8), torch.arange(4)
+        >>> images = Mock(shape=(3, 32, 32), classes=10)  # an `ImageFolder` of nothing but black ones
+        >>> images.count, images.batches = lambda split: 40, lambda *_, **given: iter([batch])
+        >>> with processes("cpu") as group:
+        ...     config = RunConfig(model="resnet18", width=2, batch_size=4, epochs=3)
+        ...     timing = time_steps(FolderRun(config, images, group), steps=1)
+        >>> timing.steps, sorted(timing.seconds) == sorted(PARTS)
+        (30, True)
+
     Args:
         run: a training that nothing was done with yet.
         steps: how many.
