@@ -9,6 +9,7 @@ from dataclasses import replace
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.stage import Stage
 from bnnstudy.evidence.claims import Equivalence, Speed
+from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies import _paper_a
 from bnnstudy.studies._paper_b import claim
@@ -109,6 +110,26 @@ ARMS = tuple(
     for name, config in {"filter, one step": ONE_STEP, **TWO_STEPS}.items()
 )
 
+HEADLINES = {
+    "imagenet-one-step": Reading(
+        holds="On ImageNet one step with the filter ends no worse than ReActNet's two steps.",
+        fails="On ImageNet one step with the filter ends behind ReActNet's two steps.",
+        open="Whether one step with the filter ends behind ReActNet's two steps is open.",
+        untested="One step and two were not told apart on ImageNet.",
+    ),
+    "imagenet-adambnn": Reading(
+        holds="The filter stays behind AdamBNN's two steps.",
+        fails="The filter does not stay behind AdamBNN's two steps.",
+        open="Whether the filter stays behind AdamBNN's two steps is open.",
+        untested="The filter and AdamBNN were not told apart on ImageNet.",
+    ),
+}
+
 STUDY = Study(
-    name="imagenet", title="ImageNet", claims=CLAIMS, arms={"paper": ARMS}, seeds={"paper": 3}
+    name="imagenet",
+    title="ImageNet",
+    claims=CLAIMS,
+    headlines=HEADLINES,
+    arms={"paper": ARMS},
+    seeds={"paper": 3},
 )
