@@ -1,4 +1,4 @@
-"""The command line: list, run, status, merge, report, forecast, convert."""
+"""The command line: list, run, status, merge, report, forecast, imagenet, convert."""
 
 import argparse
 import contextlib
@@ -9,6 +9,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -91,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     for reads in (run, status, report, forecast):
         reads.add_argument("--results", type=_folder, metavar="DIR", help="where records are")
     merge.add_argument("--results", type=_folder, metavar="DIR", help="where they are brought to")
+    _add_imagenet_options(command("imagenet", _imagenet, "train on ImageNet, or any folder of images"))
     convert = command("convert", _convert, "a recipe of SGD as (alpha, gamma)")
     convert.add_argument("--lr", type=_number, required=True, help="torch's learning rate")
     convert.add_argument("--weight-decay", type=_number, required=True, help="torch's weight decay")
@@ -151,6 +153,32 @@ def _add_run_options(run: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_imagenet_options(imagenet: argparse.ArgumentParser) -> None:
+    add = imagenet.add_argument
+    add(
+        "--data", type=_folder, metavar="DIR", required=True, help="has train/<class>/ and val/<class>/"
+    )
+    add("--teacher", type=Path, metavar="FILE", help="weights of torchvision's resnet34 to distil from")
+    add("--preset", choices=("paper",), default="paper", help="whose arms are trained, without --model")
+    add("--arm", default="filter, one step", help="of the study `imagenet` (filter, one step)")
+    add("--model", metavar="NAME", help="any network of the package, on any folder of images")
+    add("--seed", type=int, default=0, metavar="N")
+    add("--epochs", type=_count, metavar="N")
+    add("--batch-size", type=_count, metavar="N", help="images of all processes in a step")
+    add("--width", type=_count, metavar="N")
+    add("--size", type=_count, metavar="N", default=224, help="side of the images (224)")
+    add("--optimizer", metavar="NAME", help="of --model: filter, or another of RunConfig's")
+    for name in ("--alpha", "--lr", "--real-lr"):
+        add(name, type=_number, metavar="RATE")
+    add("--precision", choices=("float32", "bfloat16"), help="bfloat16 is autocast's")
+    add("--device", default="auto", choices=DEVICES)
+    add("--workers", type=_count, metavar="N", help="that read images, a process (its share of cores)")
+    add("--compile", action="store_true", help="compile the network first")
+    add("--every", type=_count, default=500, metavar="STEPS", help="between checkpoints (500)")
+    add("--dry-run", action="store_true", help="time ten steps by part, and say what the whole takes")
+    add("--results", type=_folder, metavar="DIR", help="where records and checkpoints are")
+
+
 def _list(options: argparse.Namespace) -> int:
     from bnnstudy.studies import STUDIES
 
@@ -195,6 +223,49 @@ def _run(options: argparse.Namespace) -> int:
     )
     for verdict in verdicts_of(study, found):
         print(verdict.line())
+    return 0
+
+
+def _imagenet(options: argparse.Namespace) -> int:
+    from bnnstudy import devices
+    from bnnstudy.experiments import image_folder
+    from bnnstudy.studies import STUDIES
+    from bnnstudy.training.distributed import ProcessLost, processes
+    from bnnstudy.training.image_folder import Loading
+
+    try:
+        with processes(devices.device_of(options.device)) as group:
+            names = (
+                "epochs",
+                "batch_size",
+                "width",
+                "optimizer",
+                "alpha",
+                "lr",
+                "real_lr",
+                "precision",
+            )
+            changes = {n: getattr(options, n) for n in names if getattr(options, n) is not None}
+            if options.model:
+                job = image_folder.own(options.model, {**changes, "seed": options.seed})
+            else:
+                arm = STUDIES["imagenet"].arm(options.preset, options.arm)
+                job = image_folder.of_arm("imagenet", arm, options.seed, changes)
+            job = replace(job, data=options.data, size=options.size, teacher=options.teacher)
+            here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))
+            workers = options.workers or max(1, (os.cpu_count() or 1) // here)
+            loading = Loading(workers=workers, compile=options.compile, every=options.every)
+            if options.dry_run:
+                lines = image_folder.time_job(job, group, loading).lines()
+            else:
+                record = image_folder.train_job(job, group, loading, options.results)
+                last = record["result"]["last"]["test_accuracy"]
+                lines = [f"{record['arm']}: top-1 {100 * last:.2f} % after the last epoch"]
+            if group.is_first:
+                print("\n".join(lines))
+    except ProcessLost as error:
+        _fail(str(error))
+        return 1
     return 0
 
 

@@ -34,7 +34,7 @@ def write_atomically(file: Path, content: bytes) -> Path:
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, file)
-        _sync_folder(file.parent)
+        sync_folder(file.parent)
     except BaseException as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -45,7 +45,8 @@ def write_atomically(file: Path, content: bytes) -> Path:
     return file
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk, where the file system can."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         # Some network file systems cannot: there the file is as safe as they make it.

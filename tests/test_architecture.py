@@ -31,12 +31,13 @@ optim: finite _checks reference trace | base | latent_sgd bop filter linear_filt
 data: augment images imagenet | audio | datasets
 evidence: provenance results right statistics | claims records forecasts | runs merge | curves | \
     estimates requirements | verdicts | answers | readings
-training: progress metrics batch_norm callbacks.base | evaluation checkpoints step flip_counter | \
+training: progress metrics batch_norm distributed teacher callbacks.base | \
+    sharded_checkpoint evaluation checkpoints step flip_counter | \
     handover start callbacks.activations callbacks.averaging callbacks.batch_norm callbacks.flips \
     callbacks.gradients callbacks.losses callbacks.weights callbacks.shadow_optimizers | loop | \
-    stacked callbacks
-experiments: options study lost gpus markers | rates arms hpo paired procedures | lookup tasks | \
-    cluster | executors | sweep
+    image_folder | dry_run stacked callbacks
+experiments: options study lost gpus markers | rates arms hpo paired procedures image_folder | \
+    lookup tasks | cluster | executors | sweep
 studies: _quick_rates history | _paper_a _paper_b | * | ledger
 report: plotting tables | explorer cost ladder scoreboard | chapter status
 __main__

@@ -32,8 +32,8 @@ BOOK = Path(os.environ.get("BNNSTUDY_BOOK") or ROOT / "_build" / "html")
 
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 CONTRAST = "color-contrast"
-"""The rule of axe-core that takes most of its time. `reader.faint` asks the same of every page; axe-core
-itself asks it of `SAMPLE`."""
+"""The rule of axe-core that takes most of its time. `reader.faint` asks the same of every page, axe-core
+itself of `SAMPLE`."""
 SAMPLE = ("book/executed/index", "book/executed/clipping", "book/api/optim")
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 

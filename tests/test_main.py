@@ -15,7 +15,7 @@ from bnnstudy.experiments import tasks
     ("arguments", "says"),
     [
         (["run", "nothing"], ["STUDY", "'nothing'", "two_views"]),
-        (["run", "imagenet"], ["'imagenet'", "'quick'", "none yet"]),
+        (["run", "imagenet"], ["'imagenet'", "'quick'", "allowed: paper"]),
         (["run", "two_views", "--preset", "big"], ["--preset", "'big'", "quick", "paper"]),
         (["run", "two_views", "--seeds", "0"], ["--seeds", "'0'", "1 or more"]),
         (["run", "two_views", "--seeds", "many"], ["--seeds", "'many'"]),

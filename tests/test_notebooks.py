@@ -93,7 +93,11 @@ def test_prose_types_no_verdict(file):
     assert not found or file.stem == "scoreboard"
 
 
-@pytest.fixture(scope="module", params=STUDIES, ids=lambda study: study.name)
+# ImageNet's chapter trains nothing that is judged: its verdicts wait for records.
+LIVE = [study for study in STUDIES if "quick" in study.arms]
+
+
+@pytest.fixture(scope="module", params=LIVE, ids=lambda study: study.name)
 def executed(request, tmp_path_factory):
     """A study's notebook as the book has it, where that is of this very code; else run here.
 

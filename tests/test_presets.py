@@ -23,7 +23,8 @@ LARGE = [
     pytest.param(study, preset, id=f"{study.name}-{preset}")
     for study in studies.STUDIES.values()
     for preset in ("short", "paper")
-    if preset in study.arms
+    # ImageNet's arms are trained from a folder; tests/test_imagenet_training.py tries them.
+    if preset in study.arms and study.name != "imagenet"
 ]
 
 

@@ -5,12 +5,14 @@ from bnnstudy.data.datasets import (
     NAMES,
     Dataset,
     Split,
+    classes_of,
     default_root,
     load,
     shape_of,
     sizes_of,
     steps_of_epoch,
 )
+from bnnstudy.data.imagenet import ImageFolder
 
 __all__ = [
     "load",
@@ -19,9 +21,11 @@ __all__ = [
     "NAMES",
     "shape_of",
     "sizes_of",
+    "classes_of",
     "steps_of_epoch",
     "default_root",
     "augmentation",
     "augmentation_of_many",
     "crop_flip",
+    "ImageFolder",
 ]

@@ -25,6 +25,12 @@ NAMES = ("digits", *images.SOURCES, *audio.SOURCES)
 """The data sets by name."""
 
 
+FOLDERS = {"imagenet": ((1_281_167, 0, 50_000), (3, 224, 224), 1_000)}
+"""Data that is read from a folder, batch by batch: its sizes, the shape of an image, its classes.
+
+No part is held out of ImageNet to choose by: its second split is the one that is reported."""
+
+
 @dataclass(frozen=True)
 class Split:
     """Images (N, C, H, W) as uint8 and their labels (N) as int64, on one device.
@@ -121,7 +127,7 @@ def load(
             name), naming the file and what to do.
         FileNotFoundError: if the data is nowhere and cannot be downloaded: what was looked for, where.
     """
-    _require_known(name)
+    require_resident(name)
     # Whole, so that another working folder means other data.
     root = "" if name == "digits" else str(Path(root or default_root()).absolute())
     (whole, *others), fingerprint = _parts(name, root)
@@ -138,12 +144,14 @@ def load(
 def sizes_of(name: str) -> tuple[int, int, int]:
     """Training, validation and test images of a data set, which need not be there.
 
-        >>> sizes_of("mnist")
-        (54000, 6000, 10000)
+        >>> sizes_of("mnist"), sizes_of("imagenet")
+        ((54000, 6000, 10000), (1281167, 0, 50000))
 
     Raises:
         ValueError: for an unknown name.
     """
+    if _is_folder(name):
+        return FOLDERS[name][0]
     _require_known(name)
     if name in audio.SOURCES:
         return audio.SOURCES[name].sizes()
@@ -168,8 +176,42 @@ def shape_of(name: str) -> tuple[int, int, int]:
     Raises:
         ValueError: for an unknown name.
     """
+    if _is_folder(name):
+        return FOLDERS[name][1]
     _require_known(name)
     return audio.SHAPE if name in audio.SOURCES else images.shape_of(name)
+
+
+def classes_of(name: str) -> int:
+    """Classes of a data set, which need not be there.
+
+    >>> classes_of("mnist"), classes_of("imagenet")
+    (10, 1000)
+    """
+    return FOLDERS[name][2] if _is_folder(name) else images.CLASSES
+
+
+def require_resident(name: str) -> None:
+    """Refuses data that is not held in memory, and names that are unknown.
+
+    >>> require_resident("imagenet")
+    Traceback (most recent call last):
+    ValueError: dataset 'imagenet' is read from a folder, ...: torchrun ... -m bnnstudy imagenet ...
+
+    Raises:
+        ValueError: saying what trains on the former, and which names there are.
+    """
+    if _is_folder(name):
+        raise ValueError(
+            f"dataset {name!r} is read from a folder, by one or more processes: torchrun "
+            "--nproc-per-node=N -m bnnstudy imagenet --data DIR --teacher resnet34.pt --preset paper "
+            "trains on it"
+        )
+    _require_known(name)
+
+
+def _is_folder(name: object) -> bool:
+    return isinstance(name, str) and name in FOLDERS
 
 
 def _require_known(name: str) -> None:

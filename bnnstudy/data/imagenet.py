@@ -4,6 +4,8 @@ The folder has torchvision's ImageFolder layout: `train/<class>/*.JPEG` and `val
 same classes in both; a class's label is its place in their sorted names. torchvision reads and crops.
 """
 
+import functools
+import hashlib
 import io
 import os
 import warnings
@@ -119,21 +121,164 @@ def batches(
             comes, for an image that cannot be read, naming the file.
         ImportError: if torchvision is not installed.
     """
-    given = {"batch_size": batch_size, "size": size, "seed": seed, "workers": workers}
-    for name, value in given.items():
-        least = 1 if name in ("batch_size", "size") else 0
+    _require_whole(1, batch_size=batch_size, size=size)
+    images = _Listed(files(folder, split))
+    read = _epoch(images, split, batch_size, size, seed, workers)
+    return ((standardised(found), labels) for found, labels in read)
+
+
+def standardised(images: Tensor) -> Tensor:
+    """Images of bytes as a network sees them: float32, from 0 to 1, then by `MEAN` and `STD`.
+
+    Args:
+        images: (N, 3, H, W) of uint8, on any device.
+    """
+    mean, std = (torch.tensor(v, dtype=torch.float32, device=images.device) for v in (MEAN, STD))
+    found = images.to(torch.float32).div_(255)
+    return found.sub_(mean.view(3, 1, 1)).div_(std.view(3, 1, 1))
+
+
+class ImageFolder:
+    """A folder of images, listed once, for many epochs and for several processes.
+
+    Each of `parts[1]` processes reads its own images of every batch, with the draws that they have in a
+    process alone: together they read what `batches` does.
+
+        >>> ImageFolder("nowhere")
+        Traceback (most recent call last):
+        FileNotFoundError: no data: there is no folder nowhere/train; expected are ...
+
+    Args:
+        folder: as in `files`.
+        size: side of the images that are read.
+
+    Attributes:
+        names: of the classes, in the order of their labels; `classes` is their number.
+        shape: (3, size, size).
+
+    Raises:
+        FileNotFoundError, ValueError: as `files`, and for a size out of range.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], size: int = 224):
+        _require_whole(1, size=size)
+        self.folder, self.size = Path(folder), size
+        self.names = classes(folder)
+        self._listed = {split: _Listed(files(folder, split)) for split in SPLITS}
+
+    @property
+    def classes(self) -> int:
+        return len(self.names)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return 3, self.size, self.size
+
+    def count(self, split: str) -> int:
+        """Images of a split."""
+        return len(self._listed[split])
+
+    def labels(self, split: str) -> Tensor:
+        """Labels of a split, in the order of `files`."""
+        return self._listed[split].labels
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """16 hex digits over names and sizes of all files; it looks at each of them, and opens none."""
+        digest = hashlib.sha256()
+        for split in SPLITS:
+            for path in self._listed[split].paths:
+                name = os.path.relpath(os.fsdecode(path), self.folder)
+                digest.update(f"{name}\0{_bytes_in(path)}\n".encode(errors="surrogateescape"))
+        return digest.hexdigest()[:16]
+
+    def batches(
+        self,
+        split: str,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        workers: int = 0,
+        part: tuple[int, int] = (0, 1),
+        first: int = 0,
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """One epoch of a split, as bytes: (images (N, 3, size, size) uint8, labels (N) int64).
+
+        As the function `batches`; `standardised` makes of it what a network sees.
+
+        Args:
+            batch_size: of a batch over all processes.
+            part: (k, of): which of how many processes this one is. In training it reads the k-th of the
+                equal slices of each batch, in evaluation every of-th image, from the k-th on.
+            first: how many of the epoch's batches to leave out, as they were read before.
+
+        Raises:
+            ValueError: as there; if the processes cannot share a batch of training equally.
+        """
+        return _epoch(
+            self._listed[split], split, batch_size, self.size, seed, workers, part=part, first=first
+        )
+
+
+def _bytes_in(path: bytes) -> int:
+    # A link to nowhere is damage, which is named when its turn comes.
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return -1
+
+
+def _require_whole(least: int, **values: object) -> None:
+    for name, value in values.items():
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise ValueError(f"{name} must be a whole number of {least} or more, got {shown(value)}")
-    images = files(folder, split)
+
+
+class _Listed:
+    """Paths and labels of a split's images, in two arrays: processes that read share them.
+
+    A list of a million pairs is copied into each, as its counts of references change.
+    """
+
+    def __init__(self, images: list[tuple[str, int]]):
+        self.paths = np.array([os.fsencode(path) for path, _ in images])
+        self.labels = torch.tensor([label for _, label in images])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+
+def _epoch(
+    images: _Listed,
+    split: str,
+    batch_size: int,
+    size: int,
+    seed: int,
+    workers: int,
+    *,
+    part: tuple[int, int] = (0, 1),
+    first: int = 0,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    _require_whole(1, batch_size=batch_size)
+    _require_whole(0, seed=seed, workers=workers, first=first)
+    place, parts = part
     order = torch.arange(len(images))
     if split == "train":
         if batch_size > len(images):
             raise ValueError(
                 f"batch_size must be at most the {len(images)} training images, got {batch_size}"
             )
+        if batch_size % parts:
+            raise ValueError(
+                f"batch_size must be a multiple of the {parts} processes, got {batch_size}"
+            )
         order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
-        order = order[: len(images) - len(images) % batch_size]
-    return _stream(_Batches(images, order.split(batch_size), _transform(split, size), seed), workers)
+        chunks = order[: len(images) - len(images) % batch_size].view(-1, parts, batch_size // parts)
+        own = tuple(chunks[first:, place])
+    else:
+        own = order[place::parts].split(max(batch_size // parts, 1)) if place < len(images) else ()
+        own = own[first:]
+    return _stream(_Batches(images, own, _transform(split, size), seed), workers)
 
 
 def lighting(image: Tensor, draw: Tensor) -> Tensor:
@@ -171,8 +316,7 @@ def _transform(split: str, size: int) -> Callable[..., Any]:
     if split == "train":
         crop = [transforms.RandomResizedCrop(size, scale=(0.08, 1.0))]
         steps = [*crop, transforms.PILToTensor(), _lit, transforms.RandomHorizontalFlip()]
-    standard = [transforms.ConvertImageDtype(torch.float32), transforms.Normalize(MEAN, STD)]
-    return transforms.Compose([*steps, *standard])
+    return transforms.Compose(steps)
 
 
 class _Batches(Dataset[Any]):
@@ -183,7 +327,7 @@ class _Batches(Dataset[Any]):
 
     def __init__(
         self,
-        images: list[tuple[str, int]],
+        images: _Listed,
         chunks: tuple[Tensor, ...],
         transform: Callable[..., Any],
         seed: int,
@@ -197,7 +341,7 @@ class _Batches(Dataset[Any]):
         numbers = self.chunks[batch].tolist()
         inputs = []
         for number in numbers:
-            image = _read(self.images[number][0])
+            image = _read(os.fsdecode(self.images.paths[number]))
             if isinstance(image, str):
                 return image
             # An image's draws are its own, so that it does not matter which process reads it.
@@ -206,7 +350,7 @@ class _Batches(Dataset[Any]):
                 # Not torch.manual_seed, which seeds the GPUs too.
                 torch.default_generator.manual_seed(int(draws[0]))
                 inputs.append(self.transform(image))
-        return torch.stack(inputs), torch.tensor([self.images[number][1] for number in numbers])
+        return torch.stack(inputs), self.images.labels[self.chunks[batch]]
 
 
 def _read(file: str) -> "Image | str":
@@ -226,7 +370,13 @@ def _read(file: str) -> "Image | str":
 
 def _stream(source: _Batches, workers: int) -> Iterator[tuple[Tensor, Tensor]]:
     # A generator of its own: the loader draws from it, and else from torch's random state.
-    loader = DataLoader(source, batch_size=None, num_workers=workers, generator=torch.Generator())
+    loader = DataLoader(
+        source,
+        batch_size=None,
+        num_workers=workers,
+        generator=torch.Generator(),
+        pin_memory=torch.cuda.is_available(),
+    )
     for batch in loader:
         if isinstance(batch, str):
             raise ValueError(batch)

@@ -35,6 +35,7 @@ class Provenance(TypedDict):
         data: fingerprint of the data set.
         compiled: True, and there only if the step was compiled.
         stack: how many networks were trained at once, and there only if it was more than one.
+        processes: how many trained one network together, and there only if it was more than one.
     """
 
     versions: dict[str, str | None]
@@ -43,6 +44,7 @@ class Provenance(TypedDict):
     precision: str
     compiled: NotRequired[bool]
     stack: NotRequired[int]
+    processes: NotRequired[int]
     commit: str | None
     source: str
     data: str
@@ -96,6 +98,7 @@ def collect(
     code: Code | None = None,
     compiled: bool = False,
     stack: int = 1,
+    processes: int = 1,
 ) -> Provenance:
     """What is known of where a result comes from: the arguments, versions, commit and source.
 
@@ -107,6 +110,7 @@ def collect(
         code: the code that ran; None takes that of this process.
         compiled: whether the step was compiled; left out where not.
         stack: how many networks were trained at once; left out where it is one.
+        processes: how many trained one network together; left out where it is one.
     """
     code = code or Code(source_fingerprint(), commit())
     versions: dict[str, str | None] = {"python": platform.python_version()}
@@ -125,6 +129,8 @@ def collect(
         found["compiled"] = True
     if stack > 1:
         found["stack"] = stack
+    if processes > 1:
+        found["processes"] = processes
     return found
 
 

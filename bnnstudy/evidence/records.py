@@ -45,9 +45,9 @@ _TYPES: dict[str, tuple[type, ...]] = {
 _ORIGIN: dict[str, tuple[type, ...]] = {
     "versions": (dict,), "device": (str,), "seconds": (int, float), "precision": (str,),
     "commit": (str, type(None)), "source": (str,), "data": (str,), "compiled": (bool,),
-    "stack": (int,),
+    "stack": (int,), "processes": (int,),
 }  # fmt: skip
-_MAY_LACK = ("options", "compiled", "stack")
+_MAY_LACK = ("options", "compiled", "stack", "processes")
 
 
 class Record(TypedDict):

@@ -15,7 +15,8 @@ from bnnstudy.config import checks
 from bnnstudy.config.checks import shown
 from bnnstudy.config.run import RunConfig
 
-TEST_IMAGES = {"digits": 400, "mnist": 10_000, "cifar10": 10_000, "fsdd": 300, "audiomnist": 3_000}
+TEST_IMAGES = {"digits": 400, "mnist": 10_000, "cifar10": 10_000, "fsdd": 300, "audiomnist": 3_000,
+               "imagenet": 50_000}  # fmt: skip
 """Test images (recordings) of each data set: what runs that keep no single ones are judged by."""
 
 

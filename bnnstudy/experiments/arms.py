@@ -14,7 +14,7 @@ from bnnstudy.training import callbacks as callbacks_room
 from bnnstudy.training import loop
 from bnnstudy.training.checkpoints import Checkpoint
 
-_PROCEDURES = ("procedures", "paired", "hpo")
+_PROCEDURES = ("procedures", "paired", "hpo", "image_folder")
 """Files of this room that have procedures."""
 
 

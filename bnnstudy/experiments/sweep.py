@@ -8,6 +8,7 @@ side: at worst they do a run twice, with the same result.
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
+from bnnstudy import data
 from bnnstudy.config.checks import shown
 from bnnstudy.evidence import records
 from bnnstudy.evidence.provenance import Code
@@ -61,6 +62,9 @@ def run(
     number, here = _seeds(seeds)
     code, options = Code.started(), (options or RunOptions()).resolved()
     plans = _matching(rates.plans(study, preset, number), arms, study.name)
+    for plan in plans:
+        if plan.arm.config.dataset in data.datasets.FOLDERS:
+            data.datasets.require_resident(plan.arm.config.dataset)
     label = f"{study.name} {preset}"
     while waiting := [(plan, *run) for plan in plans for run in plan.pending()]:
         jobs = [Job(study.name, plan.arm, plan.config(value, seed)) for plan, value, seed in waiting]

@@ -10,7 +10,6 @@ from typing import Any
 from bnnstudy import data
 from bnnstudy.config.fields import PRESETS
 from bnnstudy.config.run import RunConfig
-from bnnstudy.data.images import CLASSES
 from bnnstudy.evidence.curves import EVERYWHERE
 from bnnstudy.evidence.runs import task_of
 from bnnstudy.experiments.study import Study
@@ -80,7 +79,7 @@ def network(config: RunConfig) -> RunConfig:
 def image_operations(config: RunConfig) -> int:
     """Multiply-accumulates of one image's forward pass, binary ones counted as any other."""
     shape = data.shape_of(config.dataset)
-    rows = models.summary(models.build(config, shape, CLASSES), shape)
+    rows = models.summary(models.build(config, shape, data.classes_of(config.dataset)), shape)
     return sum(row.binary_macs + row.mixed_macs + row.real_macs for row in rows)
 
 

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Container, Iterable
 
 from bnnstudy.data import sizes_of
+from bnnstudy.data.datasets import FOLDERS
 from bnnstudy.evidence.answers import ANSWERS, HOLDS, STATES, Answer, answers, holm
 from bnnstudy.evidence.claims import Directed, Equivalence, Exact
 from bnnstudy.evidence.readings import called, concluded
@@ -225,6 +226,14 @@ def _command(one: Answer) -> str:
     known = {arm.name for arms in study.arms.values() for arm in arms}
     named = one.claim.contrast.named()
     arms = dict.fromkeys(name if name in known else name.rpartition(", ")[0] for name in named)
+    if arms and study.name in FOLDERS:
+        (arm, *_) = arms
+        if arm not in known:
+            return "not built"
+        return (
+            "torchrun --nproc-per-node=N -m bnnstudy imagenet --data DIR --teacher resnet34.pt "
+            f"--preset paper --arm {shlex.quote(arm)}"
+        )
     quoted = " ".join(f"--arms {shlex.quote(name)}" for name in arms)
     return f"bnnstudy run {study.name} --preset {preset} {quoted}"
 

@@ -1,7 +1,16 @@
-"""ImageNet: paper B's Table 3 (ReActNet-A), and the third row of paper A's Table 5 (AlexNet)."""
+"""ImageNet: paper B's Table 3 (ReActNet-A), and the third row of paper A's Table 5 (AlexNet).
 
+Its arms are trained from a folder of images, by `python -m bnnstudy imagenet` under `torchrun`, with a
+ResNet-34 as their teacher. Those of AlexNet are not built.
+"""
+
+from dataclasses import replace
+
+from bnnstudy.config.run import RunConfig
+from bnnstudy.config.stage import Stage
 from bnnstudy.evidence.claims import Equivalence, Speed
-from bnnstudy.experiments.study import Study
+from bnnstudy.evidence.readings import Reading
+from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies import _paper_a
 from bnnstudy.studies._paper_b import claim
 
@@ -61,4 +70,66 @@ CLAIMS = (
     ),
 )
 
-STUDY = Study(name="imagenet", title="ImageNet", claims=CLAIMS)
+ONE_STEP = RunConfig(
+    preset="paper", dataset="imagenet", model="reactnet_a", width=32, activation="sign",
+    activation_surrogate="approx", real_first=True, real_last=True, view="filter", optimizer="filter",
+    alpha=1e-5, gamma=0.1, real_optimizer="adam", real_lr=0.0025, schedule="linear",
+    loss="cross_entropy", batch_size=510, epochs=239, batch_norm_eps=1e-5,
+)  # fmt: skip
+"""Paper B, Table 3: 239 epochs of 2,512 steps are its 600,000 iterations. `loss` is to the teacher."""
+
+
+def _two_steps(epochs: int, lr: float, decay: float) -> RunConfig:
+    """Adam on latent weights in batches of 256: real weights with decay, then binary ones without.
+
+    Both steps have binary activations and a rate that falls linearly to 0. Binary weights are signs
+    times their mean magnitude going forward, with the slope of clip(w, -1, 1) going back, as in the
+    released code. Its decay leaves the last layer out too, which has 3.5 % of the real step's weights.
+    """
+    real = (("binary_weights", False), ("weight_decay", decay))
+    stages = (Stage(epochs=epochs, changes=real), Stage(epochs=epochs))
+    return replace(
+        ONE_STEP, view="latent", optimizer="adam", lr=lr, alpha=1e-3, real_optimizer="", real_lr=1e-3,
+        scaling="mean_forward", batch_size=256, epochs=2 * epochs, stages=stages,
+    )  # fmt: skip
+
+
+TWO_STEPS = {
+    # The paper gives 600,000 iterations; taken as those of each step, 120 epochs of 5,004 steps.
+    "reactnet, two steps": _two_steps(120, 5e-4, 1e-5),
+    # The released scripts.
+    "adambnn, two steps": _two_steps(256, 1.25e-3, 5e-6),
+}
+"""Recipes of Liu et al. 2020 and 2021. What is assumed: the start (Glorot's draw for both, where their
+code draws from 0 to 0.001), and that the second step goes on from the first one's last epoch."""
+
+_DISTILLED = named("image_folder.distilled", teacher="resnet34")
+
+ARMS = tuple(
+    Arm(name=name, config=config, procedure=_DISTILLED)
+    for name, config in {"filter, one step": ONE_STEP, **TWO_STEPS}.items()
+)
+
+HEADLINES = {
+    "imagenet-one-step": Reading(
+        holds="On ImageNet one step with the filter ends no worse than ReActNet's two steps.",
+        fails="On ImageNet one step with the filter ends behind ReActNet's two steps.",
+        open="Whether one step with the filter ends behind ReActNet's two steps is open.",
+        untested="One step and two were not told apart on ImageNet.",
+    ),
+    "imagenet-adambnn": Reading(
+        holds="The filter stays behind AdamBNN's two steps.",
+        fails="The filter does not stay behind AdamBNN's two steps.",
+        open="Whether the filter stays behind AdamBNN's two steps is open.",
+        untested="The filter and AdamBNN were not told apart on ImageNet.",
+    ),
+}
+
+STUDY = Study(
+    name="imagenet",
+    title="ImageNet",
+    claims=CLAIMS,
+    headlines=HEADLINES,
+    arms={"paper": ARMS},
+    seeds={"paper": 3},
+)

@@ -1,6 +1,7 @@
 """The stages of a run: checked before the first of them, networks handed on from one to the next."""
 
 from itertools import pairwise
+from typing import Protocol
 
 import torch
 from torch import nn
@@ -12,6 +13,16 @@ from bnnstudy.nn.binarize import sign
 from bnnstudy.nn.export import OutputScale, to_signs
 from bnnstudy.nn.parameters import observed_weights
 from bnnstudy.training.step import Step
+
+
+class Images(Protocol):
+    """What a network is built for: the shape (C, H, W) of an image, the number of classes."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]: ...
+
+    @property
+    def classes(self) -> int: ...
 
 
 def require_stages(config: RunConfig, dataset: data.Dataset) -> None:
@@ -44,7 +55,7 @@ def _require_norms(config: RunConfig, model: nn.Module) -> None:
 
 
 def network_of(
-    config: RunConfig, dataset: data.Dataset, device: torch.device, previous: nn.Module | None
+    config: RunConfig, dataset: Images, device: torch.device, previous: nn.Module | None
 ) -> nn.Module:
     """The network of a stage on its device, with the weights of the one before, if there is one."""
     model = models.build(config, dataset.shape, dataset.classes)

@@ -1,0 +1,201 @@
+"""Runs on a folder of images, by one or more processes: an arm of a study, or any network.
+
+They are no part of a sweep: one run takes all processes. Its record is like any other.
+"""
+
+import hashlib
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, NoReturn
+
+from bnnstudy import devices
+from bnnstudy.config.fields import BINARY_OPTIMIZERS
+from bnnstudy.config.run import RunConfig
+from bnnstudy.data.datasets import FOLDERS, require_resident
+from bnnstudy.data.imagenet import ImageFolder
+from bnnstudy.evidence import provenance, records
+from bnnstudy.evidence.records import Record
+from bnnstudy.experiments.study import Arm
+from bnnstudy.training import teacher as teachers
+from bnnstudy.training.distributed import Processes
+from bnnstudy.training.dry_run import Timing, time_steps
+from bnnstudy.training.image_folder import FolderRun, Loading, train
+from bnnstudy.training.sharded_checkpoint import ShardedCheckpoint
+
+OWN = "folder"
+"""What records of networks on a folder of one's own have as study and data set."""
+
+WIDTHS = {"reactnet_a": 32, "resnet18": 64, "birealnet20": 16}
+"""The published widths; others have that of `RunConfig`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FolderJob:
+    """One run on a folder of images.
+
+        >>> job = own("resnet18", {"width": 8, "epochs": 3})
+        >>> job.study, job.config.model, job.config.optimizer, job.config.epochs
+        ('folder', 'resnet18', 'filter', 3)
+
+    Attributes:
+        study, arm: whose run it is.
+        config: its configuration, with the seed.
+        options: what else its record is told by.
+        data: where the images are; `size` is the side at which they are read.
+        teacher: the file of the teacher's weights, if there is one.
+    """
+
+    study: str
+    arm: str
+    config: RunConfig
+    options: Mapping[str, Any] = field(default_factory=dict)
+    data: Path = Path()
+    size: int = 224
+    teacher: Path | None = None
+
+
+def of_arm(study: str, arm: Arm, seed: int = 0, changes: Mapping[str, Any] | None = None) -> FolderJob:
+    """An arm of a study as a job, with a seed.
+
+    Args:
+        changes: fields of its configuration that are changed. Its record is then another one, which
+            judges no claim.
+
+    Raises:
+        ValueError: if the changes are no configuration.
+    """
+    config = replace(arm.config, seed=seed, **dict(changes or {}))
+    return FolderJob(study=study, arm=arm.name, config=config, options=arm.options)
+
+
+def own(model: str, changes: Mapping[str, Any] | None = None) -> FolderJob:
+    """Any network of the package on a folder of one's own, as a job: 1W/1A, first and last layer real.
+
+    Trained by the filter at alpha 1e-4, real parameters by Adam at 0.0025, both falling linearly to 0,
+    in 10 epochs of batches of 64, to the labels; none of it is tuned. With another `optimizer` than the
+    filter's kind the weights are latent, clipped, at `lr` 0.001.
+
+    Args:
+        changes: fields of its configuration that are changed.
+
+    Raises:
+        ValueError: if they are no configuration.
+    """
+    fields: dict[str, Any] = {
+        "dataset": OWN, "preset": "short", "model": model, "activation": "sign",
+        "activation_surrogate": "approx", "real_first": True, "real_last": True,
+        "loss": "cross_entropy", "optimizer": "filter", "real_optimizer": "adam", "real_lr": 0.0025,
+        "schedule": "linear", "epochs": 10, "batch_size": 64, "batch_norm_eps": 1e-5,
+        **({"width": WIDTHS[model]} if model in WIDTHS else {}),
+        **dict(changes or {}),
+    }  # fmt: skip
+    if fields["optimizer"] in BINARY_OPTIMIZERS:
+        fields = {
+            "view": "filter",
+            **({"alpha": 1e-4} if fields["optimizer"] != "bop" else {}),
+            **fields,
+        }
+    elif "clamp" not in fields and fields.get("binary_weights", True):
+        fields["clamp"] = True
+    return FolderJob(study=OWN, arm=model, config=RunConfig(**fields))
+
+
+def train_job(
+    job: FolderJob, group: Processes, loading: Loading, results: str | os.PathLike[str] | None = None
+) -> Record:
+    """The record of a job: that which is there, or the one that its training leaves.
+
+    The training goes on from its newest checkpoint, in a folder beside the record that all processes
+    have to see; it is removed when the record is written.
+
+    Args:
+        group: the processes.
+        loading: how it is computed.
+        results: the folder of records; None is `records.default_results`.
+
+    Raises:
+        ValueError, OSError: if the images, the teacher, a checkpoint or the number of processes are not
+            as they should be; it names what is wrong.
+    """
+    begun, code = time.perf_counter(), provenance.Code.started()
+    folder = ImageFolder(job.data, job.size)
+    _require_data(job, folder)
+    # By one process: it looks at each file.
+    data = str(group.from_first(folder.fingerprint if group.is_first else None))
+    options = dict(job.options) | ({"data": data, "size": job.size} if job.study == OWN else {})
+    results = records.default_results() if results is None else results
+    file = records.path(results, job.study, job.config, options)
+    there = group.from_first(records.finished(results, job.study, job.config, options))
+    if there:
+        return there  # type: ignore[return-value]
+    run = FolderRun(job.config, folder, group, _teacher(job, folder), loading)
+    known = {"config": job.config.to_dict(), "options": options, "data": data, "code": code.source,
+             "teacher": _digest(job.teacher)}  # fmt: skip
+    checkpoint = ShardedCheckpoint(file.with_suffix(".checkpoints"), known, group)
+    result: dict[str, Any] = {**train(run, checkpoint, lambda line: print(line, flush=True))}
+    if job.teacher:
+        result["teacher"] = known["teacher"]
+    origin = provenance.collect(
+        device=devices.device_name(group.device),
+        seconds=time.perf_counter() - begun,
+        precision=job.config.precision,
+        data=data,
+        code=code,
+        compiled=loading.compile,
+        processes=group.size,
+    )
+    record = records.make(job.study, job.arm, job.config, result, origin, options)
+    if group.is_first:
+        records.save(record, file)
+    group.from_first(None)  # no process ends before the record is written
+    checkpoint.remove()
+    return record
+
+
+def time_job(job: FolderJob, group: Processes, loading: Loading, steps: int = 10) -> Timing:
+    """What a job takes: some of its steps, timed part by part; nothing is recorded.
+
+    Raises:
+        ValueError, OSError: as `train_job`; any folder will do.
+    """
+    folder = ImageFolder(job.data, job.size)
+    return time_steps(FolderRun(job.config, folder, group, _teacher(job, folder), loading), steps)
+
+
+def distilled(config: RunConfig, *arguments: Any, teacher: str, **keywords: Any) -> NoReturn:
+    """What stands for the procedure of an arm that is trained from a folder: it says how to run it.
+
+    Raises:
+        ValueError: always.
+    """
+    require_resident(config.dataset)
+    raise ValueError(f"an arm with the teacher {teacher!r} must be trained from a folder of images")
+
+
+def _require_data(job: FolderJob, folder: ImageFolder) -> None:
+    if job.config.dataset not in FOLDERS:
+        return
+    (train, _, val), _, classes = FOLDERS[job.config.dataset]
+    found = (folder.count("train"), folder.count("val"), folder.classes)
+    if found != (train, val, classes):
+        raise ValueError(
+            f"data must be all of {job.config.dataset} for its study, {train:,} and {val:,} images of "
+            f"{classes:,} classes, and {folder.folder} has {found[0]:,} and {found[1]:,} of "
+            f"{found[2]:,}; --model NAME trains on any folder"
+        )
+
+
+def _teacher(job: FolderJob, folder: ImageFolder) -> Any:
+    wanted = job.options.get("teacher")
+    if wanted and not job.teacher:
+        raise ValueError(f"teacher must be a file of weights of {wanted}, got none")
+    return teachers.load_teacher(job.teacher, folder.classes) if job.teacher else None
+
+
+def _digest(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
