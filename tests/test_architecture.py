@@ -37,7 +37,7 @@ training: progress metrics batch_norm callbacks.base | evaluation checkpoints st
     stacked callbacks
 experiments: options study | rates arms hpo paired procedures | lookup executors | sweep
 studies: _quick_rates history | _paper_a _paper_b | * | ledger
-report: plotting tables | explorer cost ladder scoreboard | chapter
+report: plotting predict tables | explorer cost ladder scoreboard | chapter
 __main__
 """
 """Every file, from the ground up: a line for each room, and in it bars between files. A file imports
