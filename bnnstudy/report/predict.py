@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from IPython.display import HTML
 
-UNDECIDED = "These runs do not decide between the answers."
+UNDECIDED = "there is no clear answer"
 
 
 @dataclass(frozen=True)
@@ -121,19 +121,20 @@ class Predictions:
 
 def _item(one: Result) -> str:
     lead, answer, said = (html.escape(text) for text in _parts(one))
-    answer = f"<strong>{answer}</strong>." if one.answer else answer
-    return f'<li data-answer="{html.escape(one.answer or "")}">{lead}{answer} {said}</li>'
+    answer = f"<strong>{answer}</strong>" if one.answer else answer
+    return f"<li>{lead}{answer}. {said}</li>"
 
 
 def _line(one: Result) -> str:
     lead, answer, said = _parts(one)
-    return f"{lead}{answer}{'.' if one.answer else ''} {said}"
+    return f"{lead}{answer}. {said}"
 
 
 def _parts(one: Result) -> tuple[str, str, str]:
     """What stands before the answer, the answer or that there is none, and the numbers."""
-    where = f"{one.where}: " if one.where else ""
-    return (f"It was: {where}" if one.answer else where), one.answer or UNDECIDED, one.said
+    if one.answer:
+        return f"In {one.where} it was: " if one.where else "It was: ", one.answer, one.said
+    return f"In {one.where} " if one.where else "Here ", UNDECIDED, one.said
 
 
 class _Shown(HTML):
