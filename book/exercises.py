@@ -57,7 +57,7 @@ def texts(notebook: Any) -> dict[int, str]:
     }
 
 
-def first_words(text: str, least: int = 40) -> str:
+def first_words(text: str, least: int = 60) -> str:
     """The first sentence of an exercise, or a few if that is short, without links and roles.
 
     >>> first_words("Why? Take [the filter](a.ipynb) of {eq}`x` and measure how it moves. Then stop.")

@@ -19,7 +19,7 @@ CHAPTERS = "book/executed/"
 PROSE = ("p", "li", "dd")
 BARRED = (
     "a", "code", "pre", "h1", "h2", "h3", "h4", "h5", "h6", "table", "figure", "figcaption", "script",
-    "style", "svg", "button", "summary", "label", "legend", "fieldset", "nav", "blockquote",
+    "style", "strong", "svg", "button", "summary", "label", "legend", "fieldset", "nav", "blockquote",
 )  # fmt: skip
 """Elements inside of which no term is marked."""
 

@@ -208,8 +208,8 @@ def test_no_term_is_marked_outside_of_prose(barred):
 def test_each_definition_is_a_sentence_of_its_own():
     found = glossary.definitions((ROOT / "book" / "notation.md").read_text())
     used = """binary network, latent weight, surrogate gradient, straight-through estimator,
-        clipping, filter, alpha, gamma, flip ratio, margin, seed, claim, answer, post hoc, record, preset, schedule,
-        batch-norm statistics, noise gain"""
+        clipping, filter, alpha, gamma, flip ratio, margin, seed, claim, answer,
+        post hoc, record, preset, schedule, batch-norm statistics, noise gain"""
     assert {" ".join(term.split()) for term in used.split(",")} <= set(found)
     assert all(text.endswith(".") and "{" not in text and "$" not in text for text in found.values())
     assert set(found) >= glossary.LEFT_ALONE
