@@ -67,6 +67,12 @@ def main(executed: Path, built: Path) -> int:
         built: the folder of pages.
     """
     pages = built / executed.parent.name / executed.name
+    for unused in (
+        "fontawesome.js*",
+        "*.map",
+    ):  # scripts that no page loads, and maps for who debugs them
+        for file in built.glob(f"_static/**/{unused}"):
+            file.unlink()
     for file in built.rglob("*.html"):
         before = file.read_text()
         after = lightened(before).replace('role="doc-biblioentry"', 'role="listitem"')

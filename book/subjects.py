@@ -54,12 +54,22 @@ class Subjects(SphinxTransform):
 
     def apply(self, **options: Any) -> None:
         words = SUBJECTS.get(self.env.docname.removeprefix(CHAPTERS), ())
-        if not words or not self.env.docname.startswith(CHAPTERS):
-            return
-        entries = [("single", word, "", "main", None) for word in words]
-        self.document.insert(0, addnodes.index(entries=entries))
+        if words and self.env.docname.startswith(CHAPTERS):
+            entries = [("single", word, "", "main", None) for word in words]
+            self.document.insert(0, addnodes.index(entries=entries))
+
+
+def on_read(app: Any, env: Any) -> None:
+    """env-updated: pages that have not changed keep their subjects.
+
+    Where Sphinx writes only what changed, it forgets index entries of all other pages for its search.
+    """
+    for name, words in SUBJECTS.items():
+        if (page := f"{CHAPTERS}{name}") in env.all_docs:
+            env._search_index_index_entries.setdefault(page, [(word, "", "main") for word in words])
 
 
 def setup(app: Any) -> dict[str, Any]:
     app.add_transform(Subjects)
+    app.connect("env-updated", on_read)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

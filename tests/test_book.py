@@ -161,6 +161,10 @@ def test_the_notebook_behind_a_page_lies_beside_it(tmp_path):
     for folder in (executed, pages):
         folder.mkdir(parents=True)
     (executed / "sgd.ipynb").write_text("{}")
+    scripts = built / "_static" / "scripts"
+    scripts.mkdir(parents=True)
+    for name in ("fontawesome.js", "fontawesome.js.map", "theme.js"):
+        (scripts / name).touch()
     for page in (pages / "sgd.html", pages / "genindex.html", built / "index.html"):
         page.write_text(GOOD)
     for _ in range(2):  # a second time changes nothing
@@ -168,6 +172,7 @@ def test_the_notebook_behind_a_page_lies_beside_it(tmp_path):
         assert (pages / "sgd.html").read_text().count('href="sgd.ipynb"') == 1
         assert (pages / "sgd.ipynb").read_text() == "{}"
         assert (pages / "genindex.html").read_text() == (built / "index.html").read_text() == GOOD
+        assert [file.name for file in scripts.iterdir()] == ["theme.js"]
 
 
 TERMS = {
