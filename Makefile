@@ -54,6 +54,7 @@ executed: $(REPORTS_DONE)
 
 _build/.built: $(REPORTS_DONE) $(PROSE)
 	$(VENV)/bin/jupyter-book build . -W -n --keep-going -q
+	@$(PY) book/exercises.py notebooks _build/html/book/executed
 	@$(PY) book/finish.py book/executed _build/html
 	@$(PY) -m bnnstudy report --json > _build/html/book/executed/claims.json
 	@$(PY) book/check.py

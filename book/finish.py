@@ -1,4 +1,4 @@
-"""Finishes a built book: pages load what they use, and give away the notebook that they show.
+"""Finishes a built book: pages load what they use, and give away the notebooks behind them.
 
 An entry of a bibliography is an item of a list: the role that docutils gives it is no longer one.
 A first page should be there at once. So MathJax, 2 MB, goes from pages without a formula, and Font
@@ -14,6 +14,7 @@ ICONS = re.compile(r"<script[^>]*/fontawesome\.js[^>]*>\s*(</script>)?")
 MATH = re.compile(
     r"<script[^>]*/mathjax/[^>]*>\s*</script>|<script>\s*window\.MathJax.*?</script>", re.DOTALL
 )
+LIST = re.compile(r'<ol( class="arabic[^"]*"(?: start="(\d+)")?)>')
 FORMULA = re.compile(r'class="[^"]*\bmath\b')
 
 
@@ -40,6 +41,23 @@ def with_notebook(page: str, name: str) -> str:
     return page if link in page else page.replace("</article>", f"{link}</article>", 1)
 
 
+def with_exercises(page: str, name: str) -> str:
+    """A chapter's HTML: an address for each exercise, a link to the notebook without solutions.
+
+    >>> page = '<section id="exercises"><h2>x</h2><ol class="arabic"></ol></section>'
+    >>> print(with_exercises(page, "a.ipynb").partition("fill in</a>")[2])
+    </p><ol id="exercise-1" class="arabic"></ol></section>
+    """
+    before, start, rest = page.partition('<section id="exercises">')
+    link = f'<p><a href="{name}" download>The exercises as a notebook to fill in</a></p>'
+    if not start or link in rest:
+        return page
+    section, end, after = rest.partition('<section id="take-away">')
+    section = LIST.sub(lambda found: f'<ol id="exercise-{found[2] or 1}"{found[1]}>', section)
+    section = section.replace("</h2>", f"</h2>{link}", 1)
+    return before + start + section + end + after
+
+
 def main(executed: Path, built: Path) -> int:
     """Finish every page under a built book; exit status.
 
@@ -49,6 +67,12 @@ def main(executed: Path, built: Path) -> int:
         built: the folder of pages.
     """
     pages = built / executed.parent.name / executed.name
+    for unused in (
+        "fontawesome.js*",
+        "*.map",
+    ):  # scripts that no page loads, and maps for who debugs them
+        for file in built.glob(f"_static/**/{unused}"):
+            file.unlink()
     for file in built.rglob("*.html"):
         before = file.read_text()
         after = lightened(before).replace('role="doc-biblioentry"', 'role="listitem"')
@@ -56,6 +80,9 @@ def main(executed: Path, built: Path) -> int:
         if file.parent == pages and notebook.exists():
             shutil.copy(notebook, pages)
             after = with_notebook(after, notebook.name)
+        unsolved = file.with_name(f"{file.stem}-exercises.ipynb")
+        if unsolved.exists():
+            after = with_exercises(after, unsolved.name)
         if after != before:
             file.write_text(after)
     return 0

@@ -4,6 +4,7 @@ import importlib.util
 import re
 from pathlib import Path
 
+import nbformat
 import pytest
 import yaml
 
@@ -21,7 +22,8 @@ def script(name: str):
     return module
 
 
-check, finish = script("check"), script("finish")
+check, finish, glossary, exercises = map(script, ("check", "finish", "glossary", "exercises"))
+subjects = script("subjects")
 
 TOC = {
     "root": "book/a",
@@ -159,6 +161,10 @@ def test_the_notebook_behind_a_page_lies_beside_it(tmp_path):
     for folder in (executed, pages):
         folder.mkdir(parents=True)
     (executed / "sgd.ipynb").write_text("{}")
+    scripts = built / "_static" / "scripts"
+    scripts.mkdir(parents=True)
+    for name in ("fontawesome.js", "fontawesome.js.map", "theme.js"):
+        (scripts / name).touch()
     for page in (pages / "sgd.html", pages / "genindex.html", built / "index.html"):
         page.write_text(GOOD)
     for _ in range(2):  # a second time changes nothing
@@ -166,3 +172,108 @@ def test_the_notebook_behind_a_page_lies_beside_it(tmp_path):
         assert (pages / "sgd.html").read_text().count('href="sgd.ipynb"') == 1
         assert (pages / "sgd.ipynb").read_text() == "{}"
         assert (pages / "genindex.html").read_text() == (built / "index.html").read_text() == GOOD
+        assert [file.name for file in scripts.iterdir()] == ["theme.js"]
+
+
+TERMS = {
+    "latent weight": glossary.Entry("The real one.", "n.html#t"),
+    "seed": glossary.Entry("<1>", "#s"),
+}
+
+
+def test_a_term_is_marked_at_its_first_use_in_prose_and_its_card_has_the_definition():
+    body = "<h2>Seeds</h2><p>Two seeds, <code>seed</code>, a seed.</p><p>Latent weights.</p>"
+    made = glossary.marked(body, TERMS)
+    assert re.findall(r'<a aria-describedby="([^"]*)" href="([^"]*)">([^<]*)</a>', made) == [
+        ("term-card-1", "#s", "seeds"),
+        ("term-card-2", "n.html#t", "Latent weights"),
+    ]
+    assert '<span class="term-card" id="term-card-1" role="tooltip">&lt;1&gt;</span>' in made
+    assert re.sub(r'<span class="term-card".*?</span>|</?span[^>]*>|</?a[^>]*>', "", made) == body
+
+
+@pytest.mark.parametrize(
+    "barred",
+    [
+        "<h2>a seed</h2>",
+        "<p><a href='x'>a seed</a></p>",
+        "<p><code>seed</code></p>",
+        "<pre><p>seed</p></pre>",
+        "<table><td><p>seed</p></td></table>",
+        '<p><span class="math">seed</span></p>',
+        '<div class="output text_html"><p>seed</p></div>',
+        "<p>seedling, re-seed</p>",
+        "<div>seed</div>",
+    ],
+)
+def test_no_term_is_marked_outside_of_prose(barred):
+    assert glossary.marked(barred, TERMS) == barred
+
+
+def test_each_definition_is_a_sentence_of_its_own():
+    found = glossary.definitions((ROOT / "book" / "notation.md").read_text())
+    used = """binary network, latent weight, surrogate gradient, straight-through estimator,
+        clipping, filter, alpha, gamma, flip ratio, margin, seed, claim, answer,
+        post hoc, record, preset, schedule, batch-norm statistics, noise gain"""
+    assert {" ".join(term.split()) for term in used.split(",")} <= set(found)
+    assert all(text.endswith(".") and "{" not in text and "$" not in text for text in found.values())
+    assert set(found) >= glossary.LEFT_ALONE
+
+
+CHAPTERS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def with_exercises():
+    for file in CHAPTERS:
+        notebook = nbformat.read(file, as_version=4)
+        if exercises.texts(notebook):
+            yield pytest.param(notebook, id=file.stem)
+
+
+@pytest.mark.parametrize("notebook", list(with_exercises()))
+def test_an_exercise_notebook_is_the_chapter_without_solutions(notebook):
+    found = exercises.texts(notebook)
+    assert list(found) == list(range(1, len(found) + 1))
+    assert len(found) >= 2
+    made = exercises.unsolved(notebook)
+    nbformat.validate(made)
+    assert exercises.texts(made) == found  # every question is there,
+    text = "\n".join(cell.source for _, cell in after_heading(made))
+    assert "dropdown" not in text  # no answer is,
+    solved = [cell for _, cell in after_heading(notebook) if cell.cell_type == "code"]
+    empty = [cell for _, cell in after_heading(made) if cell.cell_type == "code"]
+    assert len(empty) == len(solved)
+    assert all(re.fullmatch(r"# Exercise \d: your code\.", cell.source) for cell in empty)
+    # and what comes before them is as it was.
+    before = [cell.source for cell in notebook.cells if cell not in solved and cell.cell_type == "code"]
+    kept = [cell.source for cell in made.cells if cell not in empty and cell.cell_type == "code"]
+    assert kept == before
+    assert all(not c.outputs for c in made.cells if c.cell_type == "code")
+    assert notebook != made
+
+
+def after_heading(notebook):
+    return [(place, notebook.cells[place]) for place, _ in exercises.of_section(notebook)]
+
+
+def test_the_first_words_of_an_exercise_end_with_a_sentence():
+    assert exercises.first_words("How small may $x$ be? " + "A" * 50 + ". No.") == (
+        "How small may $x$ be? " + "A" * 50 + "."
+    )
+
+
+def test_each_exercise_has_an_address_and_the_page_its_notebook_once():
+    first, second = '<ol class="arabic simple"></ol>', '<ol class="arabic simple" start="2"></ol>'
+    page = f'{first}<section id="exercises"><h2>E</h2>{first}{second}</section>'
+    page += f'<section id="take-away">{first}</section>'
+    for _ in range(2):
+        page = finish.with_exercises(page, "sgd-exercises.ipynb")
+    assert re.findall(r'<ol id="([^"]*)"', page) == ["exercise-1", "exercise-2"]
+    assert page.count('href="sgd-exercises.ipynb"') == 1
+    assert finish.with_exercises(GOOD, "x.ipynb") == GOOD
+
+
+def test_every_chapter_is_found_by_subjects_of_its_own():
+    assert set(subjects.SUBJECTS) | {"index"} == {file.stem for file in CHAPTERS}
+    words = [word.lower() for own in subjects.SUBJECTS.values() for word in own]
+    assert len(set(words)) == len(words)

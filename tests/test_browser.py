@@ -32,8 +32,8 @@ BOOK = Path(os.environ.get("BNNSTUDY_BOOK") or ROOT / "_build" / "html")
 
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 CONTRAST = "color-contrast"
-"""The rule of axe-core that takes most of its time. `reader.faint` asks the same of every page, axe-core
-itself of `SAMPLE`."""
+"""The rule of axe-core that takes most of its time: `reader.faint` asks the same of every page, and
+the rule itself is asked of `SAMPLE`."""
 SAMPLE = ("book/executed/index", "book/executed/clipping", "book/api/optim")
 WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
@@ -279,3 +279,60 @@ def test_search_finds_a_page_by_its_title(page, context, site):
         links = tab.eval_on_selector_all("#search-results a", "links => links.map(a => a.href)")
         assert site + page["path"] in {link.partition("#")[0] for link in links}
         assert tab.errors + tab.strangers == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "chapter"),
+    [
+        ("clipping", "clipping"),
+        ("momentum", "sgd"),
+        ("Bop", "filters"),
+        ("batch norm", "batch_norm"),
+        ("pooling", "pooling_order"),
+        ("pre-training", "pretraining"),
+        ("early stopping", "two_stage"),
+        ("alpha", "alpha"),
+        ("learning rate", "lr_sensitivity"),
+        ("Adam", "optimizers"),
+        ("ImageNet", "imagenet"),
+        ("ONNX", "own_network"),
+    ],
+)
+def test_search_finds_a_chapter_first_by_its_own_subject(asked, chapter, context, site):
+    with opened(context, site, f"search.html?q={urllib.parse.quote(asked)}") as tab:
+        tab.wait_for_function("document.querySelector('.search-summary')?.innerText")
+        first = tab.locator("#search-results a").first.get_attribute("href")
+        assert f"book/executed/{chapter}.html" in first
+
+
+def test_a_prediction_stands_beside_what_came_out_and_is_remembered(context, site):
+    with opened(context, site, "book/executed/optimizers.html") as tab:
+        predicted = tab.locator("#resolve-optimizers-gap .predicted")
+        assert not predicted.is_visible()
+        tab.locator("fieldset.predict input").first.focus()
+        tab.keyboard.press("Space")
+        tab.keyboard.press("ArrowDown")  # the second option, with the keyboard alone
+        assert "You predicted: about half." in predicted.inner_text()
+        tab.get_by_role("link", name="See what it was").click()
+        assert tab.url.endswith("#resolve-optimizers-gap")
+        tab.reload()
+        assert "You predicted: about half." in predicted.inner_text()
+
+
+def test_a_term_shows_its_definition_until_escape(context, site):
+    with opened(context, site, "book/executed/clipping.html") as tab:
+        term = tab.locator(".term").first
+        link, card = term.locator("a"), term.get_by_role("tooltip", include_hidden=True)
+        assert not card.is_visible()
+        link.focus()
+        assert card.is_visible()
+        assert link.get_attribute("aria-describedby") == card.get_attribute("id")
+        tab.keyboard.press("Escape")
+        assert not card.is_visible()
+        tab.mouse.move(0, 0)
+        link.blur()
+        link.hover()
+        assert card.is_visible()
+        card.hover()  # the pointer may move onto it
+        assert card.is_visible()
+        assert card.evaluate("card => card.getBoundingClientRect().right <= innerWidth")

@@ -1,11 +1,11 @@
 """`Chapter`: the pieces that every study's notebook is made of."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 
 import torch
-from IPython.display import Markdown
+from IPython.display import HTML, Markdown
 from matplotlib.figure import Figure
 
 from bnnstudy import studies
@@ -16,6 +16,7 @@ from bnnstudy.evidence.runs import Runs, by_task
 from bnnstudy.experiments import sweep
 from bnnstudy.experiments.options import RunOptions
 from bnnstudy.report import plotting, tables
+from bnnstudy.report.predict import Predictions, Result
 
 
 class Chapter:
@@ -51,6 +52,7 @@ class Chapter:
             raise ValueError(f"name must be one of {', '.join(studies.STUDIES)}; got {name!r}")
         self.study, self.preset, self.seeds = studies.STUDIES[name], preset, seeds
         self.options = RunOptions.of(device=device, results=results, data=data)
+        self.predictions = Predictions(name)
 
     def run(self) -> list[Record]:
         """Run what is missing at the preset; returns the records of *all* presets."""
@@ -137,6 +139,27 @@ class Chapter:
         """What the study comes to: a sentence for each headline claim, from all records there are."""
         found = studies.verdicts_of(self.study, studies.curves(self.study, self.options.results))
         return Markdown(f"**Conclusion.**\n\n{tables.conclusion(self.study, found)}")
+
+    def predict(self, name: str, question: str, *options: str) -> HTML:
+        """A question that the reader answers before reading on; see `predict.Predictions.ask`."""
+        return self.predictions.ask(name, question, options)
+
+    def resolve(self, name: str, holds: Mapping[str, bool], said: str) -> HTML:
+        """What came out of a demonstration: which of the question's options holds, and the numbers."""
+        return self.predictions.resolve(name, [Result.of(holds, said)])
+
+    def resolve_runs(
+        self, name: str, judge: Callable[[Runs], tuple[Mapping[str, bool], str] | None]
+    ) -> HTML:
+        """What came out of the experiment, a line for each preset and task.
+
+        Args:
+            name: of a question that was asked by `predict`.
+            judge: from the runs by arm and seed to which option holds and the numbers, as in
+                `resolve`; None where these runs do not have what it takes.
+        """
+        found = ((where, judge(runs)) for where, runs in self.titled.items())
+        return self.predictions.resolve(name, [Result.of(*it, where) for where, it in found if it])
 
     def verdicts(self) -> Markdown:
         """The claims, how each is decided, the paper's number and ours; as text a line a verdict."""
