@@ -147,7 +147,11 @@ def make(
     provenance: Provenance,
     options: Mapping[str, Any] | None = None,
 ) -> Record:
-    """A record, complete with its digest."""
+    """A record, complete with its digest.
+
+    Raises:
+        ValueError: if the result has what JSON has not, such as a number that is not finite.
+    """
     record: dict[str, Any] = {
         "schema": SCHEMA,
         "study": study,
@@ -158,7 +162,13 @@ def make(
         "result": result,
         "provenance": provenance,
     }
-    return cast(Record, {**record, "digest": _digest(record)})
+    try:
+        digest = _digest(record)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"result of {study} {arm!r} must be of values that JSON has, and is not: {error}"
+        ) from error
+    return cast(Record, {**record, "digest": digest})
 
 
 def save(record: Record, file: Path) -> Path:

@@ -5,7 +5,6 @@ They are no part of a sweep: one run takes all processes. Its record is like any
 
 import hashlib
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -120,7 +119,7 @@ def train_job(
         ValueError, OSError: if the images, the teacher, a checkpoint or the number of processes are not
             as they should be; it names what is wrong.
     """
-    begun, code = time.perf_counter(), provenance.Code.started()
+    code = provenance.Code.started()
     folder = ImageFolder(job.data, job.size)
     _require_data(job, folder)
     # By one process: it looks at each file.
@@ -140,7 +139,7 @@ def train_job(
         result["teacher"] = known["teacher"]
     origin = provenance.collect(
         device=devices.device_name(group.device),
-        seconds=time.perf_counter() - begun,
+        seconds=run.seconds,
         precision=job.config.precision,
         data=data,
         code=code,

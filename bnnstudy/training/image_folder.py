@@ -132,6 +132,7 @@ class FolderRun:
         loading: Loading | None = None,
     ):
         require_shares(config, folder, group.size)
+        self._begun, self._earlier = time.perf_counter(), 0.0
         self.folder, self.group, self.loading = folder, group, loading or Loading()
         if self.loading.compile:
             devices.require_compiler(group.device.type)
@@ -180,6 +181,11 @@ class FolderRun:
         """Steps of all stages that are behind it."""
         before = sum(stage["epochs"] for stage in self.stages)
         return before * self.per_epoch + self.step.count
+
+    @property
+    def seconds(self) -> float:
+        """How long it has taken, in all sittings up to the last checkpoint and in this one."""
+        return self._earlier + time.perf_counter() - self._begun
 
     @property
     def finished(self) -> bool:
@@ -298,6 +304,7 @@ class FolderRun:
         self.group.share_buffers(self.model)
         return {
             "stage": self.stage,
+            "seconds": self.group.from_first(self.seconds),
             "epochs": self.epochs,
             "position": self.position,
             "losses": self.group.each(self.losses).cpu(),
@@ -314,6 +321,7 @@ class FolderRun:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state_dict` gave, on this or another number of processes."""
         self._enter(state["stage"], None)
+        self._earlier = state["seconds"]
         self.epochs, self.position = state["epochs"], state["position"]
         self.curves, self.stages, self.start = state["curves"], state["stages"], state["start"]
         self.diverged = state["diverged"]
