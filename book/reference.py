@@ -36,7 +36,8 @@ QUANTITIES = ("lr", "weight_decay", "grad", "threshold")
 
 _TOKEN = re.compile(r",?\s{2,}|\^-\w+|\*|weight_decay|[A-Za-z]+:?")
 _SECTION = re.compile(r"(Args|Attributes|Example|Raises|Returns|Yields):$")
-_NAMES = re.compile(r"^    \w+(?:(?:, | … )\w+)+(?=:)")
+# Exceptions stay apart: each is a link of its own.
+_NAMES = re.compile(r"^    (?!\w*Error\b)\w+(?:(?:, | … )\w+)+(?=:)")
 JOINED, COLON = "\u2060", "\u2061"
 """Stand for spaces between names of one entry, and for a colon, until Sphinx has read them."""
 
