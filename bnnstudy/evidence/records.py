@@ -10,7 +10,7 @@ are read as well.
 import json
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn, NotRequired, TypedDict, cast
 
@@ -214,10 +214,44 @@ def load_seeds(
     Raises:
         RecordError: naming the first file that cannot be used.
     """
-    folder, start = path(results, study, config).parent, f"{key(config, options)}-s"
-    names = [n for n in _listed(folder) if n.startswith(start) and n.endswith(".json")]
-    found = [record for name in names if is_current(record := load_of(study, folder / name))]
+    files = files_by_key(folder(results, study, config.preset)).get(key(config, options), [])
+    return load_files(study, files)
+
+
+def load_files(study: str, files: Iterable[Path], *, checked: bool = True) -> list[Record]:
+    """The usable records of some files of a study's folder, by seed.
+
+    Args:
+        checked: whether each is checked as `load` does. Else they are read alone, several times as
+            fast: enough to count them, not to judge by them.
+
+    Raises:
+        RecordError: naming the first file that cannot be used.
+    """
+    read = load_of if checked else _glance
+    found = [record for file in files if is_current(record := read(study, file))]
     return sorted(found, key=lambda record: record["config"]["seed"])
+
+
+def files_by_key(folder: Path) -> dict[str, list[Path]]:
+    """The files of records in a folder, by what names their configuration and what its runs do.
+
+    Raises:
+        RecordError: naming the folder, if it cannot be read.
+    """
+    found: dict[str, list[Path]] = {}
+    for name in _listed(folder):
+        key, of, seed = name.removesuffix(".json").rpartition("-s")
+        if of and name.endswith(".json") and seed.isdecimal():
+            found.setdefault(key, []).append(folder / name)
+    return found
+
+
+def _glance(study: str, file: Path) -> Record:
+    try:
+        return cast(Record, json.loads(file.read_text()))
+    except (OSError, ValueError, RecursionError) as error:
+        raise RecordError(f"{file} is no complete record of {study} ({error})") from error
 
 
 def _listed(folder: Path) -> list[str]:

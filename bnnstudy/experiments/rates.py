@@ -35,6 +35,7 @@ class Plan:
     leader: "Plan | None" = None
     runs: dict[Value, dict[int, Record]] = field(default_factory=dict)
     alone: bool = False
+    _keys: dict[Value, str] = field(default_factory=dict)
 
     def config(self, value: Value, seed: int) -> RunConfig:
         """The arm's configuration at a value and with a seed."""
@@ -42,6 +43,12 @@ class Plan:
         if value is not None:
             changes[self.tuned_field] = value
         return replace(self.arm.config, **changes)
+
+    def key(self, value: Value) -> str:
+        """What its runs at a value are recorded by (`records.key`)."""
+        if value not in self._keys:
+            self._keys[value] = records.key(self.config(value, 0), self.arm.options)
+        return self._keys[value]
 
     @property
     def tuned_field(self) -> str:
@@ -158,21 +165,31 @@ def _seeds(study: Study, preset: str) -> int:
     return study.seeds[preset]
 
 
-def told(study: Study, preset: str, results: str | os.PathLike[str] | None = None) -> list[Plan]:
+def told(
+    study: Study,
+    preset: str,
+    results: str | os.PathLike[str] | None = None,
+    *,
+    checked: bool = True,
+) -> list[Plan]:
     """The plans of a study's arms with all that is recorded of them, for the seeds that are asked for.
 
     Args:
         results: the folder of records; None is `records.default_results`.
+        checked: whether each record is checked (`records.load_files`).
 
     Raises:
         RecordError: naming a record that cannot be used.
     """
     results = records.default_results() if results is None else results
-    found = plans(study, preset)
+    found, files = (
+        plans(study, preset),
+        records.files_by_key(records.folder(results, study.name, preset)),
+    )
     for plan in sorted(found, key=lambda plan: plan.leader is not None):
         for value in _values(plan):
-            config, options = plan.config(value, 0), plan.arm.options
-            for record in records.load_seeds(results, study.name, config, options):
+            own = files.get(plan.key(value), ())
+            for record in records.load_files(study.name, own, checked=checked):
                 plan.tell(value, record)
     return found
 

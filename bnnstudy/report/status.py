@@ -69,7 +69,7 @@ class Status:
 
 
 def status(study: Study, preset: str, results: str | os.PathLike[str] | None = None) -> Status:
-    """How far a study is at a preset.
+    """How far a study is at a preset. Records are counted, not checked; one that is cut short is named.
 
         >>> from bnnstudy.studies import STUDIES
         >>> status(STUDIES["alpha"], "desk", "no such folder").recorded
@@ -83,19 +83,20 @@ def status(study: Study, preset: str, results: str | os.PathLike[str] | None = N
         RecordError: naming a record that cannot be used.
     """
     results = records.default_results() if results is None else Path(results)
-    plans = rates.told(study, preset, results)
+    plans = rates.told(study, preset, results, checked=False)
     there = {
-        (records.key(plan.config(value, 0), plan.arm.options), seed): record
+        (plan.key(value), seed): record
         for plan in plans
         for value, runs in plan.runs.items()
         for seed, record in runs.items()
         if seed in plan.seeds
     }
-    missing: _Missing = {}
-    for plan in plans:
-        for value, seed in plan.pending():
-            config, options = plan.config(value, seed), plan.arm.options
-            missing[records.path(results, study.name, config, options)] = (plan, value, seed)
+    folder = records.folder(results, study.name, preset)
+    missing: _Missing = {
+        folder / f"{plan.key(value)}-s{seed}.json": (plan, value, seed)
+        for plan in plans
+        for value, seed in plan.pending()
+    }
     seconds = _seconds(missing.values(), list(there.values()))
     return Status(
         study=study.name,
@@ -123,16 +124,18 @@ def _running(missing: _Missing) -> Iterator[Running]:
 
 def _seconds(missing: Iterable[tuple[Plan, Value, int]], there: list[Record]) -> list[float | None]:
     """What each missing run takes: as its arm's did, else by its operations at the study's pace."""
-    found: list[float | None] = []
-    pace: dict[str, float] = {}
-    for plan, value, seed in missing:
-        own = [run["provenance"]["seconds"] for runs in plan.runs.values() for run in runs.values()]
-        if own:
-            found.append(statistics.median(own))
+    missing, paces, found = list(missing), dict[str, float](), dict[int, float | None]()
+    for plan, value, _ in missing:
+        if id(plan) in found:
             continue
-        task = task_of(plan.arm.config)
-        if task not in pace:
-            pace[task] = cost.pace(there, task)[1]
-        work = cost.run_operations(plan.config(value, seed), plan.arm.options) if pace[task] else 0.0
-        found.append(work / pace[task] if pace[task] else None)
-    return found
+        own = [run["provenance"]["seconds"] for runs in plan.runs.values() for run in runs.values()]
+        found[id(plan)] = statistics.median(own) if own else _planned(plan, value, there, paces)
+    return [found[id(plan)] for plan, _, _ in missing]
+
+
+def _planned(plan: Plan, value: Value, there: list[Record], paces: dict[str, float]) -> float | None:
+    task = task_of(plan.arm.config)
+    if task not in paces:
+        paces[task] = cost.pace(there, task)[1]
+    work = cost.run_operations(plan.config(value, 0), plan.arm.options) if paces[task] else 0.0
+    return work / paces[task] if paces[task] else None
