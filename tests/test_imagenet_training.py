@@ -219,7 +219,11 @@ def test_a_second_start_finds_the_record(undisturbed, root, together):
 LOST = re.compile(r"^bnnstudy: another process of the training ended; start the same command again .*$")
 
 
-@pytest.mark.parametrize("what", [(killed_at, 1, 6), (killed_at, 0, 2), (killed_in_save, 3)], ids=str)
+@pytest.mark.parametrize(
+    "what",
+    [(killed_at, 1, 6), (killed_at, 0, 2), (killed_in_save, 3)],
+    ids=["one of them", "the first", "while it writes"],
+)
 def test_a_killed_process_ends_the_job_with_one_error_and_the_next_goes_on(
     undisturbed, root, together, tmp_path, what
 ):
