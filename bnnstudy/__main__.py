@@ -24,6 +24,9 @@ _OF_MEMORY = re.compile("out of memory|can't allocate memory", re.IGNORECASE)
 
 DEVICES = ("auto", "cpu", "cuda")
 
+_FIELDS = ("epochs", "batch_size", "width", "optimizer", "alpha", "lr", "real_lr", "precision")
+"""Fields of a configuration that `imagenet` takes as options."""
+
 REPORT_SCHEMA = 3
 """Version of what `report --json` prints: 1 was a bare list of verdicts, 2 that list in an object."""
 
@@ -190,8 +193,8 @@ def _list(options: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     from bnnstudy.experiments import lookup, sweep
-    from bnnstudy.experiments.lost import WorkerLost
     from bnnstudy.experiments.options import RunOptions
+    from bnnstudy.experiments.tasks import WorkerLost
     from bnnstudy.studies import STUDIES, verdicts_of
 
     if options.study not in STUDIES:
@@ -235,17 +238,7 @@ def _imagenet(options: argparse.Namespace) -> int:
 
     try:
         with processes(devices.device_of(options.device)) as group:
-            names = (
-                "epochs",
-                "batch_size",
-                "width",
-                "optimizer",
-                "alpha",
-                "lr",
-                "real_lr",
-                "precision",
-            )
-            changes = {n: getattr(options, n) for n in names if getattr(options, n) is not None}
+            changes = {n: getattr(options, n) for n in _FIELDS if getattr(options, n) is not None}
             if options.model:
                 job = image_folder.own(options.model, {**changes, "seed": options.seed})
             else:
@@ -286,9 +279,10 @@ def _status(options: argparse.Namespace) -> int:
     if options.study and options.study not in STUDIES:
         raise ValueError(f"STUDY must be one of {', '.join(STUDIES)}; got {options.study!r}")
     for study in [STUDIES[options.study]] if options.study else STUDIES.values():
-        presets = study.arms if options.preset is None else [options.preset]
-        # Where all studies are asked for, those without the preset have nothing to say.
-        for preset in presets if options.study else [p for p in presets if p in study.arms]:
+        presets = [options.preset] if options.preset else list(study.arms)
+        if not options.study:  # those without the preset have nothing to say
+            presets = [preset for preset in presets if preset in study.arms]
+        for preset in presets:
             found = status(study, preset, options.results)
             print(found.line())
             for run in found.running:

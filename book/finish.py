@@ -67,10 +67,8 @@ def main(executed: Path, built: Path) -> int:
         built: the folder of pages.
     """
     pages = built / executed.parent.name / executed.name
-    for unused in (
-        "fontawesome.js*",
-        "*.map",
-    ):  # scripts that no page loads, and maps for who debugs them
+    # A script that no page loads any more, and maps for those who debug scripts.
+    for unused in ("fontawesome.js*", "*.map"):
         for file in built.glob(f"_static/**/{unused}"):
             file.unlink()
     for file in built.rglob("*.html"):

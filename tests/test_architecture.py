@@ -36,7 +36,7 @@ training: progress metrics batch_norm distributed teacher callbacks.base | \
     handover start callbacks.activations callbacks.averaging callbacks.batch_norm callbacks.flips \
     callbacks.gradients callbacks.losses callbacks.weights callbacks.shadow_optimizers | loop | \
     image_folder | dry_run stacked callbacks
-experiments: options study lost gpus markers | rates arms hpo paired procedures image_folder | \
+experiments: options study gpus markers | rates arms hpo paired procedures image_folder | \
     lookup tasks | cluster | executors | sweep
 studies: _quick_rates history | _paper_a _paper_b | * | ledger
 report: plotting predict tables | explorer cost ladder scoreboard | chapter status

@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import toy_cluster
@@ -14,9 +15,9 @@ from test_interrupted import waited
 from test_sweep import contents, options
 from toy_study import STUDY
 
-from bnnstudy.experiments import cluster, markers, sweep
-from bnnstudy.experiments.lost import WorkerLost
+from bnnstudy.experiments import cluster, markers, sweep, tasks
 from bnnstudy.experiments.options import RunOptions
+from bnnstudy.experiments.tasks import WorkerLost
 from bnnstudy.report.status import status
 
 SCRIPT = Path(toy_cluster.__file__)
@@ -108,3 +109,13 @@ def test_without_submitit_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "submitit", None)
     with pytest.raises(ImportError, match=r"submitit, and it is not installed: bnnstudy\[cluster\]"):
         cluster.executor(RunOptions(results=tmp_path, executor="local"), "toy")
+
+
+def test_want_of_memory_in_a_task_is_want_of_memory_here(tmp_path, monkeypatch):
+    def perform(*given):
+        raise MemoryError
+
+    monkeypatch.setattr(tasks, "perform", perform)
+    how = cluster.Work([], RunOptions(results=tmp_path), None)()
+    with pytest.raises(MemoryError):
+        cluster._ended(Mock(result=lambda: how), 0)

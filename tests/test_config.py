@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bnnstudy.config import tricks
-from bnnstudy.config.fields import BINARY_OPTIMIZERS, READERS, READS
+from bnnstudy.config.fields import BINARY_OPTIMIZERS, READERS, READS, RULES
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.stage import Stage
 
@@ -370,3 +370,10 @@ def test_equal_configurations_have_one_key_however_their_numbers_are_written():
 def test_a_stage_whose_changes_do_not_fit_is_refused_with_the_run():
     with pytest.raises(ValueError, match="lr must be above 0"):
         RunConfig(epochs=1, stages=(Stage(epochs=1, changes=(("lr", -1.0),)),))
+
+
+def test_defaults_obey_their_rules_and_so_need_no_check():
+    for name, rule in RULES.items():
+        default = getattr(RunConfig, name)
+        checked = rule.checked(name, default)
+        assert (checked, type(checked)) == (default, type(default))

@@ -13,7 +13,7 @@ from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence import provenance, records
 from bnnstudy.evidence.merge import Merged, merge
 from bnnstudy.evidence.records import RecordError
-from bnnstudy.experiments import markers, sweep, tasks
+from bnnstudy.experiments import lookup, markers, sweep, tasks
 from bnnstudy.experiments.tasks import Job
 from bnnstudy.report.status import status
 
@@ -48,7 +48,9 @@ def test_seeds_that_are_stacked_stay_together(tmp_path):
     chosen = [options(tmp_path, stack=2, shard=(k, 2)) for k in (1, 2)]
     for key in ("a", "b", "c", "d"):
         for pair in range(3):
-            owners = {k for k, one in enumerate(chosen) for _ in (0, 1) if one.has(f"{key} {pair}")}
+            owners = {
+                k for k, one in enumerate(chosen) for _ in (0, 1) if one.in_shard(f"{key} {pair}")
+            }
             assert len(owners) == 1
 
 
@@ -126,3 +128,21 @@ def test_status_says_who_is_at_a_run_and_since_when(tmp_path):
     dead = json.dumps({"host": owner.host, "pid": owner.pid, "born": "1", "since": owner.since})
     markers.beside(file).write_text(dead)
     assert status(STUDY, "quick", tmp_path).running == ()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"schema": 2, "preset": "quick"}'])
+def test_status_names_what_is_no_record(text, shards, tmp_path):
+    merge(shards, tmp_path)
+    victim = next(tmp_path.rglob("*-s0.json"))
+    victim.write_text(text)
+    with pytest.raises(RecordError, match=victim.name):
+        status(STUDY, "quick", tmp_path)
+
+
+def test_a_copy_of_a_record_under_another_name_is_refused(shards, tmp_path):
+    merge(shards, tmp_path)
+    file = next(tmp_path.rglob("*-s0.json"))
+    copy = file.with_name(file.name.replace("-s0", "-s0 (1)"))
+    copy.write_bytes(file.read_bytes())
+    with pytest.raises(RecordError, match="does not bear the name"):
+        lookup.curves(STUDY, "quick", tmp_path)

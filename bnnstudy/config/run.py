@@ -165,7 +165,7 @@ class RunConfig:
     def _check_numbers(self) -> None:
         # `plan` also checks each stage as the configuration that it makes.
         read = frozenset().union(*(numbers_read(vars(stage)) for stage in self.plan()))
-        defaults = _defaults()
+        defaults = _defaults(type(self))
         for name in READERS:
             value = defaults[name]
             if getattr(self, name) != value and name not in read:
@@ -219,13 +219,14 @@ class RunConfig:
         }
         # What the stage's own optimizers do not read is the run's: other stages may read it.
         unread = READERS.keys() - numbers_read({**vars(self), **own}) - dict(stage.changes).keys()
-        defaults = _defaults()
+        defaults = _defaults(type(self))
         return dataclasses.replace(self, **{**own, **{name: defaults[name] for name in unread}})
 
     def differences(self, other: "RunConfig | None" = None) -> dict[str, object]:
         """Fields in which this configuration differs from `other` (default: from the defaults)."""
-        own, others = vars(self), vars(other) if other else _defaults()
-        return {name: own[name] for name in sorted(others) if own[name] != others[name]}
+        own, defaults = vars(self), _defaults(type(self))
+        others = vars(other) if other else defaults
+        return {name: own[name] for name in defaults if own[name] != others[name]}
 
     def key(self) -> str:
         """Twelve hex digits that name this configuration, whatever its seed.
@@ -267,6 +268,6 @@ class RunConfig:
 
 
 @functools.cache
-def _defaults() -> dict[str, Any]:
-    """The fields of a configuration with their defaults, sorted by name."""
-    return {f.name: f.default for f in sorted(dataclasses.fields(RunConfig), key=lambda f: f.name)}
+def _defaults(kind: type[RunConfig]) -> dict[str, Any]:
+    """The fields of a class of configurations with their defaults, sorted by name."""
+    return {f.name: f.default for f in sorted(dataclasses.fields(kind), key=lambda f: f.name)}

@@ -30,6 +30,11 @@ FOLDERS = {"imagenet": ((1_281_167, 0, 50_000), (3, 224, 224), 1_000)}
 
 No part is held out of ImageNet to choose by: its second split is the one that is reported."""
 
+COMMAND = (
+    "torchrun --nproc-per-node=N -m bnnstudy imagenet --data DIR --teacher resnet34.pt --preset paper"
+)
+"""What trains on such data."""
+
 
 @dataclass(frozen=True)
 class Split:
@@ -203,9 +208,7 @@ def require_resident(name: str) -> None:
     """
     if _is_folder(name):
         raise ValueError(
-            f"dataset {name!r} is read from a folder, by one or more processes: torchrun "
-            "--nproc-per-node=N -m bnnstudy imagenet --data DIR --teacher resnet34.pt --preset paper "
-            "trains on it"
+            f"dataset {name!r} is read from a folder, by one or more processes: {COMMAND} trains on it"
         )
     _require_known(name)
 

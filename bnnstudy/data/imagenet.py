@@ -121,7 +121,7 @@ def batches(
             comes, for an image that cannot be read, naming the file.
         ImportError: if torchvision is not installed.
     """
-    _require_whole(1, batch_size=batch_size, size=size)
+    checks.COUNT.checked("size", size)
     images = _Listed(files(folder, split))
     read = _epoch(images, split, batch_size, size, seed, workers)
     return ((standardised(found), labels) for found, labels in read)
@@ -161,7 +161,7 @@ class ImageFolder:
     """
 
     def __init__(self, folder: str | os.PathLike[str], size: int = 224):
-        _require_whole(1, size=size)
+        checks.COUNT.checked("size", size)
         self.folder, self.size = Path(folder), size
         self.names = classes(folder)
         self._listed = {split: _Listed(files(folder, split)) for split in SPLITS}
@@ -228,12 +228,6 @@ def _bytes_in(path: bytes) -> int:
         return -1
 
 
-def _require_whole(least: int, **values: object) -> None:
-    for name, value in values.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise ValueError(f"{name} must be a whole number of {least} or more, got {shown(value)}")
-
-
 class _Listed:
     """Paths and labels of a split's images, in two arrays: processes that read share them.
 
@@ -259,8 +253,9 @@ def _epoch(
     part: tuple[int, int] = (0, 1),
     first: int = 0,
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    _require_whole(1, batch_size=batch_size)
-    _require_whole(0, seed=seed, workers=workers, first=first)
+    checks.COUNT.checked("batch_size", batch_size)
+    for name, value in (("seed", seed), ("workers", workers), ("first", first)):
+        checks.WHOLE.checked(name, value)
     place, parts = part
     order = torch.arange(len(images))
     if split == "train":

@@ -166,7 +166,7 @@ def make(
         digest = _digest(record)
     except (TypeError, ValueError, RecursionError) as error:
         raise ValueError(
-            f"result of {study} {arm!r} must be of values that JSON has, and is not: {error}"
+            f"result of {study} {arm!r} must be of values that JSON has: {error}"
         ) from error
     return cast(Record, {**record, "digest": digest})
 
@@ -241,17 +241,20 @@ def files_by_key(folder: Path) -> dict[str, list[Path]]:
     """
     found: dict[str, list[Path]] = {}
     for name in _listed(folder):
-        key, of, seed = name.removesuffix(".json").rpartition("-s")
-        if of and name.endswith(".json") and seed.isdecimal():
+        key, of, _ = name.partition("-s")
+        if of and name.endswith(".json"):
             found.setdefault(key, []).append(folder / name)
     return found
 
 
 def _glance(study: str, file: Path) -> Record:
+    """A record as it is in its file: all its parts are there, and that is all that is known."""
     try:
-        return cast(Record, json.loads(file.read_text()))
+        record = json.loads(file.read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise RecordError(f"{file} is no complete record of {study} ({error})") from error
+    _require_parts(file, record)
+    return cast(Record, record)
 
 
 def _listed(folder: Path) -> list[str]:

@@ -7,10 +7,10 @@ from bnnstudy._lazy import lazy
 if TYPE_CHECKING:
     from bnnstudy.experiments.arms import run_arm
     from bnnstudy.experiments.lookup import curves
-    from bnnstudy.experiments.lost import WorkerLost
     from bnnstudy.experiments.options import RunOptions
     from bnnstudy.experiments.study import Arm, Named, Study, Tuned, named
     from bnnstudy.experiments.sweep import run
+    from bnnstudy.experiments.tasks import WorkerLost
 
 _FILES = {
     "Study": "study",
@@ -22,7 +22,7 @@ _FILES = {
     "run": "sweep",
     "curves": "lookup",
     "run_arm": "arms",
-    "WorkerLost": "lost",
+    "WorkerLost": "tasks",
 }
 
 __all__ = ["Study", "Arm", "Tuned", "Named", "named", "RunOptions", "run", "curves", "run_arm",

@@ -5,6 +5,7 @@ or runs out of its time is queued again and goes on from its checkpoint; the pro
 them may end, and whoever runs the sweep again finds what was recorded, and who is at what.
 """
 
+import itertools
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,9 +14,8 @@ from bnnstudy.config.checks import shown
 from bnnstudy.evidence.provenance import Code
 from bnnstudy.evidence.records import RecordError
 from bnnstudy.experiments import tasks
-from bnnstudy.experiments.lost import WorkerLost
 from bnnstudy.experiments.options import RunOptions
-from bnnstudy.experiments.tasks import Done, Task
+from bnnstudy.experiments.tasks import Done, Task, WorkerLost
 
 ARRAY = 1000
 """Tasks of an array: what SLURM takes unless it is told otherwise."""
@@ -25,6 +25,8 @@ RETRIES = 2
 """How often a task that was killed is submitted again."""
 POLL = 1.0
 """Seconds between two looks at what was submitted."""
+_RAISED = {"failed": ValueError, "memory": MemoryError}
+"""What is raised here for how a task ended there."""
 PATIENCE = 60.0
 """Seconds after which a record that a task has written must be seen here: shared folders lag."""
 
@@ -39,8 +41,10 @@ class Work:
         """Does it; returns how it ended, and of bad input what is wrong."""
         try:
             done = tasks.perform(self.task, self.options, self.code)
-        except (ValueError, OSError, MemoryError) as error:
-            return "failed", str(error) or type(error).__name__
+        except (ValueError, OSError) as error:
+            return "failed", str(error)
+        except MemoryError as error:
+            return "memory", str(error)
         return ("taken" if done is None else "done"), ""
 
     def checkpoint(self) -> Any:
@@ -87,7 +91,7 @@ def execute(todo: list[Task], options: RunOptions, code: Code) -> Iterator[tuple
     """Tasks as they end, on the cluster; at most so many at a time as there are workers.
 
     Raises:
-        ValueError: what a task says of bad input.
+        ValueError, MemoryError: what a task says of bad input, or that it had too little memory.
         WorkerLost: if a task was killed `RETRIES` times after the first.
     """
     if not todo:
@@ -105,8 +109,9 @@ def execute(todo: list[Task], options: RunOptions, code: Code) -> Iterator[tuple
                 with made.batch():
                     submitted = [made.submit(Work(task, options, code)) for task, _ in some]
                 running += [(job, *pair) for job, pair in zip(submitted, some, strict=True)]
-            ended = [entry for entry in running if entry[0].done()]
-            running = [entry for entry in running if entry not in ended]
+            over = [job.done() for job, _, _ in running]
+            ended = list(itertools.compress(running, over))
+            running = [entry for entry, is_over in zip(running, over, strict=True) if not is_over]
             for job, task, tries in ended:
                 if (how := _ended(job, tries)) is None:
                     waiting.append((task, tries + 1))
@@ -136,8 +141,8 @@ def _ended(job: Any, tries: int) -> str | None:
             f"a task was killed {tries + 1} times, perhaps for want of memory or of time (its log is "
             f"{job.paths.stderr}); what had finished is recorded, run again to go on"
         ) from error
-    if how == "failed":
-        raise ValueError(why)
+    if how in _RAISED:
+        raise _RAISED[how](why)
     return str(how)
 
 

@@ -16,10 +16,9 @@ from bnnstudy import files
 from bnnstudy.evidence.provenance import Code
 from bnnstudy.evidence.records import Record
 from bnnstudy.experiments import cluster, gpus, tasks
-from bnnstudy.experiments.lost import WorkerLost
 from bnnstudy.experiments.markers import Watch
 from bnnstudy.experiments.options import RunOptions
-from bnnstudy.experiments.tasks import Done, Job, Task
+from bnnstudy.experiments.tasks import Done, Job, Task, WorkerLost
 from bnnstudy.training import checkpoints
 from bnnstudy.training.progress import bar
 

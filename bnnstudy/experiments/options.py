@@ -56,7 +56,7 @@ class RunOptions:
         """The number of runs side by side."""
         return self.gpus or self.workers or (1 if self.device.startswith("cuda") else cpu_count())
 
-    def has(self, name: str) -> bool:
+    def in_shard(self, name: str) -> bool:
         """Whether a run, by a name of its own, is of this shard: the same on every machine."""
         part, parts = self.shard
         return int(serialise.digest(name)[:12], 16) % parts == part - 1
@@ -67,11 +67,11 @@ class RunOptions:
         checks.settle(self, {"gpus": checks.COUNT}, or_none=("gpus",))
         checks.one_of("executor", self.executor, EXECUTORS)
         checks.instance("cluster", self.cluster, Mapping)
-        self._check_shares()
+        self._check_devices()
         for name in ("results", "data"):
             checks.instance(name, getattr(self, name), Path, or_none=name == "data")
 
-    def _check_shares(self) -> None:
+    def _check_devices(self) -> None:
         whole = isinstance(self.shard, tuple) and list(map(type, self.shard)) == [int, int]
         if not whole or not 1 <= self.shard[0] <= self.shard[1]:
             raise ValueError(f"shard must be (i, n) with i from 1 to n, got {shown(self.shard)}")

@@ -35,7 +35,7 @@ class Plan:
     leader: "Plan | None" = None
     runs: dict[Value, dict[int, Record]] = field(default_factory=dict)
     alone: bool = False
-    _keys: dict[Value, str] = field(default_factory=dict)
+    _keys: dict[Value, str] = field(default_factory=dict, init=False, repr=False)
 
     def config(self, value: Value, seed: int) -> RunConfig:
         """The arm's configuration at a value and with a seed."""

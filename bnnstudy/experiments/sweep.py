@@ -68,7 +68,9 @@ def run(
     label = f"{study.name} {preset}"
     while waiting := [(plan, *run) for plan in plans for run in plan.pending()]:
         jobs = [Job(study.name, plan.arm, plan.config(value, seed)) for plan, value, seed in waiting]
-        mine = [job for job in jobs if job.config.seed in here and options.has(_share(job, options))]
+        mine = [
+            job for job in jobs if job.config.seed in here and options.in_shard(_share(job, options))
+        ]
         ran = dict(zip(map(id, mine), run_all(mine, options, code, label), strict=True))
         found = [ran.get(id(job)) or finished(job, options) for job in jobs]
         for (plan, value, _), record in zip(waiting, found, strict=True):

@@ -21,6 +21,17 @@ from bnnstudy.experiments.study import Arm
 from bnnstudy.training import checkpoints, stacked
 
 
+class WorkerLost(RuntimeError):
+    """A worker process was killed from outside. Nothing that had finished is lost.
+
+    >>> try:
+    ...     raise WorkerLost("a worker process was killed")  # as `run` does
+    ... except WorkerLost as error:
+    ...     print(f"{error}: run the study again, and it goes on from its records")
+    a worker process was killed: run the study again, and it goes on from its records
+    """
+
+
 @dataclass(frozen=True)
 class Job:
     """One run: of an arm, with its tuned value and seed in `config`."""

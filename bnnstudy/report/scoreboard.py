@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Container, Iterable
 
 from bnnstudy.data import sizes_of
-from bnnstudy.data.datasets import FOLDERS
+from bnnstudy.data.datasets import COMMAND, FOLDERS
 from bnnstudy.evidence.answers import ANSWERS, HOLDS, STATES, Answer, answers, holm
 from bnnstudy.evidence.claims import Directed, Equivalence, Exact
 from bnnstudy.evidence.readings import called, concluded
@@ -230,10 +230,7 @@ def _command(one: Answer) -> str:
         (arm, *_) = arms
         if arm not in known:
             return "not built"
-        return (
-            "torchrun --nproc-per-node=N -m bnnstudy imagenet --data DIR --teacher resnet34.pt "
-            f"--preset paper --arm {shlex.quote(arm)}"
-        )
+        return f"{COMMAND} --arm {shlex.quote(arm)}"
     quoted = " ".join(f"--arms {shlex.quote(name)}" for name in arms)
     return f"bnnstudy run {study.name} --preset {preset} {quoted}"
 

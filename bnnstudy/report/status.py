@@ -124,7 +124,9 @@ def _running(missing: _Missing) -> Iterator[Running]:
 
 def _seconds(missing: Iterable[tuple[Plan, Value, int]], there: list[Record]) -> list[float | None]:
     """What each missing run takes: as its arm's did, else by its operations at the study's pace."""
-    missing, paces, found = list(missing), dict[str, float](), dict[int, float | None]()
+    missing = list(missing)
+    paces: dict[str, float] = {}
+    found: dict[int, float | None] = {}
     for plan, value, _ in missing:
         if id(plan) in found:
             continue

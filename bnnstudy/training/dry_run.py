@@ -145,7 +145,7 @@ def time_steps(run: FolderRun, steps: int = 10) -> Timing:
                 clock.seconds.clear()
     config = run.plan[0]
     own = torch.tensor([clock.seconds[name] / steps for name in PARTS], dtype=torch.float64)
-    # The slowest process holds up all.
+    # Each process waits for the others, in one part or another: the mean is what all of them take.
     mean = run.group.sum(own.to(run.group.device)) / run.group.size
     weights = sum(p.numel() * p.element_size() for p in run.model.parameters())
     return Timing(
