@@ -5,10 +5,9 @@ that lists of runs can be made, hashed and compared at once.
 """
 
 import dataclasses
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from bnnstudy.config import checks
 from bnnstudy.config.checks import shown
@@ -116,6 +115,8 @@ class RunConfig:
     preset: str = "quick"
     seed: int = 0
 
+    _listed: ClassVar[dict[str, Any]]
+
     def __post_init__(self) -> None:
         for name, allowed in ALLOWED.items():
             object.__setattr__(self, name, checks.one_of(name, getattr(self, name), allowed))
@@ -165,7 +166,7 @@ class RunConfig:
     def _check_numbers(self) -> None:
         # `plan` also checks each stage as the configuration that it makes.
         read = frozenset().union(*(numbers_read(vars(stage)) for stage in self.plan()))
-        defaults = _defaults(type(self))
+        defaults = self._defaults()
         for name in READERS:
             value = defaults[name]
             if getattr(self, name) != value and name not in read:
@@ -219,12 +220,20 @@ class RunConfig:
         }
         # What the stage's own optimizers do not read is the run's: other stages may read it.
         unread = READERS.keys() - numbers_read({**vars(self), **own}) - dict(stage.changes).keys()
-        defaults = _defaults(type(self))
+        defaults = self._defaults()
         return dataclasses.replace(self, **{**own, **{name: defaults[name] for name in unread}})
+
+    @classmethod
+    def _defaults(cls) -> dict[str, Any]:
+        """The fields with their defaults, sorted by name; listed once for each class."""
+        if "_listed" not in vars(cls):
+            fields = sorted(dataclasses.fields(cls), key=lambda field: field.name)
+            cls._listed = {field.name: field.default for field in fields}
+        return cls._listed
 
     def differences(self, other: "RunConfig | None" = None) -> dict[str, object]:
         """Fields in which this configuration differs from `other` (default: from the defaults)."""
-        own, defaults = vars(self), _defaults(type(self))
+        own, defaults = vars(self), self._defaults()
         others = vars(other) if other else defaults
         return {name: own[name] for name in defaults if own[name] != others[name]}
 
@@ -265,9 +274,3 @@ class RunConfig:
         if isinstance(values.get("stages"), tuple):
             values["stages"] = tuple(map(Stage.from_dict, values["stages"]))
         return cls(**values)
-
-
-@functools.cache
-def _defaults(kind: type[RunConfig]) -> dict[str, Any]:
-    """The fields of a class of configurations with their defaults, sorted by name."""
-    return {f.name: f.default for f in sorted(dataclasses.fields(kind), key=lambda f: f.name)}
