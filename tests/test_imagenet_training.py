@@ -34,9 +34,11 @@ pytest.importorskip("torchvision")
 Image = pytest.importorskip("PIL.Image")
 
 CLASSES, TRAIN, VAL, BATCH, EPOCHS = 10, 8, 3, 20, 2
+PATIENCE = 600.0
+"""Seconds after which a process hangs, however slow the machine is."""
 SETTINGS = ["--model", "reactnet_a", "--width", "4", "--size", "32", "--batch-size", str(BATCH),
             "--epochs", str(EPOCHS), "--workers", "1", "--device", "cpu", "--alpha", "0.001",
-            "--real-lr", "0.005", "--every", "2"]  # fmt: skip
+            "--real-lr", "0.02", "--every", "2"]  # fmt: skip
 """A narrow network on small images, a checkpoint after every other step."""
 
 
@@ -108,7 +110,7 @@ def together(tmp_path_factory):
         for process in children:
             process.start()
         for process in children:
-            process.join(60)
+            process.join(PATIENCE)
             assert process.exitcode is not None, "a process hangs"
         texts = {
             name: "".join(Path(f"{said}-{rank}.{name}").read_text() for rank in range(size))

@@ -123,6 +123,12 @@ HEADLINES = {
         open="Whether the filter stays behind AdamBNN's two steps is open.",
         untested="The filter and AdamBNN were not told apart on ImageNet.",
     ),
+    "imagenet-rivals": Reading(
+        holds="On ImageNet the filter is ahead of all networks trained in one step before it.",
+        fails="On ImageNet the filter is not ahead of all networks trained in one step before it.",
+        open="Whether the filter is ahead of earlier networks trained in one step on ImageNet is open.",
+        untested="The filter's one step on ImageNet was not what the claim speaks of.",
+    ),
 }
 
 STUDY = Study(
