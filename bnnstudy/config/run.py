@@ -5,9 +5,10 @@ that lists of runs can be made, hashed and compared at once.
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from bnnstudy.config import checks
 from bnnstudy.config.checks import shown
@@ -114,8 +115,6 @@ class RunConfig:
     precision: str = "float32"
     preset: str = "quick"
     seed: int = 0
-
-    _listed: ClassVar[dict[str, Any]]
 
     def __post_init__(self) -> None:
         for name, allowed in ALLOWED.items():
@@ -224,12 +223,11 @@ class RunConfig:
         return dataclasses.replace(self, **{**own, **{name: defaults[name] for name in unread}})
 
     @classmethod
+    @functools.cache
     def _defaults(cls) -> dict[str, Any]:
         """The fields with their defaults, sorted by name; listed once for each class."""
-        if "_listed" not in vars(cls):
-            fields = sorted(dataclasses.fields(cls), key=lambda field: field.name)
-            cls._listed = {field.name: field.default for field in fields}
-        return cls._listed
+        fields = sorted(dataclasses.fields(cls), key=lambda field: field.name)
+        return {field.name: field.default for field in fields}
 
     def differences(self, other: "RunConfig | None" = None) -> dict[str, object]:
         """Fields in which this configuration differs from `other` (default: from the defaults)."""
