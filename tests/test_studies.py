@@ -11,6 +11,9 @@ from bnnstudy.evidence.runs import by_task, task_of
 from bnnstudy.evidence.verdicts import decide
 from bnnstudy.studies import going_further, imagenet, ladder
 
+DECLARED = {"collapse"}
+"""Studies whose claims are written down and whose runs at desk are still to come."""
+
 BUILT = [study for study in studies.STUDIES.values() if study.arms]
 
 
@@ -87,6 +90,9 @@ def test_desk_records_are_of_real_data_with_five_seeds_and_a_commit(study):
     if "desk" not in study.arms:
         return
     found = [r for r in studies.recorded(study) if r["preset"] == "desk"]
+    if study.name in DECLARED:
+        assert not found
+        return
     seeds = Counter((task_of(r["config"]), r["arm"]) for r in found)
     arms = {(task_of(arm.config), arm.name) for arm in study.arms["desk"]}
     if study is ladder.STUDY:  # rung by rung, over many days

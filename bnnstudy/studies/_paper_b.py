@@ -46,6 +46,19 @@ MLP = {
 """1W/1A, fully connected, every layer binary: there is no real layer that could make up for flips."""
 
 
+AUDIO_NET = {
+    "quick": replace(MLP["quick"], model="audio_net", real_first=True, epochs=4),
+    "desk": replace(
+        MLP["desk"], dataset="fsdd", train_size=0, model="audio_net", real_first=True, epochs=10
+    ),
+    "paper": replace(
+        MLP["desk"], preset="paper", dataset="audiomnist", train_size=0, model="audio_net", width=512,
+        real_first=True, epochs=20,
+    ),
+}  # fmt: skip
+"""Four layers, the first one real; width and epochs are ours, as the paper gives none."""
+
+
 def _birealnet20(**sizes: Any) -> RunConfig:
     """Batch norm, stem and head on SGD with momentum 0.9 at 0.1, decay 1e-4, as all real ones there."""
     real = {"real_optimizer": "momentum", "real_lr": 0.1, "real_weight_decay": 1e-4}

@@ -17,6 +17,7 @@ from bnnstudy.studies import (
     binary_layers,
     cifar10,
     clipping,
+    collapse,
     equivalence,
     filters,
     going_further,
@@ -62,6 +63,7 @@ STUDIES: dict[str, Study] = {
         ladder,
         imagenet,
         going_further,
+        collapse,
     )
 }
 """All studies by name, in the order of the book."""

@@ -8,7 +8,7 @@ from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Equivalence, Speed
 from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Study, named
-from bnnstudy.studies._paper_b import MLP, claim, latent, ours
+from bnnstudy.studies._paper_b import AUDIO_NET, claim, latent, ours
 
 if TYPE_CHECKING:
     from bnnstudy.experiments.hpo import Space
@@ -32,18 +32,6 @@ FROM_ZERO: "Space" = {name: WIDE[name] for name in ("lr", "gamma", "weight_decay
 
 FILTER: "Space" = {"alpha": (1e-6, 1.0), "gamma": (1e-2, 1.0)}
 FILTER_NARROW: "Space" = {"alpha": (1e-4, 1e-1), "gamma": (1e-2, 1.0)}
-
-NETWORKS = {
-    "quick": replace(MLP["quick"], model="audio_net", real_first=True, epochs=4),
-    "desk": replace(
-        MLP["desk"], dataset="fsdd", train_size=0, model="audio_net", real_first=True, epochs=10
-    ),
-    "paper": replace(
-        MLP["desk"], preset="paper", dataset="audiomnist", train_size=0, model="audio_net", width=512,
-        real_first=True, epochs=20,
-    ),
-}  # fmt: skip
-"""Four layers, the first one real; width and epochs are ours, as the paper gives none."""
 
 TRIALS = {"quick": 10, "desk": 25, "paper": 25}
 
@@ -192,6 +180,6 @@ STUDY = Study(
     title="Searching hyperparameters",
     claims=CLAIMS,
     headlines=HEADLINES,
-    arms={preset: tuple(_arms(network)) for preset, network in NETWORKS.items()},
+    arms={preset: tuple(_arms(network)) for preset, network in AUDIO_NET.items()},
     seeds={"quick": 2, "desk": 40, "paper": 20},
 )
