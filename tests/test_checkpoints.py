@@ -26,6 +26,8 @@ CONFIGS = {
     "nesterov, exponential": replace(SMALL, optimizer="nesterov", schedule="exponential", clamp=True),
     "filter and adam, cosine": replace(SMALL, optimizer="filter", alpha=1e-2, **BINARY),
     "bop and adam, cosine": replace(SMALL, optimizer="bop", gamma=1e-2, **BINARY),
+    "normalised and adam, cosine": replace(SMALL, optimizer="filter_normalised", alpha=1e-2, **BINARY),
+    "second order bop": replace(SMALL, optimizer="second_order_bop", gamma=1e-2, **BINARY),
     "float64, sgd on batch norm": tricks.batch_norm_at_own_rate(replace(SMALL, precision="float64")),
     "two stages": tricks.two_stages(SMALL, 3),
     "pre-training": tricks.pretraining(SMALL, 2),

@@ -60,7 +60,8 @@ def test_a_new_field_with_a_default_changes_no_key():
 
 def test_the_seed_is_in_no_key_and_every_other_field_is():
     base = RunConfig(real_optimizer="adam", activation_surrogate="ede")
-    readers = {"momentum": "momentum", "gamma": "latent_sgd", "alpha": "filter", "threshold": "bop"}
+    readers = {"momentum": "momentum", "gamma": "latent_sgd", "alpha": "filter", "threshold": "bop",
+               "sigma": "filter_normalised"}  # fmt: skip
     bases = {
         name: dataclasses.replace(
             base, optimizer=optimizer, view="filter" if optimizer in BINARY_OPTIMIZERS else "latent"
@@ -73,7 +74,8 @@ def test_the_seed_is_in_no_key_and_every_other_field_is():
         "width": 5, "depth": 5, "binary_weights": False, "activation": "sign",
         "real_first": True, "real_last": True,
         "surrogate": "identity", "activation_surrogate": "identity", "scaling": "mean", "clamp": True,
-        "init_scale": 0.5, "threshold": 0.5, "optimizer": "sgd", "lr": 0.5, "momentum": 0.5,
+        "init_scale": 0.5, "threshold": 0.5, "sigma": 0.5, "optimizer": "sgd", "lr": 0.5,
+        "momentum": 0.5,
         "betas": (0.5, 0.5), "gamma": 0.5, "alpha": 0.5, "weight_decay": 0.5, "real_optimizer": "sgd",
         "real_lr": 0.5, "schedule": "cosine", "stages": (Stage(epochs=10),), "epochs": 5,
         "batch_size": 5, "loss": "cross_entropy", "batch_norm_momentum": 0.5, "batch_norm_eps": 0.5,
@@ -221,7 +223,7 @@ def test_a_stage_changes_only_what_a_stage_can(arguments, message):
 
 OTHER = {
     "lr": 0.5, "momentum": 0.5, "betas": (0.5, 0.5), "gamma": 0.5, "alpha": 0.5, "threshold": 0.5,
-    "weight_decay": 0.5, "real_lr": 0.5, "real_weight_decay": 0.5, "init_scale": 0.5,
+    "weight_decay": 0.5, "real_lr": 0.5, "real_weight_decay": 0.5, "init_scale": 0.5, "sigma": 0.5,
 }  # fmt: skip
 """Another value than the default for each number that not every run reads."""
 

@@ -88,7 +88,8 @@ def kinds() -> Iterator[RunConfig]:
     ends = {"real_first": True, "real_last": True, "activation": "sign"}
     large = kind_of(RunConfig(model="reactnet_a", activation_surrogate="approx", **ends))
     yield large
-    yield replace(large, view="filter", optimizer="bop", real_optimizer="adam")
+    for name in ("bop", "second_order_bop", "filter_normalised"):
+        yield replace(large, view="filter", optimizer=name, real_optimizer="adam")
 
 
 def parts_of(kind: RunConfig) -> set[tuple]:

@@ -10,7 +10,14 @@ from driving import apply, gradients, parameters, starts
 from torch import nn
 
 from bnnstudy.nn.binarize import sign
-from bnnstudy.optim import Bop, FilterOptimizer, LatentSGD, LinearFilter
+from bnnstudy.optim import (
+    Bop,
+    FilterOptimizer,
+    LatentSGD,
+    LinearFilter,
+    NormalisedFilter,
+    SecondOrderBop,
+)
 
 
 def test_bop_flips_what_passes_the_threshold_and_agrees_and_nothing_else():
@@ -28,7 +35,12 @@ def _all():
         "filter": (theta, lambda p: FilterOptimizer(p, 1e-2, 0.1)),
         "linear": (theta, lambda p: LinearFilter(p, [0.1, 0.05], [1, -1.5, 0.6])),
         "bop": (theta, lambda p: Bop(p, 1e-2, 0.1)),
+        "second order bop": (theta, lambda p: SecondOrderBop(p, 1e-2, 0.1, 0.01)),
+        "normalised": (theta, lambda p: NormalisedFilter(p, 1e-2, 0.1, 0.01)),
     }
+
+
+MADE = tuple(_all())
 
 
 def half_way(name):
@@ -42,7 +54,7 @@ def half_way(name):
     return make, optimizer, params, steps[50:]
 
 
-@pytest.mark.parametrize("name", ["latent", "filter", "linear", "bop"])
+@pytest.mark.parametrize("name", MADE)
 def test_a_saved_state_continues_bit_for_bit(name):
     make, optimizer, params, steps = half_way(name)
     saved = copy.deepcopy(optimizer.state_dict())
@@ -56,7 +68,7 @@ def test_a_saved_state_continues_bit_for_bit(name):
             assert torch.equal(p, q)
 
 
-@pytest.mark.parametrize("name", ["latent", "filter", "linear", "bop"])
+@pytest.mark.parametrize("name", MADE)
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda o: pickle.loads(pickle.dumps(o))])
 def test_a_copy_steps_as_the_original_does(name, copied):
     _, optimizer, params, steps = half_way(name)
@@ -68,7 +80,7 @@ def test_a_copy_steps_as_the_original_does(name, copied):
     assert all(torch.equal(p, q) for p, q in zip(params, others, strict=True))
 
 
-@pytest.mark.parametrize("name", ["latent", "filter", "bop"])
+@pytest.mark.parametrize("name", [name for name in MADE if name != "linear"])
 def test_a_rate_of_zero_moves_no_sign(name):
     _, make = _all()[name]
     drawn = torch.randn(1000, generator=torch.Generator().manual_seed(2)).sign()
@@ -95,7 +107,7 @@ def test_a_group_that_is_refused_is_not_added():
         assert len(optimizer.param_groups) == 1
 
 
-@pytest.mark.parametrize("name", ["latent", "filter", "linear", "bop"])
+@pytest.mark.parametrize("name", MADE)
 def test_sparse_gradients_are_refused_in_words(name):
     values, make = _all()[name]
     params = parameters(values)
@@ -115,7 +127,7 @@ def test_no_schedule_moves_a_linear_filter():
         apply(optimizer, [weight], [torch.ones(3)])
 
 
-@pytest.mark.parametrize("name", ["latent", "filter", "linear", "bop"])
+@pytest.mark.parametrize("name", MADE)
 def test_a_parameter_without_gradient_is_left_alone(name):
     values, make = _all()[name]
     params = parameters(values)
@@ -126,7 +138,7 @@ def test_a_parameter_without_gradient_is_left_alone(name):
     assert torch.equal(params[1].detach(), before)
 
 
-@pytest.mark.parametrize("name", ["latent", "filter", "linear", "bop"])
+@pytest.mark.parametrize("name", MADE)
 def test_a_closure_is_called_with_gradients_on(name):
     values, make = _all()[name]
     params = parameters(values)
@@ -142,7 +154,7 @@ def test_a_closure_is_called_with_gradients_on(name):
     assert params[0].grad is not None
 
 
-@pytest.mark.parametrize("name", ["latent", "filter", "linear", "bop"])
+@pytest.mark.parametrize("name", MADE)
 def test_a_group_added_later_is_optimised_like_one_from_the_start(name):
     values, make = _all()[name]
     together, apart = parameters(values), parameters(values)
@@ -215,6 +227,11 @@ def test_weights_that_are_not_signs_are_refused(kind):
         (lambda p: Bop(p, -1e-8), "threshold must be 0 or more and finite, got -1e-08"),
         (lambda p: Bop(p, float("nan")), "threshold must be 0 or more and finite, got nan"),
         (lambda p: Bop(p, "1"), "threshold must be 0 or more and finite, got '1'"),
+        (lambda p: SecondOrderBop(p, -1e-8), "threshold must be 0 or more and finite, got -1e-08"),
+        (lambda p: SecondOrderBop(p, sigma=0.0), r"sigma must be in \(0, 1\], got 0"),
+        (lambda p: NormalisedFilter(p, 0.1, sigma=1.5), r"sigma must be in \(0, 1\], got 1.5"),
+        (lambda p: NormalisedFilter(p, 0.1, gamma=1e-17), "gamma must be 2\\^-53 or more"),
+        (lambda p: NormalisedFilter(p, 0.0), r"alpha must be in \(0, 1\], got 0"),
         (lambda p: Bop(p, True), "threshold must be 0 or more and finite, got True"),
         (lambda p: FilterOptimizer(p, None), r"alpha must be in \(0, 1\], got None"),
         (lambda p: LatentSGD(p, "0.1"), "lr must be above 0 and finite, got '0.1'"),

@@ -13,17 +13,35 @@ from bnnstudy.config import RunConfig
 from bnnstudy.nn import models
 from bnnstudy.nn.binarize import sign
 from bnnstudy.nn.parameters import observed_weights
-from bnnstudy.optim import Bop, FilterOptimizer, LatentSGD, LinearFilter, build, finite
+from bnnstudy.optim import (
+    Bop,
+    FilterOptimizer,
+    LatentSGD,
+    LinearFilter,
+    NormalisedFilter,
+    SecondOrderBop,
+    build,
+    finite,
+)
 from bnnstudy.training import Step
 
 MAKERS = {
     "filter": lambda p, **o: FilterOptimizer(p, 0.1, bias_correction=True, **o),
     "latent": lambda p, **o: LatentSGD(p, 0.1, **o),
     "bop": lambda p, **o: Bop(p, 1e-5, 0.1, **o),
+    "second order bop": lambda p, **o: SecondOrderBop(p, 1e-5, 0.1, **o),
+    "normalised": lambda p, **o: NormalisedFilter(p, 0.1, **o),
     "linear": lambda p, **o: LinearFilter(p, [0.1, 0.05], [1, -0.5], **o),
     **{
         f"build {name}": lambda p, name=name, **o: build(name, p, RunConfig(), **o)
-        for name in ("latent_sgd", "filter", "filter_pole", "bop")
+        for name in (
+            "latent_sgd",
+            "filter",
+            "filter_pole",
+            "filter_normalised",
+            "bop",
+            "second_order_bop",
+        )
     },
 }
 every = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)

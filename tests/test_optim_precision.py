@@ -8,7 +8,14 @@ import torch
 from torch import nn
 
 from bnnstudy.nn.binarize import sign
-from bnnstudy.optim import Bop, FilterOptimizer, LatentSGD, LinearFilter
+from bnnstudy.optim import (
+    Bop,
+    FilterOptimizer,
+    LatentSGD,
+    LinearFilter,
+    NormalisedFilter,
+    SecondOrderBop,
+)
 from bnnstudy.theory import filters
 
 DTYPES = (torch.bfloat16, torch.float16, torch.float32, torch.float64)
@@ -25,6 +32,8 @@ def _cascade(alpha, gamma):
 MAKERS = {
     "filter": lambda p, alpha: FilterOptimizer(p, alpha, 0.1),
     "bop": lambda p, alpha: Bop(p, 1e-5, alpha),
+    "second order bop": lambda p, alpha: SecondOrderBop(p, 1e-2, alpha, alpha),
+    "normalised": lambda p, alpha: NormalisedFilter(p, alpha, 0.1, alpha),
     "linear": lambda p, alpha: LinearFilter(p, *_cascade(alpha, 0.1)),
     "latent": lambda p, alpha: LatentSGD(p, 0.1, 0.1, 10 * alpha),
 }

@@ -51,7 +51,7 @@ def _kind(name: str) -> type:
 
 
 def _signs() -> tuple[type, ...]:
-    return tuple({_kind(name) for name in ("filter", "bop")})
+    return tuple({_kind(name) for name in ("filter", "filter_normalised", "bop", "second_order_bop")})
 
 
 OTHER = {"lr": 0.25, "momentum": 0.5, "betas": (0.5, 0.5), "gamma": 0.25, "weight_decay": 0.125}

@@ -9,8 +9,23 @@ from scipy import signal
 
 from bnnstudy import optim
 from bnnstudy.nn.binarize import sign
-from bnnstudy.optim import Bop, FilterOptimizer, LatentSGD, LinearFilter, reference
-from bnnstudy.optim.reference import BopTwin, FilterTwin, LatentSGDTwin, LinearFilterTwin
+from bnnstudy.optim import (
+    Bop,
+    FilterOptimizer,
+    LatentSGD,
+    LinearFilter,
+    NormalisedFilter,
+    SecondOrderBop,
+    reference,
+)
+from bnnstudy.optim.reference import (
+    BopTwin,
+    FilterTwin,
+    LatentSGDTwin,
+    LinearFilterTwin,
+    NormalisedFilterTwin,
+    SecondOrderBopTwin,
+)
 
 
 @given(
@@ -95,6 +110,95 @@ def test_bop_follows_its_twin(threshold, gamma, seed):
             assert torch.equal(p.detach()[clear], twin.theta[clear])
 
 
+@given(
+    threshold=st.one_of(st.just(0.0), st.floats(1e-3, 1.0)),
+    gamma=rates,
+    sigma=st.floats(1e-4, 1.0),
+    seed=seeds,
+)
+def test_second_order_bop_follows_its_twin(threshold, gamma, sigma, seed):
+    theta0 = [sign(w) for w in starts(seed, 1)]
+    params = parameters(theta0)
+    optimizer = SecondOrderBop(params, threshold, gamma, sigma)
+    twins = [SecondOrderBopTwin(t, threshold, gamma, sigma) for t in theta0]
+    for step in gradients(seed):
+        apply(optimizer, params, step)
+        for p, twin, gradient in zip(params, twins, step, strict=True):
+            twin.step(gradient)
+            # Where rounding cannot decide whether the average passes the threshold.
+            clear = (twin.loudness - threshold).abs() > 1e-9
+            assert torch.equal(p.detach()[clear], twin.theta[clear])
+
+
+@given(alpha=rates, gamma=rates, sigma=st.floats(1e-4, 1.0), seed=seeds)
+def test_the_normalised_filter_follows_its_twin(alpha, gamma, sigma, seed):
+    theta0 = [sign(w) for w in starts(seed, 1)]
+    params = parameters(theta0)
+    optimizer = NormalisedFilter(params, alpha, gamma, sigma)
+    twins = [NormalisedFilterTwin(t, alpha, gamma, sigma) for t in theta0]
+    for step in gradients(seed):
+        apply(optimizer, params, step)
+        for p, twin, gradient in zip(params, twins, step, strict=True):
+            theta = twin.step(gradient)
+            clear = twin.g.abs() > 1e-12
+            assert torch.equal(p.detach()[clear], theta[clear])
+            torch.testing.assert_close(optimizer.filtered(p), twin.g, rtol=1e-9, atol=1e-12)
+
+
+@given(
+    lr=st.floats(1e-3, 1.0),
+    alpha=st.floats(1e-4, 0.9),
+    beta1=st.floats(0.0, 0.99),
+    beta2=st.floats(0.5, 0.9999),
+    seed=seeds,
+)
+def test_adamw_from_zero_is_the_normalised_filter(lr, alpha, beta1, beta2, seed):
+    latent = parameters([torch.zeros_like(w) for w in starts(seed, 1)])
+    adamw = torch.optim.AdamW(latent, lr, (beta1, beta2), weight_decay=alpha / lr)
+    params = parameters([sign(w) for w in starts(seed, 1)])
+    ours = NormalisedFilter(params, alpha, 1 - beta1, 1 - beta2)
+    for step in gradients(seed):
+        apply(adamw, latent, step)
+        apply(ours, params, step)
+        for w, p in zip(latent, params, strict=True):
+            torch.testing.assert_close(ours.filtered(p) * lr / alpha, -w, rtol=1e-6, atol=1e-9)
+            clear = w.abs() > 1e-9
+            assert torch.equal(p.detach()[clear], sign(w.detach())[clear])
+
+
+@given(alpha=rates, gamma=rates, seed=seeds, power=st.integers(0, 20))
+def test_the_normalised_filter_does_not_see_the_unit_of_a_gradient(alpha, gamma, seed, power):
+    made = []
+    for unit in (1.0, 2.0**power):
+        params = parameters([sign(w) for w in starts(seed, 1)])
+        optimizer = NormalisedFilter(params, alpha, gamma)
+        for step in gradients(seed):
+            apply(optimizer, params, [100 * unit * gradient for gradient in step])
+        made.append([optimizer.filtered(p) for p in params])
+    for one, other in zip(*made, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+@given(gamma=rates, sigma=rates, seed=seeds)
+def test_at_threshold_0_the_second_order_is_bop(gamma, sigma, seed):
+    params, others = (parameters([sign(w) for w in starts(seed, 1)]) for _ in range(2))
+    optimizers = SecondOrderBop(params, 0.0, gamma, sigma), Bop(others, 0.0, gamma)
+    for step in gradients(seed):
+        apply(optimizers[0], params, step)
+        apply(optimizers[1], others, step)
+        assert all(torch.equal(p, q) for p, q in zip(params, others, strict=True))
+
+
+@given(rate=rates, seed=seeds)
+def test_no_gradient_is_louder_than_1_where_both_averages_are_as_long(rate, seed):
+    params = parameters([sign(w) for w in starts(seed, 1)])
+    before = signs(params)
+    optimizer = SecondOrderBop(params, 1.0 + 1e-9, rate, rate)
+    for step in gradients(seed):
+        apply(optimizer, params, step)
+    assert signs(params) == before
+
+
 def test_a_torch_scheduler_drives_bops_gamma():
     theta0 = [sign(w) for w in starts(1, 1)]
     params = parameters(theta0)
@@ -128,5 +232,5 @@ def test_a_torch_scheduler_drives_alpha_down_to_zero():
 def test_every_optimizer_has_a_twin():
     ours = {name for name in optim.__all__ if isinstance(getattr(optim, name), type)}
     twins = {f"{name.removesuffix('Optimizer')}Twin" for name in ours}
-    assert len(ours) == 4
+    assert len(ours) == 6
     assert twins <= vars(reference).keys()

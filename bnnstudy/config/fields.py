@@ -22,14 +22,17 @@ READS: dict[str, tuple[str, ...]] = {
     "filter_pole": ("alpha", "gamma"),
     "filter_increment": ("alpha", "gamma"),
     "filter_corrected": ("alpha", "gamma"),
+    "filter_normalised": ("alpha", "gamma", "sigma"),
     "bop": ("threshold", "gamma"),
+    "second_order_bop": ("threshold", "gamma", "sigma"),
 }
 """All optimizers by name, each with the numbers that it reads.
 
 A `real_optimizer` reads `real_lr` where an `optimizer` reads `lr`, and `real_weight_decay`, if given,
 where it reads `weight_decay`."""
 
-BINARY_OPTIMIZERS = ("filter", "filter_pole", "filter_increment", "filter_corrected", "bop")
+BINARY_OPTIMIZERS = ("filter", "filter_pole", "filter_increment", "filter_corrected",
+                     "filter_normalised", "bop", "second_order_bop")  # fmt: skip
 """Optimizers of the filter view: they move weights that are ±1."""
 
 REAL_OPTIMIZERS = tuple(name for name in READS if name not in BINARY_OPTIMIZERS)
@@ -38,7 +41,16 @@ REAL_OPTIMIZERS = tuple(name for name in READS if name not in BINARY_OPTIMIZERS)
 READERS = {
     **{
         number: ", ".join(name for name, reads in READS.items() if number in reads)
-        for number in ("lr", "momentum", "betas", "gamma", "alpha", "threshold", "weight_decay")
+        for number in (
+            "lr",
+            "momentum",
+            "betas",
+            "gamma",
+            "alpha",
+            "threshold",
+            "sigma",
+            "weight_decay",
+        )
     },
     "real_lr": "a real_optimizer",
     "real_weight_decay": "a real_optimizer",
@@ -98,7 +110,7 @@ RULES = {
     "seed": checks.Rule(int, "a whole number from 0 to 2^63 - 1", lambda value: 0 <= value < 2**63),
     **dict.fromkeys(("lr", "real_lr", "batch_norm_eps"), checks.POSITIVE),
     **dict.fromkeys(("weight_decay", "threshold", "init_scale"), checks.NOT_NEGATIVE),
-    **dict.fromkeys(("alpha", "gamma", "batch_norm_momentum"), checks.SHARE),
+    **dict.fromkeys(("alpha", "gamma", "sigma", "batch_norm_momentum"), checks.SHARE),
     **dict.fromkeys(("momentum", "floor"), checks.MOMENTUM),
 }
 """Fields that follow a rule."""

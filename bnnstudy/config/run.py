@@ -42,8 +42,8 @@ class RunConfig:
     View: `"latent"` (real weights, their sign is the network) or `"filter"` (weights are ±1).
 
     Optimizer: `optimizer` by name. `lr` is its rate (latent view); `gamma` and `weight_decay` are
-    those of paper B's Eq 2-3; `alpha` is the filter's rate, `threshold` and `gamma` are Bop's;
-    `momentum` and `betas` are torch's.
+    those of paper B's Eq 2-3; `alpha` is the filter's rate, `threshold` and `gamma` are Bop's,
+    `sigma` is the rate of a second moment beside them; `momentum` and `betas` are torch's.
     `real_optimizer` drives the real parameters (here: batch norm); empty means the same optimizer
     and rate as the weights. `real_lr` is its rate, `real_weight_decay` its decay (None: the same one).
     `schedule` acts on all rates, step by step; at each of `drops`, shares of the run in rising order,
@@ -97,6 +97,7 @@ class RunConfig:
     gamma: float = 0.1
     alpha: float = 1e-3
     threshold: float = 1e-8
+    sigma: float = 1e-3
     weight_decay: float = 0.0
     real_optimizer: str = ""
     real_lr: float = 1e-3

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from bnnstudy import devices
-from bnnstudy.config.fields import BINARY_OPTIMIZERS
+from bnnstudy.config.fields import BINARY_OPTIMIZERS, READS
 from bnnstudy.config.run import RunConfig
 from bnnstudy.data.datasets import FOLDERS, require_resident
 from bnnstudy.data.imagenet import ImageFolder
@@ -94,7 +94,7 @@ def own(model: str, changes: Mapping[str, Any] | None = None) -> FolderJob:
     if fields["optimizer"] in BINARY_OPTIMIZERS:
         fields = {
             "view": "filter",
-            **({"alpha": 1e-4} if fields["optimizer"] != "bop" else {}),
+            **({"alpha": 1e-4} if "alpha" in READS[fields["optimizer"]] else {}),
             **fields,
         }
     elif "clamp" not in fields and fields.get("binary_weights", True):

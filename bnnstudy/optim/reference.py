@@ -106,3 +106,40 @@ class BopTwin:
         loud, agree = self.m.abs() > self.tau, torch.sign(self.m) == torch.sign(self.theta)
         self.theta = torch.where(loud & agree, -self.theta, self.theta)
         return self.theta
+
+
+class SecondOrderBopTwin:
+    """Suarez-Ramirez et al. 2021, without correction: the threshold is in units of sqrt(v)."""
+
+    def __init__(self, theta0: Tensor, tau: float, gamma: float, sigma: float):
+        self.theta = theta0.clone()
+        self.m, self.v = torch.zeros_like(theta0), torch.zeros_like(theta0)
+        self.tau, self.gamma, self.sigma = tau, gamma, sigma
+
+    def step(self, gradient: Tensor, gamma: float | None = None) -> Tensor:
+        gamma = self.gamma if gamma is None else gamma
+        self.m = (1 - gamma) * self.m + gamma * gradient
+        self.v = (1 - self.sigma) * self.v + self.sigma * gradient**2
+        self.loudness = self.m.abs() / (self.v.sqrt() + 1e-10)
+        agree = torch.sign(self.m) == torch.sign(self.theta)
+        self.theta = torch.where((self.loudness > self.tau) & agree, -self.theta, self.theta)
+        return self.theta
+
+
+class NormalisedFilterTwin:
+    """AdamW (Loshchilov and Hutter 2019, Algorithm 2) as a filter. Where g is 0 the weight stays."""
+
+    def __init__(self, theta0: Tensor, alpha: float, gamma: float, sigma: float):
+        self.theta = theta0.clone()
+        self.m, self.v, self.g = (torch.zeros_like(theta0) for _ in range(3))
+        self.alpha, self.gamma, self.sigma, self.t = alpha, gamma, sigma, 0
+
+    def step(self, gradient: Tensor, alpha: float | None = None) -> Tensor:
+        alpha = self.alpha if alpha is None else alpha
+        beta1, beta2, self.t = 1 - self.gamma, 1 - self.sigma, self.t + 1
+        self.m = beta1 * self.m + (1 - beta1) * gradient
+        self.v = beta2 * self.v + (1 - beta2) * gradient**2
+        m_hat, v_hat = self.m / (1 - beta1**self.t), self.v / (1 - beta2**self.t)
+        self.g = (1 - alpha) * self.g + alpha * m_hat / (v_hat.sqrt() + 1e-8)
+        self.theta = torch.where(self.g == 0, self.theta, -sign(self.g))
+        return self.theta

@@ -11,9 +11,10 @@ from bnnstudy.config import checks
 from bnnstudy.config.checks import shown
 from bnnstudy.config.fields import READS
 from bnnstudy.optim.base import listed, require_held, tensors_of
-from bnnstudy.optim.bop import Bop
+from bnnstudy.optim.bop import Bop, SecondOrderBop
 from bnnstudy.optim.filter import FilterOptimizer
 from bnnstudy.optim.latent_sgd import LatentSGD
+from bnnstudy.optim.normalised_filter import NormalisedFilter
 
 
 class Numbers(Protocol):
@@ -39,6 +40,9 @@ class Numbers(Protocol):
 
     @property
     def threshold(self) -> float: ...
+
+    @property
+    def sigma(self) -> float: ...
 
 
 def _fused(params: ParamsT) -> bool | None:
@@ -79,9 +83,15 @@ def _filter(arguments: dict[str, Any]) -> Callable[..., Optimizer]:
 OURS: dict[str, Callable[..., Optimizer]] = {
     "latent_sgd": lambda params, c, **check: LatentSGD(params, c.lr, c.gamma, c.weight_decay, **check),
     **{name: _filter(arguments) for name, arguments in FILTERS.items()},
+    "filter_normalised": lambda params, c, **check: NormalisedFilter(
+        params, c.alpha, c.gamma, c.sigma, **check
+    ),
     "bop": lambda params, c, **check: Bop(params, c.threshold, c.gamma, **check),
+    "second_order_bop": lambda params, c, **check: SecondOrderBop(
+        params, c.threshold, c.gamma, c.sigma, **check
+    ),
 }
-"""The two views of paper B, and Bop. `filter…` and `bop` need weights that are ±1."""
+"""The two views of paper B, and Bop. `filter…` and both of Bop need weights that are ±1."""
 
 NAMES = tuple(READS)
 """All optimizers by name."""

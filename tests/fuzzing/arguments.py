@@ -32,7 +32,15 @@ from bnnstudy.experiments import rates
 from bnnstudy.experiments.options import RunOptions
 from bnnstudy.experiments.study import Arm, Named, Study, Tuned
 from bnnstudy.nn import binarize, models
-from bnnstudy.optim import Bop, FilterOptimizer, LatentSGD, LinearFilter, build
+from bnnstudy.optim import (
+    Bop,
+    FilterOptimizer,
+    LatentSGD,
+    LinearFilter,
+    NormalisedFilter,
+    SecondOrderBop,
+    build,
+)
 from bnnstudy.report.explorer import explorer
 from bnnstudy.theory import conversion, filters
 from fuzzing import mutation
@@ -223,6 +231,10 @@ def _optimizers() -> list[Target]:
                                                      "check_finite": False}, use=use,
                 names=("order", "b and a must")),
         _target("Bop", made(Bop), {"threshold": 1e-3, "gamma": 0.1, "check_finite": True}, use=use),
+        _target("SecondOrderBop", made(SecondOrderBop), {"threshold": 1e-3, "gamma": 0.1, "sigma": 0.01,
+                                                         "check_finite": True}, use=use),
+        _target("NormalisedFilter", made(NormalisedFilter), {"alpha": 0.1, "gamma": 0.1, "sigma": 0.01,
+                                                             "check_finite": True}, use=use),
         _target("optim.build", lambda name, config, check_finite: build(
             name, [_parameter()], config, check_finite=check_finite),
             {"name": "filter", "config": RunConfig(), "check_finite": True}, use=use,
