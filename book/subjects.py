@@ -36,6 +36,7 @@ SUBJECTS = {
     "search": ("hyperparameter search", "search", "Bayesian optimisation", "random search"),
     "imagenet": ("ImageNet", "ReActNet", "distillation"),
     "one_knob": ("hyperparameters", "weight decay", "convert", "converter"),
+    "collapse": ("memories", "data collapse", "length of a run"),
     "ladder": ("scale", "ladder", "forecast", "extrapolation"),
     "going_further": ("shifts", "improvements", "best of many"),
     "guide": ("what to choose", "guide", "recommendation"),

@@ -22,11 +22,12 @@ _moved
 config: checks schedules serialise | fields | stage | run | tricks
 devices
 files
-theory: filters | conversion flip_rates | memory
+theory: collapse filters | conversion flip_rates | memory
 nn: binarize losses | scaling activations parameters | layers batch_norm packed | \
     conversion export | models.summary models.blocks | models.plain models.reactnet models.residual | \
     models.registry | models
-optim: finite _checks reference trace | base | latent_sgd bop filter linear_filter | registry | \
+optim: finite _checks reference trace | base | \
+    latent_sgd bop filter linear_filter normalised_filter | registry | \
     param_groups
 data: augment images imagenet | audio | datasets
 evidence: provenance results right statistics | claims records forecasts | runs merge | curves | \

@@ -355,7 +355,11 @@ class Every(Joint):
 
     def declared(self) -> str:
         """As `Contrast.declared`."""
-        return f"each of {', '.join(_minus(*pair) for pair in self.compared)}: {self._edge()}"
+        by_arm: dict[str, list[str]] = {}
+        for arm, control in self.compared:
+            by_arm.setdefault(arm, []).append(f"`{control}`")
+        each = [f"`{arm}` − {' or '.join(controls)}" for arm, controls in by_arm.items()]
+        return f"each of {', '.join(each)}: {self._edge()}"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """Optimizers as linear filters on gradients: numpy and scipy only."""
 
+from bnnstudy.theory.collapse import collapse_exponent
 from bnnstudy.theory.conversion import RECIPES, Conversion, Recipe, conversion_of, convert, rates_of
 from bnnstudy.theory.filters import (
     Filter,
@@ -40,4 +41,5 @@ __all__ = [
     "weights_of_mean",
     "averaged_over",
     "require_stable",
+    "collapse_exponent",
 ]
