@@ -15,6 +15,7 @@ from bnnstudy.studies import (
     alpha_decay,
     batch_norm,
     binary_layers,
+    bop,
     cifar10,
     clipping,
     collapse,
@@ -64,6 +65,7 @@ STUDIES: dict[str, Study] = {
         imagenet,
         going_further,
         collapse,
+        bop,
     )
 }
 """All studies by name, in the order of the book."""
