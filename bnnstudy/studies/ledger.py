@@ -10,6 +10,7 @@ from bnnstudy.evidence.verdicts import Verdict, decide
 from bnnstudy.experiments import lookup
 from bnnstudy.experiments.study import Study
 from bnnstudy.studies import (
+    adam_as_filter,
     adam_betas,
     alpha,
     alpha_decay,
@@ -65,6 +66,7 @@ STUDIES: dict[str, Study] = {
         imagenet,
         going_further,
         collapse,
+        adam_as_filter,
         bop,
     )
 }
