@@ -36,6 +36,7 @@ SUBJECTS = {
     "search": ("hyperparameter search", "search", "Bayesian optimisation", "random search"),
     "imagenet": ("ImageNet", "ReActNet", "distillation"),
     "one_knob": ("hyperparameters", "weight decay", "convert", "converter"),
+    "adam_as_filter": ("Adam", "second moments", "AdamW", "RMSProp", "factorial"),
     "bop": ("Bop", "threshold", "hysteresis"),
     "collapse": ("memories", "data collapse", "length of a run"),
     "ladder": ("scale", "ladder", "forecast", "extrapolation"),

@@ -1,7 +1,7 @@
 """What is left of "second moments are crucial"? Adam as a filter, and paper A's gap by its causes.
 
-Ours. Four things differ between a usual training with Adam and one with SGD that does well in paper B: the
-gradient's normalisation, the start, batch norm's own rate, and clipping. Here they are crossed.
+Ours. Four things differ between a usual training with Adam and one with SGD that does well in paper B:
+the gradient's normalisation, the start, batch norm's own rate, and clipping. Here they are crossed.
 """
 
 import functools
