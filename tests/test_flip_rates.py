@@ -33,6 +33,41 @@ def test_the_first_order_filter_with_as_few_flips_has_as_few():
     assert flip_rates.first_order_with(0.0, gradients) is None
 
 
+def test_late_flips_of_a_replay_are_those_of_the_second_half():
+    gradients = np.random.default_rng(2).standard_normal((400, 9))
+    form = filters.cascade(0.05, 0.3)
+    outputs = signal.lfilter(form.b, form.a, gradients, axis=0)
+    late = [np.sign(outputs[i]) != np.sign(outputs[i - 1]) for i in range(200, 400)]
+    assert flip_rates.replayed_late(form, gradients) == pytest.approx(np.mean(late))
+
+
+@pytest.mark.parametrize("pole", [-0.8, 0.0, 0.9])
+def test_of_coloured_noise_the_spectrum_knows_what_white_noises_formula_does_not(pole):
+    noise = np.random.default_rng(3).standard_normal((20_000, 20))
+    coloured = signal.lfilter([1], [1, -pole], noise, axis=0)
+    form = filters.cascade(0.05, 0.3)
+    counted = flip_rates.replayed_late(form, coloured)
+    assert flip_rates.spectral_flip_rate(form, coloured) == pytest.approx(counted, rel=0.06)
+    # The colour is one more stage of the filter.
+    whole = filters.Filter(form.b, tuple(np.convolve(form.a, [1, -pole])))
+    assert flip_rates.flip_rate(whole) == pytest.approx(counted, rel=0.06)
+    assert (flip_rates.flip_rate(form) == pytest.approx(counted, rel=0.06)) == (pole == 0.0)
+
+
+def test_a_spectrum_with_less_noise_is_that_of_a_larger_batch():
+    random = np.random.default_rng(4)
+    drift = signal.lfilter([0.05], [1, -0.95], random.standard_normal((20_000, 20)), axis=0)
+    small, large = (drift + s * random.standard_normal(drift.shape) for s in (1.0, 0.5))
+    form = filters.ema(0.3)
+    foretold = flip_rates.spectral_flip_rate(form, small, noise=0.25)
+    assert foretold == pytest.approx(flip_rates.spectral_flip_rate(form, large), rel=0.05)
+    assert foretold != pytest.approx(flip_rates.spectral_flip_rate(form, small), rel=0.05)
+
+
+def test_gradients_that_never_come_flip_nothing():
+    assert flip_rates.spectral_flip_rate(filters.ema(0.1), np.zeros((100, 3))) == 0.0
+
+
 def test_a_filters_rates_are_its_alpha_times_the_factors_of_its_schedule():
     cosine = factors("cosine", 1000)
     assert cosine[0] == 1

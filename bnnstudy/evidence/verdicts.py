@@ -323,7 +323,9 @@ def _untested(claim: Claim, contrast: Estimate, curves: Mapping[str, Curve], fir
     """Why the runs do not test the claim, with the figures; empty if they do."""
     names = contrast.named()
     seeds = common_seeds([curves[name] for name in names], first)
-    if len(names) > 1 and _identical([curves[name] for name in names], seeds, contrast.metric):
+    # Sides that are measured differently may well be one training.
+    alike = len(names) > 1 and not getattr(contrast, "control_metric", "")
+    if alike and _identical([curves[name] for name in names], seeds, contrast.metric):
         return "all arms are the same training, to the last digit, in every seed"
     if isinstance(contrast, Speed):
         found = effect(contrast, curves, first)

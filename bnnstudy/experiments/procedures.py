@@ -5,7 +5,7 @@ What it measured in several ways stands under `parts`, each a result of its own
 (`bnnstudy.evidence.records.parts`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +14,15 @@ from bnnstudy.config.run import RunConfig
 from bnnstudy.config.serialise import significant
 from bnnstudy.data import Dataset
 from bnnstudy.evidence.results import Result, of_curves, stopped
-from bnnstudy.theory.flip_rates import compared, measured, sign_changes
+from bnnstudy.theory.filters import Filter, cascade
+from bnnstudy.theory.flip_rates import (
+    compared,
+    flips_from_zero,
+    measured,
+    replayed_late,
+    sign_changes,
+    spectral_flip_rate,
+)
 from bnnstudy.training import loop
 from bnnstudy.training.callbacks.base import MakeCallback
 from bnnstudy.training.callbacks.batch_norm import ReestimatedStart
@@ -131,3 +139,44 @@ def filtered_gradients(
     ratio = sum(sizes[:FIRST]) / FIRST / (later / len(sizes[len(sizes) // 2 :])) if later else None
     found = {"gradient": shown, "first_gradients": ratio, "never_more": never_more, "parts": parts}
     return cast(Result, {**result, **found})
+
+
+def flip_forecast(
+    config: RunConfig,
+    dataset: Dataset,
+    *,
+    device: str = "cpu",
+    checkpoint: Checkpoint | None = None,
+    callbacks: Sequence[MakeCallback] = (),
+    targets: Mapping[str, Sequence[float]],
+) -> Result:
+    """`fit`, and how often weights would flip in other trainings, as this one's gradients have it.
+
+    `forecast` has by name of a target the flip ratio in the second half of a run as long as this one:
+    `white`, as if gradients were white noise; `spectrum`, from their own spectra; and `replay`, counted
+    on these very gradients. Where gradients did not answer to flips, the last would be exact.
+
+    Args:
+        targets: by name (alpha, gamma, noise); `noise` is the factor of the noise's variance, which
+            the spectrum alone knows of.
+    """
+    looking = (*callbacks, Gradients, FlipsByEpoch)
+    trained = loop.fit(config, dataset, device=device, callbacks=looking, checkpoint=checkpoint)
+    result: dict[str, Any] = {**trained}
+    gradients = result.pop("gradients")["values"].numpy()
+    result["forecast"] = {
+        name: _foretold(cascade(alpha, gamma), gradients, noise)
+        for name, (alpha, gamma, noise) in targets.items()
+    }
+    return cast(Result, result)
+
+
+def _foretold(form: Filter, gradients: np.ndarray, noise: float) -> dict[str, float | None]:
+    steps = len(gradients)
+    white = flips_from_zero(form, steps) - flips_from_zero(form, steps // 2)
+    found = {
+        "white": white / (steps - steps // 2),
+        "spectrum": spectral_flip_rate(form, gradients, noise),
+        "replay": replayed_late(form, gradients) if noise == 1 else None,
+    }
+    return {name: None if value is None else significant(value, 6) for name, value in found.items()}

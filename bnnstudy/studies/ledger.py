@@ -22,6 +22,7 @@ from bnnstudy.studies import (
     collapse,
     equivalence,
     filters,
+    flip_rates,
     going_further,
     history,
     imagenet,
@@ -66,6 +67,7 @@ STUDIES: dict[str, Study] = {
         imagenet,
         going_further,
         collapse,
+        flip_rates,
         adam_as_filter,
         bop,
     )

@@ -14,7 +14,13 @@ from bnnstudy.theory.filters import (
     torch_sgd,
     torch_to_cascade,
 )
-from bnnstudy.theory.flip_rates import flip_rate, flip_ratio_by_step, flips_from_zero
+from bnnstudy.theory.flip_rates import (
+    flip_rate,
+    flip_ratio_by_step,
+    flips_from_zero,
+    replayed_late,
+    spectral_flip_rate,
+)
 from bnnstudy.theory.memory import averaged_over, factors, weights, weights_of_mean
 
 __all__ = [
@@ -36,6 +42,8 @@ __all__ = [
     "flip_rate",
     "flips_from_zero",
     "flip_ratio_by_step",
+    "spectral_flip_rate",
+    "replayed_late",
     "factors",
     "weights",
     "weights_of_mean",

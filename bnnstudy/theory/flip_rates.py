@@ -66,6 +66,59 @@ def sign_changes(filter: Filter, gradients: np.ndarray) -> np.ndarray:
     return changes
 
 
+def replayed_late(filter: Filter, gradients: np.ndarray) -> float:
+    """Share of weights whose sign changes at a step, in the second half of given gradients.
+
+    The first half lets the filter forget that it began at zero.
+
+        >>> turning = np.array([[1.0], [-1.0], [1.0], [-1.0], [-1.0], [-1.0]])
+        >>> round(replayed_late(Filter((1.0,), (1.0,)), turning), 3)  # one of three steps
+        0.333
+
+    Args:
+        gradients: (steps, weights), of two steps or more.
+    """
+    outputs = scipy.signal.lfilter(filter.b, filter.a, gradients, axis=0)
+    late = outputs[len(outputs) // 2 - 1 :]
+    return float((np.sign(late[1:]) * np.sign(late[:-1]) < 0).mean())
+
+
+def spectral_flip_rate(filter: Filter, gradients: np.ndarray, noise: float = 1.0) -> float:
+    """Share of steps at which the output changes sign, from the gradients' own spectra.
+
+    A weight's spectrum S(f) is that of the second half of its gradients, and the output's is
+    |H(f)|^2 S(f). Its correlation from step to step is rho = sum |H|^2 S cos(2 pi f) / sum |H|^2 S, and
+    the share is arccos(rho) / pi, as if outputs were Gaussian; the mean over weights is returned.
+    Where S is flat it is `flip_rate`.
+
+        >>> white = np.random.default_rng(0).standard_normal((4000, 50))
+        >>> average = filters.ema(0.1)
+        >>> abs(spectral_flip_rate(average, white) / flip_rate(average) - 1) < 0.02
+        True
+
+    Args:
+        gradients: (steps, weights).
+        noise: by what factor the noise is multiplied in variance: 1/4 for four times the batch. What
+            is noise is the level of S above half of the highest frequency, its median.
+    """
+    late = gradients[len(gradients) // 2 :]
+    power = np.square(np.abs(np.fft.rfft(late, axis=0)))
+    if noise != 1.0:
+        floor = np.median(power[len(power) // 2 :], axis=0) / np.log(2)  # its mean, were S flat
+        power = power + (noise - 1) * floor  # a frequency may fall below 0, not what many add up to
+    turns = 2 * np.pi * np.fft.rfftfreq(len(late))
+    _, answer = scipy.signal.freqz(filter.b, filter.a, worN=turns)
+    # All frequencies stand for two but the first, and half the sampling rate where there is one.
+    twice = np.where((turns > 0) & (turns < np.pi), 2.0, 1.0)
+    output = (twice * np.square(np.abs(answer)))[:, None] * power
+    whole = output.sum(0)
+    moves = whole > 0
+    if not moves.any():
+        return 0.0
+    rho = (output[:, moves] * np.cos(turns)[:, None]).sum(0) / whole[moves]
+    return float(np.arccos(np.clip(rho, -1, 1)).mean() / np.pi)
+
+
 def first_order_with(wanted: float, gradients: np.ndarray) -> Filter | None:
     """The moving average whose output changes sign `wanted` times, by bisection in log alpha.
 
