@@ -37,6 +37,7 @@ SUBJECTS = {
     "imagenet": ("ImageNet", "ReActNet", "distillation"),
     "one_knob": ("hyperparameters", "weight decay", "convert", "converter"),
     "adam_as_filter": ("Adam", "second moments", "AdamW", "RMSProp", "factorial"),
+    "flip_rates": ("flip ratio", "flips", "autocorrelation", "spectrum"),
     "bop": ("Bop", "threshold", "hysteresis"),
     "collapse": ("memories", "data collapse", "length of a run"),
     "ladder": ("scale", "ladder", "forecast", "extrapolation"),
