@@ -33,7 +33,7 @@ from bnnstudy.experiments.options import RunOptions
 from bnnstudy.experiments.study import Arm, Named, Study, Tuned
 from bnnstudy.nn import binarize, models
 from bnnstudy.optim import Bop, FilterOptimizer, LatentSGD, LinearFilter, build
-from bnnstudy.report.explorer import explorer
+from bnnstudy.report import explorables
 from bnnstudy.theory import conversion, filters
 from fuzzing import mutation
 from fuzzing.engine import Target
@@ -284,7 +284,8 @@ def _theory() -> list[Target]:
                 share=0.5),
         _target("factors", functools.partial(theory.factors, steps=10), {"schedule": "cosine"},
                 share=0.5),
-        _target("explorer", explorer, {"gradient": (0.1, -0.2, 0.3), "alpha": 0.1, "gamma": 0.5},
+        _target("filter_explorer", explorables.filter_explorer,
+                {"gradient": (0.1, -0.2, 0.3), "alpha": 0.1, "gamma": 0.5},
                 use=lambda e: e._repr_html_(), share=0.5),
     ]  # fmt: skip
 
