@@ -2,7 +2,9 @@
 
 `NAME.html`, `NAME.css` and `NAME.js` are an explorable's own, `frame.*` is what all share. The program
 needs no kernel and no network. Where none runs the picture stands; else it makes way. Each output has
-all it needs and nothing global, so that many on one page, or one twice, do not meet.
+all it needs and nothing global, so that many on one page, or one twice, do not meet. (Style is global:
+rules of the frame begin with `.explorable`, an explorable's own with `.explorable.explore-NAME`, which
+is stronger wherever it stands.)
 """
 
 import base64
