@@ -433,7 +433,10 @@ def test_the_converter_converts_as_the_package_does(opened, given):
         assert min(abs(pole - other) for other in poles) < 1e-12
     answer = filters.impulse_response(form, 200)
     np.testing.assert_allclose(
-        told(page, "answer", *given, 200), answer, rtol=0, atol=1e-12 * np.abs(answer).max()
+        np.array(told(page, "answer", *given, 200), dtype=float),
+        answer,
+        rtol=0,
+        atol=1e-12 * np.abs(answer).max(),
     )
     words = " ".join(expected.lines())
     told_by = {

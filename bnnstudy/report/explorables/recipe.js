@@ -45,8 +45,9 @@ const verdict = ({ case: is, product, limit, alpha }, steps) => {
 const drawAnswer = (svg, { lr, weight_decay, momentum }, { case: is, alpha, poles }) => {
   const size = Math.hypot(...poles[0]), averages = is === "averages";
   const far = averages ? Math.min(1e6, Math.max(100, 6 / alpha)) : Math.min(400, 30 - 5 / Math.log(size));
-  const steps = Math.ceil(is === "grows" || !(far > 30) ? 30 : far);
-  const states = maths.answer(lr, weight_decay, momentum, steps), most = largest(states) || 1;
+  const asked = Math.ceil(is === "grows" || !(far > 30) ? 30 : far);
+  const states = maths.answer(lr, weight_decay, momentum, asked).filter(Number.isFinite);
+  const steps = states.length, most = largest(states) || 1;
   // Averages answer over decades of steps, what rings does so within some hundred.
   const at = averages ? [...new Set(range(300, (i) => Math.round(steps ** (i / 299))))] : range(steps, (i) => i + 1);
   const turned = states.some((state) => state < 0);

@@ -53,9 +53,12 @@ def _drawn(found: Conversion) -> bytes:
     recipe = found.recipe
     form = filters.torch_sgd(recipe.lr, recipe.momentum, recipe.weight_decay)
     far = 200 if not found.alpha else int(np.clip(6 / found.alpha, 100, 1e6))
-    answer = filters.impulse_response(form, far)
+    with np.errstate(over="ignore", invalid="ignore"):  # a state may grow without end
+        answer = filters.impulse_response(form, far)
+    answer = answer[np.isfinite(answer)]
     with plotting.figure(size=(7.6, 3)) as (figure, axis):
-        axis.plot(np.arange(1, far + 1), answer / np.abs(answer).max(), color=plotting.COLOURS[1])
+        largest = np.abs(answer).max() or 1
+        axis.plot(np.arange(1, len(answer) + 1), answer / largest, color=plotting.COLOURS[1])
         axis.axhline(0, color="0.6", linewidth=0.8)
         axis.set(xlabel="step", ylabel="state after one gradient", title="\n".join(found.lines()[2:4]))
         if found.alpha:
