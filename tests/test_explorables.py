@@ -495,7 +495,7 @@ def test_a_weights_life_is_the_optimizers(opened, rates):
     states, signs = trace(make, *given, keep=FilterOptimizer.filtered), trace(make, *given)
     for weight in (0, 3):
         found = told(page, "filtered", [gamma, alpha], LIVES[:, weight].tolist())
-        expected = states[-len(found) :, weight]
+        expected = states[-len(found) :, weight].numpy()
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
         assert told(page, "signs", found, -1) == signs[:, weight].tolist()
 
