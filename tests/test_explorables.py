@@ -32,7 +32,7 @@ RANDOM = np.random.default_rng(0)
 GRADIENT = 1e-4 * (RANDOM.standard_normal(400) + np.sin(np.arange(400) / 40))
 GRADIENT[[0, 5, 6, 100]] = 0  # As of a weight behind a dead unit.
 LIVES = 1e-3 * (RANDOM.standard_normal((300, 12)) + 0.3 * np.sin(np.arange(300) / 30)[:, None])
-LIVES[:20, 3] = 0
+LIVES[:20, 3] = LIVES[100, 3] = 0
 RANDOM_INPUTS = RANDOM.standard_normal(800)
 PAGE = """<!doctype html><html data-theme="{theme}" lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><title>explorer</title>
@@ -352,8 +352,9 @@ def test_odd_gradients_are_drawn_too(opened, gradient):
 
 def test_names_cannot_end_their_script_or_be_markup(opened):
     name = "</script><b>&"
-    page = opened(flips_by_layer({name: TRAININGS["cosine"]}, SIZES))
-    assert page.locator("th").all_inner_texts()[1] == name
+    run = {"layer_steps": [1, 2], "layers": {name: [0.5, 0.1]}}
+    page = opened(flips_by_layer({name: run}, {name: 10}))
+    assert [words.strip() for words in page.locator("th").all_inner_texts()[1:3]] == [name, name]
     assert page.locator("option").inner_text() == name
 
 
@@ -494,10 +495,11 @@ def test_a_weights_life_is_the_optimizers(opened, rates):
     given = -torch.ones(12, dtype=torch.float64), torch.from_numpy(LIVES)
     states, signs = trace(make, *given, keep=FilterOptimizer.filtered), trace(make, *given)
     for weight in (0, 3):
-        found = told(page, "filtered", [gamma, alpha], LIVES[:, weight].tolist())
+        life = told(page, "life", rates, LIVES[:, weight].tolist(), -1)
+        found = life["states"]
         expected = states[-len(found) :, weight].numpy()
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
-        assert told(page, "signs", found, -1) == signs[:, weight].tolist()
+        assert life["signs"] == signs[:, weight].tolist()
 
 
 def test_at_the_rates_of_the_run_the_replay_is_as_recorded(opened):

@@ -1,13 +1,12 @@
 const maths = {
-  filtered,
-  // The sign before the first step, then after each. A state that was never anything but 0 keeps the
-  // sign as it was drawn; one that cancels to 0 later gives 1, as in the package.
-  signs: (states, first) => {
-    let moved = false;
-    return [first, ...states.map((state) => {
-      moved ||= state !== 0;
-      return moved ? (state > 0 ? -1 : 1) : first;
-    })];
+  // As in the package, the filter's state is kept as -g: where it is 0 its sign bit is the weight's, so
+  // that a weight whose gradient has always been 0 stays as it was drawn, `first`.
+  life: ([alpha, gamma], gradient, first) => {
+    const inner = average(gamma, gradient);
+    let kept = 0 * first;
+    const latent = inner.map((value) => (kept = (1 - alpha) * kept - alpha * value));
+    const signs = [first, ...latent.map((value) => (value > 0 || Object.is(value, 0) ? 1 : -1))];
+    return { inner, states: latent.map((value) => 0 - value), signs };
   },
   flips: (signs) => signs.filter((sign, i) => i && sign !== signs[i - 1]).length,
 };
@@ -23,8 +22,8 @@ start("weight", (root, { weights, values }) => {
   const along = [0, count, stepTicks(count)], around = [-1, 1, [[1, "1"], [0, "0"], [-1, "−1"]]];
   const draw = () => {
     const { weight, step, alpha, gamma } = values, { gradient, first, turns } = weights[weight - 1];
-    const inner = filtered([gamma], gradient), states = filtered([alpha], inner);
-    const turned = new Set(turns), replayed = maths.signs(states, first);
+    const { inner, states, signs: replayed } = maths.life([alpha, gamma], gradient, first);
+    const turned = new Set(turns);
     let sign = first;
     const recorded = range(count + 1, (i) => (sign = turned.has(i) ? -sign : sign));
     const agree = recorded.filter((value, i) => i && value === replayed[i]).length;
