@@ -36,7 +36,8 @@ LIVES[:20, 3] = LIVES[100, 3] = 0
 RANDOM_INPUTS = RANDOM.standard_normal(800)
 PAGE = """<!doctype html><html data-theme="{theme}" lang="en"><meta charset="utf-8">
 <meta name="viewport" content="width=device-width"><title>explorer</title>
-<style>{style} [data-theme=dark] body {{ background: #121212; color: #ddd; }}</style>
+<style>body {{ font: 16px/1.65 "DejaVu Sans", sans-serif }} {style}
+[data-theme=dark] body {{ background: #121212; color: #ddd; }}</style>
 <body class="bd-content">{body}</body></html>"""
 SIGNS = trace(lambda weights: FilterOptimizer(weights, alpha=0.01, gamma=0.1),
               torch.ones(12, dtype=torch.float64), torch.from_numpy(LIVES))  # fmt: skip
@@ -254,8 +255,9 @@ def test_nothing_is_wider_than_the_screen(opened, name, width):
     page = opened(MADE[name], width=width)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.evaluate(
-        """() => [...document.querySelectorAll("svg[role] text, svg[role] path")].filter((mark) => {
-          const box = mark.getBoundingClientRect(), room = mark.closest("svg").getBoundingClientRect();
+        """() => [...document.querySelectorAll("svg[role] :is(text, path), table")].filter((mark) => {
+          const outer = mark.closest("svg") ?? mark.closest(".explorable");
+          const box = mark.getBoundingClientRect(), room = outer.getBoundingClientRect();
           return box.left < room.left || box.right > room.right + 1;
         }).map((mark) => mark.outerHTML.slice(0, 80))"""
     ) == []  # fmt: skip
@@ -354,7 +356,8 @@ def test_names_cannot_end_their_script_or_be_markup(opened):
     name = "</script><b>&"
     run = {"layer_steps": [1, 2], "layers": {name: [0.5, 0.1]}}
     page = opened(flips_by_layer({name: run}, {name: 10}))
-    assert [words.strip() for words in page.locator("th").all_inner_texts()[1:3]] == [name, name]
+    heads = [words.strip() for words in page.locator("th").all_inner_texts()]
+    assert heads[1:3] == [name, f"layer {name}"]
     assert page.locator("option").inner_text() == name
 
 
@@ -460,7 +463,7 @@ def test_the_converter_warns_where_the_poles_are_complex(opened):
     assert "complex" in verdict.inner_text()
     assert "warns" in verdict.get_attribute("class")
     assert page.get_by_role("slider", name="weight decay").get_attribute("aria-valuetext") == "0.05"
-    assert "it changes sign" in page.locator(".answer").get_attribute("aria-label")
+    assert "it changes sign" in page.locator(".impulse").get_attribute("aria-label")
     assert [row[0] for row in numbers(page)] == ["–"] * 5
     page.get_by_role("slider", name="weight decay").focus()
     page.keyboard.press("Home")

@@ -26,7 +26,7 @@ const show = (svg, label, drawing) => {
 
 // An axis is [low, high, ticks], a tick [value, words]; `lines` gets both scales and the edges.
 const panel = (svg, label, [xLow, xHigh, xTicks], [yLow, yHigh, yTicks], lines) => {
-  const edges = { left: 38, right: svg.clientWidth - 18, top: 8, bottom: svg.clientHeight - 26 };
+  const edges = { left: 44, right: svg.clientWidth - 18, top: 8, bottom: svg.clientHeight - 26 };
   const x = scale(xLow, xHigh, edges.left, edges.right), y = scale(yLow, yHigh, edges.bottom, edges.top);
   const grid = [...yTicks.map(([value]) => `M${edges.left} ${y(value)}H${edges.right}`),
     ...xTicks.map(([value]) => `M${x(value)} 4V${edges.bottom}`)].join("");

@@ -72,7 +72,8 @@ def _tables(
 
 
 def _short(layer: str) -> str:
-    return layer.removesuffix(".weight")
+    """A layer as it is called on the page."""
+    return f"layer {layer.removesuffix('.weight')}"
 
 
 def _drawn(steps: Sequence[int], ratios: dict[str, np.ndarray], layers: list[str]) -> bytes:
@@ -81,7 +82,7 @@ def _drawn(steps: Sequence[int], ratios: dict[str, np.ndarray], layers: list[str
     with plotting.figure(1, len(ratios), shape, "below", sharey=True, squeeze=False) as (figure, axes):
         for axis, (name, of) in zip(axes[0], ratios.items(), strict=True):
             for layer, values in zip(layers, of, strict=True):
-                axis.plot(steps, 100 * values, label=f"layer {layer}")
+                axis.plot(steps, 100 * values, label=layer)
             axis.set(title=name, xscale="log", xlabel="step")
             axis.set_yscale("symlog", linthresh=1e-3)
         axes[0, 0].set(ylabel="flips in a step, %")

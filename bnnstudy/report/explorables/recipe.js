@@ -85,7 +85,7 @@ start("recipe", (root, { recipes, values }) => {
       const named = found.poles.map(([re, im]) => shown(re) + (im ? ` ${im > 0 ? "+" : "−"} ${shown(Math.abs(im))}i` : ""));
       plane(root.querySelector(".plane"), `Poles at ${named.join(" and ")}, two zeros at 0`,
         found.poles.map((pole) => ["cross", ...pole]));
-      drawAnswer(root.querySelector(".answer"), values, found);
+      drawAnswer(root.querySelector(".impulse"), values, found);
     },
   };
 });
