@@ -249,7 +249,7 @@ def test_two_on_one_page_are_independent(opened):
     assert [numbers(page, which) == rows[which] for which in range(3)] == [True, False, True]
 
 
-@pytest.mark.parametrize("width", [320, 390, 800, 1280])
+@pytest.mark.parametrize("width", [320, 360, 390, 800, 1280])
 @pytest.mark.parametrize("name", MADE)
 def test_nothing_is_wider_than_the_screen(opened, name, width):
     page = opened(MADE[name], width=width)
