@@ -28,7 +28,7 @@ REPORTS := one_knob cost scoreboard how_it_was_run what_we_learned guide index
 STUDIES_DONE := $(STUDIES:%=book/executed/%.ipynb)
 REPORTS_DONE := $(REPORTS:%=book/executed/%.ipynb)
 
-PACKAGE := $(shell find bnnstudy -name '*.py' -o -name '*.html')
+PACKAGE := $(shell find bnnstudy -name '*.py' -o -path '*/explorables/*.*s' -o -name '*.html')
 RECORDS := $(wildcard book/results/*/desk book/results/*/short book/results/*/paper)
 
 # One thread a process: runs go side by side instead. The kernel is the environment's own.

@@ -1,4 +1,4 @@
-"""Modules of the first edition and where they are now: importing an old name says the new one."""
+"""Modules of earlier editions and where they are now: importing an old name says the new one."""
 
 import sys
 from importlib.abc import MetaPathFinder
@@ -13,7 +13,7 @@ MOVED = {
     "conversion": "theory.conversion",
     "cost": "report.cost",
     "data.folder": "data.imagenet",
-    "explorer": "report.explorer",
+    "explorer": "report.explorables",
     "fields": "config.fields",
     "filters": "theory.filters",
     "jobs": "experiments.executors",
@@ -31,6 +31,7 @@ MOVED = {
     "paper_b": "studies._paper_b",
     "plotting": "report.plotting",
     "progress": "training.progress",
+    "report.explorer": "report.explorables",
     "recorded_gradients": "experiments.procedures",
     "records": "evidence.records",
     "rules": "config.checks",

@@ -63,6 +63,9 @@ def test_it_is_the_wheel_that_is_imported_with_all_its_files(installed):
     file, entries = tried(installed, "-c", source).stdout.split()
     assert Path(file).is_relative_to(installed)
     assert int(entries) > 280
+    shows = "from bnnstudy.report import explorables as e;print(e.recipe_converter()._repr_html_())"
+    page = tried(installed, "-c", shows).stdout
+    assert all(part in page for part in ("<style>", "const convert =", 'name="momentum"'))
 
 
 def test_records_lie_where_one_works_and_are_found_there(installed):

@@ -41,7 +41,7 @@ from bnnstudy.optim import (
     SecondOrderBop,
     build,
 )
-from bnnstudy.report.explorer import explorer
+from bnnstudy.report import explorables
 from bnnstudy.theory import conversion, filters
 from fuzzing import mutation
 from fuzzing.engine import Target
@@ -296,8 +296,21 @@ def _theory() -> list[Target]:
                 share=0.5),
         _target("factors", functools.partial(theory.factors, steps=10), {"schedule": "cosine"},
                 share=0.5),
-        _target("explorer", explorer, {"gradient": (0.1, -0.2, 0.3), "alpha": 0.1, "gamma": 0.5},
-                use=lambda e: e._repr_html_(), share=0.5),
+        _target("filter_explorer", explorables.filter_explorer,
+                {"gradient": (0.1, -0.2, 0.3), "alpha": 0.1, "gamma": 0.5},
+                use=lambda e: e._repr_html_(), share=0.25),
+        _target("surrogate_explorer", explorables.surrogate_explorer,
+                {"inputs": (0.1, -0.2, 3.0), "x": 0.1, "t": 0.5},
+                use=lambda e: e._repr_html_(), share=0.1),
+        _target("recipe_converter", explorables.recipe_converter,
+                {"lr": 0.1, "weight_decay": 1e-4, "momentum": 0.9, "steps": 100},
+                use=lambda e: e._repr_html_(), share=0.1),
+        _target("weight_life", explorables.weight_life,
+                {"gradients": ((0.1,), (-0.2,)), "signs": ((1,), (-1,), (1,)), "alpha": 0.1,
+                 "gamma": 0.5, "count": 2}, use=lambda e: e._repr_html_(), share=0.1),
+        _target("flips_by_layer", explorables.flips_by_layer,
+                {"runs": {"a": {"layer_steps": (1, 10), "layers": {"0.weight": (0.5, 0.1)}}},
+                 "sizes": {"0.weight": 64}}, use=lambda e: e._repr_html_(), share=0.1),
     ]  # fmt: skip
 
 
