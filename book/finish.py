@@ -1,10 +1,12 @@
-"""Finishes a built book: pages load what they use, and give away the notebooks behind them.
+"""Finishes a built book: pages load what they use, and give away the notebooks and data behind them.
 
 An entry of a bibliography is an item of a list: the role that docutils gives it is no longer one.
 A first page should be there at once. So MathJax, 2 MB, goes from pages without a formula, and Font
 Awesome's script, 1.5 MB, from all: the theme's style sheet has the same icons as a font.
 """
 
+import itertools
+import json
 import re
 import shutil
 import sys
@@ -15,6 +17,7 @@ MATH = re.compile(
     r"<script[^>]*/mathjax/[^>]*>\s*</script>|<script>\s*window\.MathJax.*?</script>", re.DOTALL
 )
 LIST = re.compile(r'<ol( class="arabic[^"]*"(?: start="(\d+)")?)>')
+PLOT = re.compile(r'(<figure class="plot">.*?)(?:<figcaption>.*?</figcaption>)?(</figure>)', re.DOTALL)
 FORMULA = re.compile(r'class="[^"]*\bmath\b')
 
 
@@ -39,6 +42,37 @@ def with_notebook(page: str, name: str) -> str:
     """
     link = f'<p><a href="{name}" download>This page as a notebook</a></p>'
     return page if link in page else page.replace("</article>", f"{link}</article>", 1)
+
+
+def with_data(page: str, name: str) -> str:
+    """A page's HTML with a number for each figure, and a link to what it shows.
+
+    >>> with_data('<figure class="plot">x</figure>', "sgd").partition("x")[2]
+    '<figcaption>Figure 1. <a href="sgd-figure-1.csv" download>Data (CSV)</a></figcaption></figure>'
+    """
+    count = itertools.count(1)
+
+    def captioned(found: re.Match[str]) -> str:
+        k = next(count)
+        link = f'<a href="{name}-figure-{k}.csv" download>Data (CSV)</a>'
+        return f"{found[1]}<figcaption>Figure {k}. {link}</figcaption>{found[2]}"
+
+    return PLOT.sub(captioned, page)
+
+
+def data_apart(notebook: Path, folder: Path) -> None:
+    """Copy a notebook into a folder, and beside it what its figures show, a file each."""
+    content = json.loads(notebook.read_text())
+    bundles = [
+        out.get("data", {}) for cell in content.get("cells", []) for out in cell.get("outputs", [])
+    ]
+    found = [bundle.pop("text/csv") for bundle in bundles if "text/csv" in bundle]
+    for k, rows in enumerate(found, start=1):
+        (folder / f"{notebook.stem}-figure-{k}.csv").write_text("".join(rows))
+    if found:
+        (folder / notebook.name).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+    else:
+        shutil.copy(notebook, folder)
 
 
 def with_exercises(page: str, name: str) -> str:
@@ -76,8 +110,8 @@ def main(executed: Path, built: Path) -> int:
         after = lightened(before).replace('role="doc-biblioentry"', 'role="listitem"')
         notebook = executed / f"{file.stem}.ipynb"
         if file.parent == pages and notebook.exists():
-            shutil.copy(notebook, pages)
-            after = with_notebook(after, notebook.name)
+            data_apart(notebook, pages)
+            after = with_data(with_notebook(after, notebook.name), notebook.stem)
         unsolved = file.with_name(f"{file.stem}-exercises.ipynb")
         if unsolved.exists():
             after = with_exercises(after, unsolved.name)

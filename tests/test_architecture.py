@@ -39,7 +39,7 @@ training: progress metrics batch_norm distributed teacher callbacks.base | \
 experiments: options study gpus markers | rates arms hpo paired procedures image_folder | \
     lookup tasks | cluster | executors | sweep
 studies: _quick_rates history | _paper_a _paper_b | * | ledger
-report: plotting predict tables | explorer cost ladder scoreboard | chapter status
+report: figures predict tables | plotting | explorer cost ladder scoreboard | chapter status
 __main__
 """
 """Every file, from the ground up: a line for each room, and in it bars between files. A file imports
