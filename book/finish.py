@@ -5,10 +5,8 @@ A first page should be there at once. So MathJax, 2 MB, goes from pages without 
 Awesome's script, 1.5 MB, from all: the theme's style sheet has the same icons as a font.
 """
 
-import itertools
 import json
 import re
-import shutil
 import sys
 from pathlib import Path
 
@@ -17,7 +15,7 @@ MATH = re.compile(
     r"<script[^>]*/mathjax/[^>]*>\s*</script>|<script>\s*window\.MathJax.*?</script>", re.DOTALL
 )
 LIST = re.compile(r'<ol( class="arabic[^"]*"(?: start="(\d+)")?)>')
-PLOT = re.compile(r'(<figure class="plot">.*?)(?:<figcaption>.*?</figcaption>)?(</figure>)', re.DOTALL)
+DATA = re.compile(r'<script type="text/csv">(.*?)</script>', re.DOTALL)
 FORMULA = re.compile(r'class="[^"]*\bmath\b')
 
 
@@ -44,35 +42,35 @@ def with_notebook(page: str, name: str) -> str:
     return page if link in page else page.replace("</article>", f"{link}</article>", 1)
 
 
-def with_data(page: str, name: str) -> str:
-    """A page's HTML with a number for each figure, and a link to what it shows.
+def with_data(page: str, name: str) -> tuple[str, dict[str, str]]:
+    """A page's HTML with a number for each figure and a link to its data; the data by file name.
 
-    >>> with_data('<figure class="plot">x</figure>', "sgd").partition("x")[2]
+    >>> page = '<figure>x<script type="text/csv">a,b</script></figure>'
+    >>> page, files = with_data(page, "sgd")
+    >>> page.partition("x")[2]
     '<figcaption>Figure 1. <a href="sgd-figure-1.csv" download>Data (CSV)</a></figcaption></figure>'
+    >>> files
+    {'sgd-figure-1.csv': 'a,b'}
     """
-    count = itertools.count(1)
+    files: dict[str, str] = {}
 
-    def captioned(found: re.Match[str]) -> str:
-        k = next(count)
-        link = f'<a href="{name}-figure-{k}.csv" download>Data (CSV)</a>'
-        return f"{found[1]}<figcaption>Figure {k}. {link}</figcaption>{found[2]}"
+    def linked(found: re.Match[str]) -> str:
+        count = len(files) + 1
+        files[f"{name}-figure-{count}.csv"] = found[1]
+        link = f'<a href="{name}-figure-{count}.csv" download>Data (CSV)</a>'
+        return f"<figcaption>Figure {count}. {link}</figcaption>"
 
-    return PLOT.sub(captioned, page)
+    return DATA.sub(linked, page), files
 
 
-def data_apart(notebook: Path, folder: Path) -> None:
-    """Copy a notebook into a folder, and beside it what its figures show, a file each."""
-    content = json.loads(notebook.read_text())
-    bundles = [
-        out.get("data", {}) for cell in content.get("cells", []) for out in cell.get("outputs", [])
-    ]
-    found = [bundle.pop("text/csv") for bundle in bundles if "text/csv" in bundle]
-    for k, rows in enumerate(found, start=1):
-        (folder / f"{notebook.stem}-figure-{k}.csv").write_text("".join(rows))
-    if found:
-        (folder / notebook.name).write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-    else:
-        shutil.copy(notebook, folder)
+def without_data(notebook: str) -> str:
+    """A notebook as it is stored, without the data of its figures, which stands beside it."""
+    content = json.loads(notebook)
+    outputs = [out for cell in content.get("cells", []) for out in cell.get("outputs", [])]
+    shown = [out["data"] for out in outputs if "text/html" in out.get("data", {})]
+    for bundle in shown:
+        bundle["text/html"] = DATA.sub("", "".join(bundle["text/html"]))
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n" if shown else notebook
 
 
 def with_exercises(page: str, name: str) -> str:
@@ -110,8 +108,10 @@ def main(executed: Path, built: Path) -> int:
         after = lightened(before).replace('role="doc-biblioentry"', 'role="listitem"')
         notebook = executed / f"{file.stem}.ipynb"
         if file.parent == pages and notebook.exists():
-            data_apart(notebook, pages)
-            after = with_data(with_notebook(after, notebook.name), notebook.stem)
+            (pages / notebook.name).write_text(without_data(notebook.read_text()))
+            after, files = with_data(with_notebook(after, notebook.name), notebook.stem)
+            for name, rows in files.items():
+                (pages / name).write_text(rows)
         unsolved = file.with_name(f"{file.stem}-exercises.ipynb")
         if unsolved.exists():
             after = with_exercises(after, unsolved.name)

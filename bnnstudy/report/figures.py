@@ -36,6 +36,8 @@ SIZE = 9
 """Points of all text in a panel: more than 12 px once it is scaled."""
 INK = "#010203"
 """Stands for the colour of the text around a figure until the SVG is written."""
+MOST = 250
+"""Points of a line in the data of a figure; of a longer one every second is there, or every third …."""
 BLACK = ("#000000", INK)
 
 # What a dark page is, and the contrast that a line needs there (WCAG 2.2, 1.4.11).
@@ -73,8 +75,7 @@ class BookFigure(Figure):
         self.said[self.axes.index(axis)] = came_out
 
     def _ipython_display_(self) -> None:
-        shown = {"text/html": html(self), "text/csv": data(self), "text/plain": "\n".join(texts(self))}
-        display(shown, raw=True)
+        display({"text/html": html(self), "text/plain": "\n".join(texts(self))}, raw=True)
 
 
 def shown_axes(figure: Figure) -> list[Axes]:
@@ -93,9 +94,13 @@ def _drawn(axis: Axes) -> Iterator[tuple[Line2D, np.ndarray, np.ndarray]]:
 def _names(axis: Axes) -> dict[Artist, str]:
     """The series that each line of a panel belongs to: its label's, or its colour's in the legend."""
     by_colour: dict[str, str] = {}
-    for handle, name in zip(*axis.get_legend_handles_labels(), strict=True):
-        if isinstance(line := _line_of(handle), Line2D):
-            by_colour.setdefault(to_hex(line.get_color()), name)
+    figure = axis.get_figure()
+    for of in (axis, *(figure.axes if figure else ())):
+        for handle, name in zip(*of.get_legend_handles_labels(), strict=True):
+            if isinstance(line := _line_of(handle), Line2D):
+                by_colour.setdefault(to_hex(line.get_color()), name)
+        if by_colour:
+            break
     own = {line: str(line.get_label()) for line in axis.lines}
     return {
         line: by_colour.get(to_hex(line.get_color()), "")
@@ -162,7 +167,9 @@ def _rows(axis: Axes) -> Iterator[list[str]]:
     names = _names(axis)
     for line, xs, ys in _drawn(axis):
         kind = "points" if line.get_linestyle() in ("None", "", " ") else "line"
-        for x, y in zip(xs, ys, strict=True):
+        every = math.ceil(len(xs) / MOST)
+        kind = kind if every == 1 else f"{kind}, every {every} points"
+        for x, y in zip(xs[::every], ys[::every], strict=True):
             yield [names[line], kind, number(x, 6), number(y, 6)]
     for bars in axis.containers:
         if isinstance(bars, BarContainer):
@@ -172,7 +179,7 @@ def _rows(axis: Axes) -> Iterator[list[str]]:
 
 def texts(figure: Figure) -> list[str]:
     """For each panel what it shows and what came out, computed from what is drawn."""
-    return [f"{_shows(axis)}. {came_out(figure, axis)}".strip() for axis in shown_axes(figure)]
+    return [f"{_shows(axis)}: {came_out(figure, axis)}".strip() for axis in shown_axes(figure)]
 
 
 def _shows(axis: Axes) -> str:
@@ -184,7 +191,7 @@ def _shows(axis: Axes) -> str:
 
 
 def came_out(figure: Figure, axis: Axes) -> str:
-    """What came out in a panel, a sentence with numbers."""
+    """What came out in a panel, words with numbers that end a sentence."""
     said: dict[int, str] = getattr(figure, "said", {})
     if own := said.get(figure.axes.index(axis)):
         return own
@@ -194,18 +201,18 @@ def came_out(figure: Figure, axis: Axes) -> str:
         bars = [
             (float(high), middle) for _, kind, middle, high in _rows(axis) if kind == "bar" and high
         ]
-        return "Most, {:g}, at {}.".format(*max(bars)) if bars else ""
+        return "most, {:g}, at {}.".format(*max(bars)) if bars else ""
     if len(series) == 1:
         ((x, y),) = series.values()
         low, high = np.argmin(y), np.argmax(y)
         return (
-            f"From {number(y[0])} to {number(y[-1])}; lowest {number(y[low])} at {number(x[low])}, "
+            f"from {number(y[0])} to {number(y[-1])}; lowest {number(y[low])} at {number(x[low])}, "
             f"highest {number(y[high])} at {number(x[high])}."
         )
     last = sorted((float(y[-1]), name) for name, (_, y) in series.items())
     return (
-        f"At the right end {last[-1][1]} is highest, {number(last[-1][0])}, and {last[0][1]} lowest, "
-        f"{number(last[0][0])}; {len(series)} series."
+        f"of {len(series)}, {last[-1][1]} ends highest, at {number(last[-1][0])}, and {last[0][1]} "
+        f"lowest, at {number(last[0][0])}."
     )
 
 
@@ -217,7 +224,8 @@ def _series(axis: Axes) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     for line, x, y in drawn:
         if line in handles and len(x) > 1:
             found[names[line]] = x, y
-    for name in {names[line] for line, _, _ in drawn} - {*found} - ({""} if found else set()):
+    all_names = {names[line] for line, _, _ in drawn}
+    for name in sorted(all_names - {*found} - {""}) or ([] if found else sorted(all_names)):
         of_it = [(x, y) for line, x, y in drawn if names[line] == name]
         xs, ys = (np.concatenate(part) for part in zip(*of_it, strict=True))
         order = np.argsort(xs, kind="stable")
@@ -235,13 +243,15 @@ def message(figure: Figure) -> str:
     if own := getattr(figure, "message", ""):
         return own
     panels = shown_axes(figure)
-    said = came_out(figure, panels[-1]) if panels else ""
-    where = f"{_title(panels[-1])}: " if said and _title(panels[-1]) else ""
-    return where + (said[0].lower() + said[1:] if where else said)
+    if not panels or not (said := came_out(figure, panels[-1])):
+        return ""
+    what = _label(panels[-1], "y") or _label(panels[-1], "x")
+    where = next(filter(None, map(_title, reversed(panels))), "")
+    return ": ".join(filter(None, (where, what, said)))
 
 
 def html(figure: Figure) -> str:
-    """A figure as it stands on a page; `book/finish.py` adds its number and links."""
+    """A figure as it stands in a notebook, with its data; `book/finish.py` puts these into a file."""
     panels = shown_axes(figure)
     entries = [_entries(axis) for axis in panels]
     looks: dict[str, set[str]] = {}
@@ -256,7 +266,8 @@ def html(figure: Figure) -> str:
     legend = _legend({name: min(found) for name, found in looks.items()}) if common else ""
     title = f'<p class="message"><strong>{escape(message(figure))}</strong></p>'
     beside = f'<div class="panels" {_BESIDE}>{"".join(drawn)}</div>'
-    return f'<figure class="plot">{title}{beside}{legend}</figure>'
+    rows = f'<script type="text/csv">{data(figure).replace("<", "‹")}</script>'
+    return f'<figure class="plot">{title}{beside}{legend}{rows}</figure>'
 
 
 def _above(axis: Axes) -> str:
@@ -406,6 +417,9 @@ def in_both(colour: str, of: str = "stroke") -> str:
         return "currentColor"
     if colour == "#ffffff":
         return "var(--pst-color-background, #fff)"
+    if of == "fill" and luminance(colour) > 0.75:  # a band behind what is shown
+        red, green, blue = (0.2 * value for value in to_rgb(colour))
+        return f"{colour};fill: light-dark({colour}, {to_hex((red, green, blue))})"
     lit, least = colour, CONTRAST * (luminance(DARK) + 0.05) - 0.05
     for share in np.linspace(0.05, 1, 20):
         if luminance(lit) >= least:

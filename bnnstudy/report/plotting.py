@@ -25,7 +25,7 @@ from bnnstudy.report.figures import BookFigure, number
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Okabe and Ito's palette, told apart with any colour vision."""
 
-ROW = 0.32
+ROW = 0.36
 """Inches of an arm's row, its name above its dots."""
 
 NAMES = {"train_loss": "training loss", "train_loss_sum": "training loss, summed over an epoch"}
@@ -271,7 +271,7 @@ def accuracies(
                 arm: [read(run["result"], metric) for run in runs if run["arm"] == arm] for arm in arms
             }
             rows = {arm: [scale * v for v in got if v is not None] for arm, got in found.items()}
-            _rows(axis, {arm: values for arm, values in rows.items() if values})
+            _rows(axis, {arm: values for arm, values in rows.items() if values}, _colours(arms))
             axis.set(title=title, xlabel=label)
             if means := {arm: float(np.mean(values)) for arm, values in rows.items() if values}:
                 figure.say(axis, _ends(means))
@@ -355,7 +355,7 @@ def rates(curves: Curves) -> BookFigure | None:
             ]
             axis.set(title=title, xlabel=tuned[0].field, ylabel="validation accuracy, %", xscale="log")
             axis.legend(fontsize=7)
-            made.say(axis, f"Most accurate is {', '.join(best)}.")
+            made.say(axis, f"most accurate is {', '.join(best)}.")
         for axis in axes.flat:
             axis.set_visible(axis.has_data())
     return made
@@ -421,9 +421,10 @@ def _legend(figure: Figure) -> None:
     axes.legend(fontsize=8)
 
 
-def _rows(axis: Axes, values: Mapping[str, list[float]]) -> None:
+def _rows(
+    axis: Axes, values: Mapping[str, list[float]], colours: Mapping[str, tuple[str, str]]
+) -> None:
     """A row for each arm, its name above it: beside it, a long name would leave its dots no room."""
-    colours = _colours(list(values))
     for row, (arm, of_seeds) in enumerate(values.items()):
         mean, low, high = paired_interval(of_seeds)
         seeds, colour = colours[arm]
@@ -435,10 +436,10 @@ def _rows(axis: Axes, values: Mapping[str, list[float]]) -> None:
             axis.plot(
                 [low, high], [row, row], linewidth=2, **look | {"label": f"_{arm}, 95 % interval"}
             )
-        axis.plot([mean], [row], "|", markersize=12, markeredgewidth=2, **look)
-        axis.text(0, row - 0.35, arm, transform=axis.get_yaxis_transform(), fontsize=9, va="center")
+        axis.plot([mean], [row], "|", markersize=9, markeredgewidth=2, **look)
+        axis.text(0, row - 0.42, arm, transform=axis.get_yaxis_transform(), fontsize=9, va="center")
     axis.set_yticks([])
-    axis.set_ylim(len(values) - 0.5, -0.7)
+    axis.set_ylim(len(values) - 0.5, -0.85)
     axis.spines["left"].set_visible(False)
 
 
@@ -463,7 +464,7 @@ def _ends(means: Mapping[str, float]) -> str:
         return "".join(f"{arm}: {number(mean)}." for arm, mean in means.items())
     low, *_, high = sorted(means, key=lambda arm: means[arm])
     return (
-        f"The highest mean of {len(means)} has {high}, {number(means[high])}, "
+        f"the highest mean of {len(means)} has {high}, {number(means[high])}, "
         f"the lowest {low}, {number(means[low])}."
     )
 
