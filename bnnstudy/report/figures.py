@@ -10,6 +10,7 @@ import io
 import math
 import pickle
 import re
+import textwrap
 import zlib
 from collections.abc import Iterator, Sequence
 from html import escape
@@ -17,7 +18,6 @@ from typing import Any
 
 import matplotlib
 import numpy as np
-from IPython.display import display
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
@@ -75,6 +75,8 @@ class BookFigure(Figure):
         self.said[self.axes.index(axis)] = came_out
 
     def _ipython_display_(self) -> None:
+        from IPython.display import display  # there where this is asked for
+
         display({"text/html": html(self), "text/plain": "\n".join(texts(self))}, raw=True)
 
 
@@ -325,7 +327,8 @@ def svgs(figure: Figure) -> list[str]:
         tall = heights.get(copied.axes.index(axis), WIDTH * (height / rows) / (width / columns))
         copied.set_size_inches(WIDTH, tall)
         axis.set_subplotspec(GridSpec(1, 1, copied)[0])
-        axis.set(**named)
+        room = {"xlabel": WIDTH, "ylabel": tall}
+        axis.set(**{which: _wrapped(label, room[which]) for which, label in named.items()})
         _for_a_page(axis)
         axis.set_visible(True)
         axis.set_in_layout(True)
@@ -333,6 +336,11 @@ def svgs(figure: Figure) -> list[str]:
         axis.set_visible(False)
         axis.set_in_layout(False)
     return found
+
+
+def _wrapped(label: str, inches: float) -> str:
+    """A label in lines that are no longer than an axis of so many inches, with its ticks."""
+    return textwrap.fill(label, max(int(0.75 * 72 * inches / (0.55 * SIZE)), 12))
 
 
 def _for_a_page(axis: Axes) -> None:
@@ -411,7 +419,7 @@ def in_both(colour: str, of: str = "stroke") -> str:
     """What a colour is in CSS, so that it is seen on a light and on a dark page.
 
     >>> in_both(INK), in_both("#d55e00"), in_both("#440154")
-    ('currentColor', '#d55e00', '#440154;stroke: light-dark(#440154, #98739f)')
+    ('currentColor', '#d55e00', '#440154;stroke: light-dark(#440154, #855a90)')
     """
     if colour in BLACK:
         return "currentColor"
