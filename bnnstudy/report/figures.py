@@ -211,9 +211,11 @@ def came_out(figure: Figure, axis: Axes) -> str:
             f"from {number(y[0])} to {number(y[-1])}; lowest {number(y[low])} at {number(x[low])}, "
             f"highest {number(y[high])} at {number(x[high])}."
         )
-    last = sorted((float(y[-1]), name) for name, (_, y) in series.items())
+    joined = any(kind.startswith("line") for name, kind, *_ in _rows(axis) if name)
+    verb = "ends" if joined else "is on average"
+    last = sorted((float(y[-1] if joined else y.mean()), name) for name, (_, y) in series.items())
     return (
-        f"of {len(series)}, {last[-1][1]} ends highest, at {number(last[-1][0])}, and {last[0][1]} "
+        f"of {len(series)}, {last[-1][1]} {verb} highest, at {number(last[-1][0])}, and {last[0][1]} "
         f"lowest, at {number(last[0][0])}."
     )
 
