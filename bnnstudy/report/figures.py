@@ -270,7 +270,7 @@ def html(figure: Figure) -> str:
     legend = _legend({name: min(found) for name, found in looks.items()}) if common else ""
     title = f'<p class="message"><strong>{escape(message(figure))}</strong></p>'
     beside = f'<div class="panels" {_BESIDE}>{"".join(drawn)}</div>'
-    rows = f'<script type="text/csv">{data(figure).replace("<", "‹")}</script>'
+    rows = f'<script type="text/csv">{data(figure).replace("</", "< /")}</script>'
     return f'<figure class="plot">{title}{beside}{legend}{rows}</figure>'
 
 
@@ -393,10 +393,10 @@ def _written(figure: Figure, text: str) -> str:
     kept = _KEPT.search(file.getvalue())
     assert kept is not None
     svg = _DROPPED.sub("", kept[0]).replace("xlink:href", "href")
-    used = set(re.findall(r"[\"(]#([\w-]+)[\")]", svg))
+    used = set(re.findall(r"[\"(]#([\w.-]+)[\")]", svg))
     salt = f"f{zlib.crc32((svg + text).encode()):x}-"
-    svg = re.sub(r' id="([\w-]+)"', lambda f: f' id="{salt}{f[1]}"' if f[1] in used else "", svg)
-    svg = re.sub(r"([\"(])#([\w-]+)([\")])", rf"\1#{salt}\2\3", svg)
+    svg = re.sub(r' id="([\w.-]+)"', lambda f: f' id="{salt}{f[1]}"' if f[1] in used else "", svg)
+    svg = re.sub(r"([\"(])#([\w.-]+)([\")])", rf"\1#{salt}\2\3", svg)
     svg = _TAG.sub(lambda tag: _LONG.sub(_rounded, tag[0]), svg)  # not in the text, as of a tick
     svg = _FONT.sub(lambda found: f"font-size: {found[1].strip() or f'{SIZE}px'}", svg)
     svg = _COLOUR.sub(lambda found: f"{found[1]}: {in_both(found[2], found[1])}", svg)
