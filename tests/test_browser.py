@@ -147,7 +147,7 @@ def site():
 
 PRINTED = ("book/executed/clipping", "book/executed/two_stage", "book/executed/alpha_decay")
 """Long chapters: the others are no longer."""
-PAPER_WIDTH = round((210 - 2 * 14) / 25.4 * 96)
+PAPER_WIDTH = round((210 - 2 * 12) / 25.4 * 96)
 """Pixels between the margins of A4."""
 CUT = """() => [...document.querySelectorAll("article *")].filter((at) => {
   const style = getComputedStyle(at), inside = at.closest("svg, mjx-container") !== null;
