@@ -257,11 +257,13 @@ def accuracies(
     metric: str = "test_accuracy",
     label: str = "",
     scale: float = 100.0,
+    *,
+    message: str = "",
 ) -> BookFigure:
     """A row for each arm (or "arm, part"): one dot a seed, the mean, its 95 % interval.
 
     One panel for each preset, data set and network. `metric` is a path into a result; without a `label`
-    it is a test accuracy, of the last epoch if the path begins there.
+    it is a test accuracy, of the last epoch if the path begins there. For `message` see `figure`.
     """
     label = label or f"test accuracy,{' last epoch,' * metric.startswith('last.')} %"
     with plt.rc_context(STYLE):
@@ -276,7 +278,7 @@ def accuracies(
             if means := {arm: float(np.mean(values)) for arm, values in rows.items() if values}:
                 figure.say(axis, _ends(means))
                 figure.heights[figure.axes.index(axis)] = 0.7 + ROW * len(means)
-    return _done(figure)
+    return _done(figure, message)
 
 
 def curves(
@@ -284,8 +286,13 @@ def curves(
     arms: Sequence[str],
     metric: str = "validation_accuracy",
     log: bool = False,
+    *,
+    message: str = "",
 ) -> BookFigure:
-    """A curve by epoch: seeds thin, their mean thick; one panel for each preset, data and network."""
+    """A curve by epoch: seeds thin, their mean thick; one panel for each preset, data and network.
+
+    For `message` see `figure`.
+    """
     times = 100 if metric.endswith("accuracy") else 1
     name = NAMES.get(metric, metric.replace("_", " ")) + (", %" if times == 100 else "")
     with plt.rc_context(STYLE):
@@ -299,7 +306,7 @@ def curves(
             if log:
                 axis.set_yscale("log")
         _legend(figure)
-    return _done(figure)
+    return _done(figure, message)
 
 
 def against(
@@ -310,10 +317,13 @@ def against(
     ylabel: str,
     scale: float = 1.0,
     log: str = "",
+    *,
+    message: str = "",
 ) -> BookFigure:
     """A metric against a position of arms: each family (name, {arm: position}) a line over the means.
 
     One dot a seed; one panel for each preset, data set and network. `log` names the axes, such as "xy".
+    For `message` see `figure`.
     """
     with plt.rc_context(STYLE):
         figure, panels = _panels(records, 4.2, 3.4)
@@ -329,7 +339,7 @@ def against(
             axis.set_xscale("log" if "x" in log else "linear")
             axis.set_yscale("log" if "y" in log else "linear")
         _legend(figure)
-    return _done(figure)
+    return _done(figure, message)
 
 
 def rates(curves: Curves) -> BookFigure | None:
@@ -469,7 +479,8 @@ def _ends(means: Mapping[str, float]) -> str:
     )
 
 
-def _done(figure: BookFigure) -> BookFigure:
+def _done(figure: BookFigure, message: str = "") -> BookFigure:
+    figure.message = message
     figure.tight_layout()
     plt.close(figure)  # shown once, by the cell that returns it
     return figure
