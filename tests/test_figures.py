@@ -71,7 +71,7 @@ def test_a_text_says_what_is_shown_and_what_came_out(figure):
         "of 2, sgd ends highest, at 1.5, and adam lowest, at 0.5."
     )
     assert right.startswith("desk: loss by epoch, 1 to 2: from 4 to 0.001; lowest 0.001 at 2")
-    assert figures.message(figure).startswith("desk: loss: from 4")
+    assert figures.message(figure).startswith("Loss (desk): from 4")
 
 
 def test_a_message_of_ones_own_is_the_title():

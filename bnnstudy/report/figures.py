@@ -251,7 +251,8 @@ def message(figure: Figure) -> str:
         return ""
     what = _label(panels[-1], "y") or _label(panels[-1], "x")
     where = next(filter(None, map(_title, reversed(panels))), "")
-    return ": ".join(filter(None, (where, what, said)))
+    head = f"{what} ({where})" if what and where else what or where
+    return f"{head[:1].upper()}{head[1:]}: {said}" if head else said
 
 
 def html(figure: Figure) -> str:
