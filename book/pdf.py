@@ -53,6 +53,8 @@ def bound(files: dict[str, bytes], titles: dict[str, str]) -> bytes:
     for name, content in files.items():
         writer.append(PdfReader(BytesIO(content)), outline_item=titles[name], import_outline=False)
     writer.add_metadata({"/Title": "bnnstudy", "/Author": "the bnnstudy authors"})
+    for page in writer.pages:
+        page.compress_content_streams(level=9)
     writer.compress_identical_objects()
     made = BytesIO()
     writer.write(made)
