@@ -145,7 +145,7 @@ def site():
         server.shutdown()
 
 
-PRINTED = ("book/executed/clipping", "book/executed/two_stage", "book/executed/alpha_decay")
+PRINTED = ("book/executed/clipping", "book/executed/filters", "book/executed/alpha_decay")
 """Long chapters: the others are no longer."""
 PAPER_WIDTH = round((210 - 2 * 12) / 25.4 * 96)
 """Pixels between the margins of A4."""
