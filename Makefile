@@ -1,4 +1,5 @@
 # make book   notebooks (preset quick), then the book in _build/html
+# make pdf    the built book as one PDF, linked from "Reproduce and cite"; needs a Chromium
 # make test   the notebooks under nbval, then tests/ (the built book in a browser, where there is one)
 # make lint   ruff over code and notebooks, mypy over the package
 # make bench  speed, as ratios inside one process
@@ -43,12 +44,15 @@ PROSE   := _config.yml _toc.yml $(wildcard book/*.py) book/references.bib $(wild
 
 PARAMETERS := -p preset $(PRESET) -p device $(DEVICE) $(if $(SEEDS),-p seeds $(SEEDS))
 
-.PHONY: book test lint bench soak fuzz clean executed FORCE
+.PHONY: book pdf test lint bench soak fuzz clean executed FORCE
 .DELETE_ON_ERROR:
 
 book: $(VENV)/.ok
 	@$(MAKE) --no-print-directory -j$(JOBS) executed
 	@$(MAKE) --no-print-directory _build/.built
+
+pdf: book
+	@$(PY) book/pdf.py
 
 executed: $(REPORTS_DONE)
 

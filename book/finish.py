@@ -1,12 +1,12 @@
-"""Finishes a built book: pages load what they use, and give away the notebooks behind them.
+"""Finishes a built book: pages load what they use, and give away the notebooks and data behind them.
 
 An entry of a bibliography is an item of a list: the role that docutils gives it is no longer one.
 A first page should be there at once. So MathJax, 2 MB, goes from pages without a formula, and Font
 Awesome's script, 1.5 MB, from all: the theme's style sheet has the same icons as a font.
 """
 
+import json
 import re
-import shutil
 import sys
 from pathlib import Path
 
@@ -15,6 +15,7 @@ MATH = re.compile(
     r"<script[^>]*/mathjax/[^>]*>\s*</script>|<script>\s*window\.MathJax.*?</script>", re.DOTALL
 )
 LIST = re.compile(r'<ol( class="arabic[^"]*"(?: start="(\d+)")?)>')
+DATA = re.compile(r'<script type="text/csv">(.*?)</script>', re.DOTALL)
 FORMULA = re.compile(r'class="[^"]*\bmath\b')
 
 
@@ -39,6 +40,37 @@ def with_notebook(page: str, name: str) -> str:
     """
     link = f'<p><a href="{name}" download>This page as a notebook</a></p>'
     return page if link in page else page.replace("</article>", f"{link}</article>", 1)
+
+
+def with_data(page: str, name: str) -> tuple[str, dict[str, str]]:
+    """A page's HTML with a number for each figure and a link to its data; the data by file name.
+
+    >>> page = '<figure>x<script type="text/csv">a,b</script></figure>'
+    >>> page, files = with_data(page, "sgd")
+    >>> page.partition("x")[2]
+    '<figcaption>Figure 1. <a href="sgd-figure-1.csv" download>Data (CSV)</a></figcaption></figure>'
+    >>> files
+    {'sgd-figure-1.csv': 'a,b'}
+    """
+    files: dict[str, str] = {}
+
+    def linked(found: re.Match[str]) -> str:
+        count = len(files) + 1
+        files[f"{name}-figure-{count}.csv"] = found[1]
+        link = f'<a href="{name}-figure-{count}.csv" download>Data (CSV)</a>'
+        return f"<figcaption>Figure {count}. {link}</figcaption>"
+
+    return DATA.sub(linked, page), files
+
+
+def without_data(notebook: str) -> str:
+    """A notebook as it is stored, without the data of its figures, which stands beside it."""
+    content = json.loads(notebook)
+    outputs = [out for cell in content.get("cells", []) for out in cell.get("outputs", [])]
+    shown = [out["data"] for out in outputs if "text/html" in out.get("data", {})]
+    for bundle in shown:
+        bundle["text/html"] = DATA.sub("", "".join(bundle["text/html"]))
+    return json.dumps(content, indent=1, ensure_ascii=False) + "\n" if shown else notebook
 
 
 def with_exercises(page: str, name: str) -> str:
@@ -76,8 +108,10 @@ def main(executed: Path, built: Path) -> int:
         after = lightened(before).replace('role="doc-biblioentry"', 'role="listitem"')
         notebook = executed / f"{file.stem}.ipynb"
         if file.parent == pages and notebook.exists():
-            shutil.copy(notebook, pages)
-            after = with_notebook(after, notebook.name)
+            (pages / notebook.name).write_text(without_data(notebook.read_text()))
+            after, files = with_data(with_notebook(after, notebook.name), notebook.stem)
+            for name, rows in files.items():
+                (pages / name).write_text(rows)
         unsolved = file.with_name(f"{file.stem}-exercises.ipynb")
         if unsolved.exists():
             after = with_exercises(after, unsolved.name)

@@ -40,8 +40,9 @@ training: progress metrics batch_norm distributed teacher callbacks.base | \
 experiments: options study gpus markers | rates arms hpo paired procedures image_folder | \
     lookup tasks | cluster | executors | sweep
 studies: _quick_rates history | _paper_a _paper_b | * | ledger
-report: plotting predict tables | explorables.frame cost ladder scoreboard | explorables.filters \
-    explorables.layers explorables.recipe explorables.surrogates explorables.weight | explorables \
+report: figures predict tables | plotting | explorables.frame cost ladder scoreboard | \
+    explorables.filters explorables.layers explorables.recipe explorables.surrogates \
+    explorables.weight | explorables \
     chapter status
 __main__
 """

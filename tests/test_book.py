@@ -1,10 +1,14 @@
 """The book's parts fit together, and its check sees what it is there to see."""
 
 import importlib.util
+import io
+import json
 import re
+import sys
 from pathlib import Path
 
 import nbformat
+import pypdf
 import pytest
 import yaml
 
@@ -18,12 +22,13 @@ def script(name: str):
     """A script of the book, as a module."""
     spec = importlib.util.spec_from_file_location(name, ROOT / "book" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(name, module)  # they import each other
     spec.loader.exec_module(module)
     return module
 
 
 check, finish, glossary, exercises = map(script, ("check", "finish", "glossary", "exercises"))
-subjects = script("subjects")
+subjects, pdf = script("subjects"), script("pdf")
 
 TOC = {
     "root": "book/a",
@@ -108,7 +113,7 @@ def test_requirements_are_pinned_exactly():
 def test_the_workflow_runs_the_readmes_targets_and_publishes_what_they_built():
     jobs = yaml.safe_load((ROOT / ".github" / "workflows" / "book.yml").read_text())["jobs"]
     commands = [step["run"] for step in jobs["check"]["steps"] if "run" in step]
-    assert commands == ["make lint", "make book", "make test"]
+    assert commands == ["make lint", "make book", "make pdf", "make test"]
     assert jobs["publish"]["needs"] == "check"
     (upload,) = [step for step in jobs["check"]["steps"] if "upload-pages" in step.get("uses", "")]
     assert upload["with"]["path"] == "_build/html"
@@ -173,6 +178,67 @@ def test_the_notebook_behind_a_page_lies_beside_it(tmp_path):
         assert (pages / "sgd.ipynb").read_text() == "{}"
         assert (pages / "genindex.html").read_text() == (built / "index.html").read_text() == GOOD
         assert [file.name for file in scripts.iterdir()] == ["theme.js"]
+
+
+def one_page(text: str) -> bytes:
+    """A PDF of one page, as wide as the text is long."""
+    made = io.BytesIO()
+    writer = pypdf.PdfWriter()
+    writer.add_blank_page(100 + len(text), 100)
+    writer.write(made)
+    return made.getvalue()
+
+
+def test_the_pages_are_bound_in_order_with_a_bookmark_each():
+    files = {"b": one_page("bb"), "a": one_page("a")}
+    made = pypdf.PdfReader(io.BytesIO(pdf.bound(files, {"a": "Last", "b": "First"})))
+    assert [page.mediabox.width for page in made.pages] == [102, 101]
+    found = [(mark.title, made.get_destination_page_number(mark)) for mark in made.outline]
+    assert found == [("First", 0), ("Last", 1)]
+
+
+def test_without_a_chromium_the_pdf_is_left_out_and_so_is_its_link(built, capsys, monkeypatch):
+    monkeypatch.setattr(pdf.shutil, "which", lambda name: None)
+    root = built.parents[2]
+    (built / "cite.html").write_text(GOOD)
+    assert pdf.main(root) == 0
+    assert "left out" in capsys.readouterr().out
+    assert (built / "cite.html").read_text() == GOOD
+    assert not list(root.rglob("*.pdf"))
+
+
+def test_the_pdf_of_a_book_is_linked_once(built, monkeypatch):
+    shown = {f"book/{name}": (f"{name.upper()}#", one_page(name)) for name in "abcd"}
+    monkeypatch.setattr(pdf.shutil, "which", lambda name: name)
+    monkeypatch.setattr(pdf, "some", lambda program, names, at: {name: shown[name] for name in names})
+    (built / "cite.html").write_text(GOOD)
+    for _ in range(2):
+        assert pdf.main(built.parents[2]) == 0
+    made = pypdf.PdfReader(built.parent / pdf.NAME)
+    assert [mark.title for mark in made.outline] == ["A", "B", "D", "C"]  # as the contents have them
+    assert (built / "cite.html").read_text().count(f'href="../{pdf.NAME}"') == 1
+
+
+def test_the_data_of_figures_lie_beside_their_page_and_not_in_its_notebook(tmp_path):
+    executed, pages = tmp_path / "book" / "executed", tmp_path / "html" / "book" / "executed"
+    for folder in (executed, pages):
+        folder.mkdir(parents=True)
+    figures = [f'<figure>{k}<script type="text/csv">a,b\n{k},2\n</script></figure>' for k in (1, 2)]
+    outputs = [{"data": {"text/html": [figure]}} for figure in figures]
+    (executed / "sgd.ipynb").write_text(json.dumps({"cells": [{"outputs": outputs}, {}]}))
+    (pages / "sgd.html").write_text(GOOD.replace("<article>", f"<article>{''.join(figures)}"))
+    for _ in range(2):  # a second time changes nothing
+        assert finish.main(executed, tmp_path / "html") == 0
+        page = (pages / "sgd.html").read_text()
+        assert re.findall(r"Figure (\d)\. <a href=\"([^\"]*)\"", page) == [
+            ("1", "sgd-figure-1.csv"),
+            ("2", "sgd-figure-2.csv"),
+        ]
+        assert "<script" not in page + (pages / "sgd.ipynb").read_text()
+        assert [(pages / f"sgd-figure-{k}.csv").read_text() for k in (1, 2)] == [
+            "a,b\n1,2\n",
+            "a,b\n2,2\n",
+        ]
 
 
 TERMS = {

@@ -10,10 +10,12 @@ the tests are skipped; where CI is set they fail.
 """
 
 import contextlib
+import csv
 import functools
 import gzip
 import html
 import http.server
+import io
 import json
 import os
 import re
@@ -22,10 +24,11 @@ import urllib.parse
 from pathlib import Path
 
 import axe_playwright_python
+import pypdf
 import pytest
 import yaml
 from browsing import lacking
-from test_book import ROOT, check
+from test_book import ROOT, check, pdf
 
 PAGES = check.pages(yaml.safe_load((ROOT / "_toc.yml").read_text()))
 BOOK = Path(os.environ.get("BNNSTUDY_BOOK") or ROOT / "_build" / "html")
@@ -84,6 +87,24 @@ window.reader = {
       /\$\$|\\[(\[]|\\begin\{/.test(data) && !parentElement.closest("pre, code");
     return [...all(".math").filter(bad), ...texts().filter(raw)].map((node) => node.textContent);
   },
+  pictures: () => all("div.cell_output img").map((image) => image.src),
+  figures: () => all("figure.plot").map((figure) => {
+    const panels = [...figure.querySelectorAll(".panel > svg")];
+    const drawn = (svg) => svg.getScreenCTM().a;  // Pixels of a unit of it.
+    const sized = (at) => at.closest("svg") ? drawn(at.closest("svg")) : 1;
+    const texts = [...figure.querySelectorAll("text, tspan, li, figcaption, p")];
+    const seen = texts.filter((at) => at.textContent.trim() && !at.querySelector("tspan"));
+    return {
+      message: figure.querySelector(".message").innerText,
+      texts: panels.map((svg) => svg.getAttribute("aria-label")),
+      smallest: Math.min(...seen.map((at) => parseFloat(getComputedStyle(at).fontSize) * sized(at))),
+      data: figure.querySelector("figcaption a[download]")?.getAttribute("href"),
+      stacked: new Set(panels.map((svg) => Math.round(svg.getBoundingClientRect().left))).size === 1,
+      grounds: panels.filter((svg) => rgba(getComputedStyle(svg).backgroundColor)[3]).length,
+      inks: [...new Set(seen.filter((at) => at.closest("svg")).map((at) => getComputedStyle(at).fill))],
+      prose: getComputedStyle(figure.closest("article")).color,
+    };
+  }),
   stops: () => all("mjx-container[tabindex]").filter((at) => at.scrollWidth <= at.clientWidth).length,
   faint() {
     const found = {};
@@ -104,7 +125,7 @@ window.reader = {
 """
 
 
-SEEN = ("title", "images", "equations", "stops")
+SEEN = ("title", "images", "equations", "stops", "pictures")
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -122,6 +143,18 @@ def site():
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}/"
         server.shutdown()
+
+
+PRINTED = ("book/executed/clipping", "book/executed/filters", "book/executed/alpha_decay")
+"""Long chapters: the others are no longer."""
+PAPER_WIDTH = round((210 - 2 * 12) / 25.4 * 96)
+"""Pixels between the margins of A4."""
+CUT = """() => [...document.querySelectorAll("article *")].filter((at) => {
+  const style = getComputedStyle(at), inside = at.closest("svg, mjx-container") !== null;
+  const hides = style.overflowX !== "visible" && at.scrollWidth > at.clientWidth + 1;
+  const sticksOut = at.getBoundingClientRect().right > innerWidth + 1;
+  return !inside && at.clientWidth && style.display !== "inline" && (hides || sticksOut);
+}).map((at) => at.outerHTML.slice(0, 150))"""
 
 
 @pytest.fixture(scope="module")
@@ -149,19 +182,21 @@ def opened(context, site, path):
 @pytest.fixture(scope="module", params=PAGES)
 def page(request, context, site):
     """What a page shows at both widths and in both themes."""
-    seen = {"path": f"{request.param}.html", "overflow": {}, "faint": {}, "barriers": {}}
+    seen = {"path": f"{request.param}.html", "overflow": {}, "faint": {}, "barriers": {}, "figures": {}}
     with opened(context, site, seen["path"]) as tab:
         tab.evaluate("reader.unfold()")
         for width in (360, 390, 768, 1280):
             tab.set_viewport_size({"width": width, "height": 900})
             tab.wait_for_function(f"innerWidth === {width}")
             seen["overflow"][width] = tab.evaluate("reader.overflow()")
+            seen["figures"][width] = tab.evaluate("reader.figures()")
         tab.evaluate(AXE.read_text())
         contrast = request.param in SAMPLE
         for theme in ("light", "dark"):
             tab.emulate_media(color_scheme=theme)
             tab.wait_for_function(f"document.documentElement.dataset.theme === '{theme}'")
             seen["faint"][theme] = tab.evaluate("reader.faint()")
+            seen["figures"][theme] = tab.evaluate("reader.figures()")
             seen["barriers"][theme] = barriers(tab, contrast)
         seen |= {name: tab.evaluate(f"reader.{name}()") for name in SEEN}
         return seen | {"errors": tab.errors, "strangers": tab.strangers}
@@ -193,6 +228,52 @@ def test_the_book_has_equations(site):
 
 def test_images_load(page):
     assert page["images"] == []
+
+
+def test_a_figure_is_drawn_by_the_page_and_is_no_picture(page):
+    assert page["pictures"] == []
+
+
+def test_a_figure_says_in_words_and_numbers_what_came_out(page):
+    for figure in page["figures"][1280]:
+        assert figure["message"].strip()
+        assert figure["texts"]
+        for text in figure["texts"]:
+            assert re.search(r"\d", text), text
+            assert len(text.split()) >= 6, text
+
+
+def test_the_data_of_a_figure_lie_beside_its_page(page):
+    names = [figure["data"] for figure in page["figures"][1280]]
+    assert len(set(names)) == len(names)
+    for name in names:
+        file = (BOOK / page["path"]).parent / name
+        rows = list(csv.reader(file.read_text().splitlines()))
+        assert len(rows) > 2, name
+        assert rows[0][:3] == ["panel", "series", "drawn as"]
+        assert {len(row) for row in rows} == {5}
+
+
+def test_text_of_a_figure_can_be_read_on_a_phone(page):
+    for width in (360, 390):
+        assert all(figure["smallest"] >= 12 for figure in page["figures"][width]), width
+
+
+def test_panels_stand_under_one_another_on_a_phone(page):
+    assert all(figure["stacked"] for figure in page["figures"][390])
+    several = [figure for figure in page["figures"][1280] if len(figure["texts"]) > 1]
+    assert not any(figure["stacked"] for figure in several)
+
+
+def test_a_figure_has_the_ink_of_the_page_and_no_ground_in_both_themes(page):
+    for theme in ("light", "dark"):
+        for figure in page["figures"][theme]:
+            assert figure["inks"] == [figure["prose"]]
+            assert figure["grounds"] == 0
+
+
+def test_the_book_has_figures(site):
+    assert sum('<figure class="plot">' in (BOOK / f"{name}.html").read_text() for name in PAGES) > 15
 
 
 def test_text_stands_out_in_both_themes(page):
@@ -248,7 +329,10 @@ def test_the_first_page_is_there_at_once(context, site):
 
 
 def test_the_site_is_small(site):
-    assert sum(file.stat().st_size for file in BOOK.rglob("*") if file.is_file()) < 30e6
+    sizes = {file: file.stat().st_size for file in BOOK.rglob("*") if file.is_file()}
+    whole = sizes.pop(BOOK / pdf.NAME, 0)  # there after `make pdf`
+    assert sum(sizes.values()) < 30e6
+    assert whole < 20e6
 
 
 def test_the_scoreboard_filters_sorts_and_has_an_address_for_each_claim(context, site):
@@ -271,6 +355,33 @@ def test_the_scoreboard_filters_sorts_and_has_an_address_for_each_claim(context,
         sizes = tab.locator(shown).evaluate_all("rows => rows.map(row => +row.dataset.effect)")
         assert sizes == sorted(sizes, reverse=True)
         assert len(sizes) == len(papers)
+
+
+@pytest.fixture(scope="module", params=PRINTED)
+def paper(request, browser):
+    """A page as `book/pdf.py` prints it: its PDF, and what of it is wider than the paper."""
+    with contextlib.closing(browser.new_page(viewport={"width": PAPER_WIDTH, "height": 1000})) as tab:
+        content = pdf.printed(tab, request.param, BOOK.as_uri())
+        tab.emulate_media(media="print")
+        cut, closed = tab.evaluate(CUT), tab.locator("details:not([open])").count()
+    return pypdf.PdfReader(io.BytesIO(content)), cut, closed
+
+
+def test_a_chapter_prints_on_under_ten_pages_with_its_folds_open(paper):
+    reader, _, closed = paper
+    assert closed == 0
+    assert 1 < len(reader.pages) < 10
+
+
+def test_nothing_is_cut_on_paper(paper):
+    assert paper[1] == []
+
+
+def test_paper_has_no_buttons_and_has_the_folded_code(paper):
+    text = " ".join(page.extract_text() for page in paper[0].pages)
+    assert "plotting." in re.sub(r"\s", "", text)  # the code of a figure is folded
+    assert "Data (CSV)" not in text
+    assert "Back to top" not in text
 
 
 def test_search_finds_a_page_by_its_title(page, context, site):

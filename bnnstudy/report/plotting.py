@@ -20,9 +20,13 @@ from bnnstudy.evidence.records import parts
 from bnnstudy.evidence.runs import Runs, read, task_of
 from bnnstudy.evidence.statistics import paired_interval
 from bnnstudy.nn.binarize import SURROGATES, slope
+from bnnstudy.report.figures import BookFigure, number
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Okabe and Ito's palette, told apart with any colour vision."""
+
+ROW = 0.36
+"""Inches of an arm's row, its name above its dots."""
 
 NAMES = {"train_loss": "training loss", "train_loss_sum": "training loss, summed over an epoch"}
 """What curves are called where their own name would not do."""
@@ -45,8 +49,9 @@ def figure(
     columns: int = 1,
     size: tuple[float, float] = (8.0, 3.2),
     legend: str = "",
+    message: str = "",
     **options: Any,
-) -> Iterator[tuple[Figure, Any]]:
+) -> Iterator[tuple[BookFigure, Any]]:
     """A figure in the book's style and its axes, as `plt.subplots` gives them; finished at the end.
 
         with plotting.figure(1, 2, (8, 3)) as (figure, (left, right)):
@@ -55,11 +60,14 @@ def figure(
 
     Args:
         size: width and height in inches.
-        legend: "inside" the panel that has most to name, once "below" all, or "" for none.
+        legend: "inside" the panel that has most to name, once "below" all, or "" for none. On a page of
+            the book each figure has one below it.
+        message: what it shows, in a sentence, see `figures.BookFigure`.
         options: as in `plt.subplots`.
     """
     with plt.rc_context(STYLE):
-        made, axes = plt.subplots(rows, columns, figsize=size, **{"layout": "constrained", **options})
+        made, axes = _subplots(rows, columns, figsize=size, **{"layout": "constrained", **options})
+        made.message = message
         yield made, axes
         _name_lines(made, legend)
     plt.close(made)  # shown once, by the cell that returns it
@@ -72,8 +80,9 @@ def panels(
     beside: int = 1,
     size: tuple[float, float] = (4.2, 3.2),
     legend: str = "inside",
+    message: str = "",
     **options: Any,
-) -> Figure:
+) -> BookFigure:
     """One panel, or `beside` panels in a row, for each preset and task: `draw(runs, *axes)` fills them.
 
     The first of a row is titled with preset and task where `draw` set no title. Panels that it left
@@ -82,13 +91,14 @@ def panels(
     Args:
         groups: results by preset and task, as `evidence.by_task` gives them.
         size: width and height in inches of one panel.
-        legend: "inside" the panel that has most to name, once "below" all, or "" for none.
+        legend, message: as in `figure`.
         options: as in `plt.subplots`.
     """
     across = beside if beside > 1 else min(max(len(groups), 1), 2)
     down = len(groups) if beside > 1 else math.ceil(len(groups) / across)
     whole = (size[0] * across, size[1] * max(down, 1) + (0.5 if legend == "below" else 0))
-    with figure(max(down, 1), across, whole, legend, squeeze=False, **options) as (made, axes):
+    grid = {"squeeze": False, **options}
+    with figure(max(down, 1), across, whole, legend, message, **grid) as (made, axes):
         rows = axes.flat if beside == 1 else axes
         for row, ((preset, task), runs) in zip(rows, groups.items(), strict=False):
             own = [row] if beside == 1 else list(row)
@@ -98,6 +108,12 @@ def panels(
         for axis in axes.flat:
             axis.set_visible(axis.has_data())
     return made
+
+
+def _subplots(*args: Any, **options: Any) -> tuple[BookFigure, Any]:
+    made, axes = plt.subplots(*args, FigureClass=BookFigure, **options)
+    assert isinstance(made, BookFigure)
+    return made, axes
 
 
 def _name_lines(made: Figure, legend: str) -> None:
@@ -206,33 +222,33 @@ def shades(count: int) -> list[tuple[float, ...]]:
     return [tuple(colour) for colour in matplotlib.colormaps["viridis"](np.linspace(0, 0.9, count))]
 
 
-def surrogates(names: Sequence[str] = tuple(SURROGATES)) -> Figure:
-    """Each surrogate's forward (the same sign for all) beside the gradient that it passes back."""
-    x = torch.linspace(-2, 2, 801, dtype=torch.float64)
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(
-            2, len(names), figsize=(2.3 * len(names), 4), sharex=True, sharey="row", squeeze=False
-        )
-        for (top, bottom), name, colour in zip(axes.T, names, cycle(COLOURS), strict=False):
-            top.plot(x, SURROGATES[name](x), ".", markersize=1, color=colour)
-            top.set_title(name)
-            bottom.plot(x, slope(name, x), color=colour)
-            bottom.set_xlabel("x")
-        axes[0, 0].set_ylabel("forward")
-        axes[1, 0].set_ylabel("gradient passed")
-    return _done(figure)
+def surrogates(names: Sequence[str] = tuple(SURROGATES)) -> BookFigure:
+    """The forward that all surrogates share, the sign, beside the gradient that each passes back."""
+    x = torch.linspace(-2, 2, 161, dtype=torch.float64)
+    signs = SURROGATES[names[0]](x).masked_fill(
+        x == 0, torch.nan
+    )  # so that the jump is none of its line
+    said = f"Forward all are the sign: {', '.join(names)} differ in the gradient that they pass back."
+    with figure(1, 2, (7.2, 3.0), "below", said, sharex=True) as (made, (forward, backward)):
+        for name, colour in zip(names, cycle(COLOURS), strict=False):
+            backward.plot(x, slope(name, x), color=colour, label=name)
+        forward.plot(x, signs, color="black")
+        forward.set(title="forward", xlabel="x", ylabel="sign")
+        backward.set(title="backward", xlabel="x", ylabel="gradient passed")
+    return made
 
 
-def histogram(stored: torch.Tensor, effective: torch.Tensor) -> Figure:
+def histogram(stored: torch.Tensor, effective: torch.Tensor) -> BookFigure:
     """What a layer stores (latent weights) beside what it multiplies with."""
-    with plt.rc_context(STYLE):
-        figure, axes = plt.subplots(1, 2, figsize=(8, 2.8))
+    apart = effective.unique().numel()
+    said = f"{stored.unique().numel():,} stored values, {apart} that it multiplies with."
+    with figure(1, 2, (8, 2.8), message=said) as (made, axes):
         for axis, values, title in zip(
             axes, (stored, effective), ("stored (latent)", "multiplied with"), strict=True
         ):
             axis.hist(values.detach().flatten().numpy(), bins=81)
             axis.set(title=title, xlabel="weight", ylabel="count")
-    return _done(figure)
+    return made
 
 
 def accuracies(
@@ -241,28 +257,28 @@ def accuracies(
     metric: str = "test_accuracy",
     label: str = "",
     scale: float = 100.0,
-) -> Figure:
+    *,
+    message: str = "",
+) -> BookFigure:
     """A row for each arm (or "arm, part"): one dot a seed, the mean, its 95 % interval.
 
     One panel for each preset, data set and network. `metric` is a path into a result; without a `label`
-    it is a test accuracy, of the last epoch if the path begins there.
+    it is a test accuracy, of the last epoch if the path begins there. For `message` see `figure`.
     """
     label = label or f"test accuracy,{' last epoch,' * metric.startswith('last.')} %"
     with plt.rc_context(STYLE):
-        names = 0.07 * max((len(arm) for arm in arms), default=0)
-        height = 1.0 + 0.23 * len(arms)
-        figure, panels = _panels(records, 2.8, height, sharey=True, beside=names)
+        figure, panels = _panels(records, 3.3, 1.0 + ROW * len(arms))
         for axis, title, runs in panels:
-            for row, arm in enumerate(arms):
-                found = [read(run["result"], metric) for run in runs if run["arm"] == arm]
-                values = [scale * value for value in found if value is not None]
-                if values:
-                    _dots(axis, row, values)
-            axis.set_yticks(range(len(arms)), arms)
+            found = {
+                arm: [read(run["result"], metric) for run in runs if run["arm"] == arm] for arm in arms
+            }
+            rows = {arm: [scale * v for v in got if v is not None] for arm, got in found.items()}
+            _rows(axis, {arm: values for arm, values in rows.items() if values}, _colours(arms))
             axis.set(title=title, xlabel=label)
-            axis.set_ylim(len(arms) - 0.5, -0.5)
-            axis.grid(axis="y", alpha=0.3)
-    return _done(figure)
+            if means := {arm: float(np.mean(values)) for arm, values in rows.items() if values}:
+                figure.say(axis, _ends(means))
+                figure.heights[figure.axes.index(axis)] = 0.7 + ROW * len(means)
+    return _done(figure, message)
 
 
 def curves(
@@ -270,8 +286,13 @@ def curves(
     arms: Sequence[str],
     metric: str = "validation_accuracy",
     log: bool = False,
-) -> Figure:
-    """A curve by epoch: seeds thin, their mean thick; one panel for each preset, data and network."""
+    *,
+    message: str = "",
+) -> BookFigure:
+    """A curve by epoch: seeds thin, their mean thick; one panel for each preset, data and network.
+
+    For `message` see `figure`.
+    """
     times = 100 if metric.endswith("accuracy") else 1
     name = NAMES.get(metric, metric.replace("_", " ")) + (", %" if times == 100 else "")
     with plt.rc_context(STYLE):
@@ -285,7 +306,7 @@ def curves(
             if log:
                 axis.set_yscale("log")
         _legend(figure)
-    return _done(figure)
+    return _done(figure, message)
 
 
 def against(
@@ -296,10 +317,13 @@ def against(
     ylabel: str,
     scale: float = 1.0,
     log: str = "",
-) -> Figure:
+    *,
+    message: str = "",
+) -> BookFigure:
     """A metric against a position of arms: each family (name, {arm: position}) a line over the means.
 
     One dot a seed; one panel for each preset, data set and network. `log` names the axes, such as "xy".
+    For `message` see `figure`.
     """
     with plt.rc_context(STYLE):
         figure, panels = _panels(records, 4.2, 3.4)
@@ -315,10 +339,10 @@ def against(
             axis.set_xscale("log" if "x" in log else "linear")
             axis.set_yscale("log" if "y" in log else "linear")
         _legend(figure)
-    return _done(figure)
+    return _done(figure, message)
 
 
-def rates(curves: Curves) -> Figure | None:
+def rates(curves: Curves) -> BookFigure | None:
     """Validation accuracy over the tuned value: dots are seeds, the line their mean, rings what judges.
 
     Panels for each preset, data set and network, of as many arms as there are colours. None where each
@@ -335,16 +359,20 @@ def rates(curves: Curves) -> Figure | None:
     across, down = min(len(found), 2), math.ceil(len(found) / 2)
     with figure(down, across, (4.2 * across, 3.6 * down), squeeze=False) as (made, axes):
         for axis, (title, tuned) in zip(axes.flat, found, strict=False):
-            for curve, colour in zip(tuned, COLOURS, strict=False):
-                _rate_curve(axis, curve, colour)
+            best = [
+                f"{curve.arm} at {number(_rate_curve(axis, curve, colour))}"
+                for curve, colour in zip(tuned, COLOURS, strict=False)
+            ]
             axis.set(title=title, xlabel=tuned[0].field, ylabel="validation accuracy, %", xscale="log")
             axis.legend(fontsize=7)
+            made.say(axis, f"most accurate is {', '.join(best)}.")
         for axis in axes.flat:
             axis.set_visible(axis.has_data())
     return made
 
 
-def _rate_curve(axis: Axes, curve: Curve, colour: str) -> None:
+def _rate_curve(axis: Axes, curve: Curve, colour: str) -> float:
+    """Draw one; the value whose mean is highest."""
     accuracies = {
         value: [100 * run["result"].get("validation_accuracy", 0.0) for run in runs.values()]
         for value, runs in curve.runs.items()
@@ -354,9 +382,12 @@ def _rate_curve(axis: Axes, curve: Curve, colour: str) -> None:
     near = [value for value in accuracies if value in curve.near]
     means = [np.mean(accuracies[value]) for value in near]
     axis.plot(near, means, "o", color=colour, markerfacecolor="none", markersize=8)
+    return max(accuracies, key=lambda value: float(np.mean(accuracies[value])), default=math.nan)
 
 
-def differing_signs(records: Iterable[Mapping[str, Any]], arm: str, shadows: Sequence[str]) -> Figure:
+def differing_signs(
+    records: Iterable[Mapping[str, Any]], arm: str, shadows: Sequence[str]
+) -> BookFigure:
     """Share of signs that differ from latent SGD's, by step; zero is drawn at the bottom."""
     chosen = [record for record in records if record["arm"] == arm]
     with plt.rc_context(STYLE):
@@ -374,14 +405,11 @@ def _panels(
     records: Iterable[Mapping[str, Any]],
     width: float,
     height: float,
-    sharey: bool = False,
-    beside: float = 0.0,
-) -> tuple[Figure, list[tuple[Axes, str, list[Mapping[str, Any]]]]]:
+) -> tuple[BookFigure, list[tuple[Axes, str, list[Mapping[str, Any]]]]]:
     """A figure with one panel for each preset and task that has records: (axes, title, its records).
 
     Two panels stand side by side at most, so that a narrow screen shows them at a size to read. What a
-    run measured in several parts stands there as records of their own, too. `beside` is the room in
-    inches that names beside the panels take.
+    run measured in several parts stands there as records of their own, too.
     """
     found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for record in records:
@@ -390,8 +418,8 @@ def _panels(
     panels = sorted(found.items(), key=lambda panel: PRESETS.index(panel[0][0]))
     columns = min(max(len(panels), 1), 2)
     rows = max(math.ceil(len(panels) / columns), 1)
-    size = (width * columns + beside, height * rows)
-    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, sharey=sharey)
+    size = (width * columns, height * rows)
+    figure, axes = _subplots(rows, columns, figsize=size, squeeze=False)
     for axis in axes.flat[len(panels) :]:
         axis.set_visible(False)
     titled = [(f"{preset}, {task}", runs) for (preset, task), runs in panels]
@@ -403,15 +431,56 @@ def _legend(figure: Figure) -> None:
     axes.legend(fontsize=8)
 
 
-def _dots(axis: Axes, row: int, values: list[float]) -> None:
-    mean, low, high = paired_interval(values)
-    axis.plot(values, [row] * len(values), "o", color=COLOURS[0], markersize=3, alpha=0.5)
-    if np.isfinite(low):
-        axis.plot([low, high], [row, row], color=COLOURS[1], linewidth=2)
-    axis.plot([mean], [row], "|", color=COLOURS[1], markersize=12, markeredgewidth=2)
+def _rows(
+    axis: Axes, values: Mapping[str, list[float]], colours: Mapping[str, tuple[str, str]]
+) -> None:
+    """A row for each arm, its name above it: beside it, a long name would leave its dots no room."""
+    for row, (arm, of_seeds) in enumerate(values.items()):
+        mean, low, high = paired_interval(of_seeds)
+        seeds, colour = colours[arm]
+        look: dict[str, Any] = {"color": colour, "label": f"_{arm}, mean"}
+        axis.axhline(row, color="grey", alpha=0.3, linewidth=0.8, zorder=0)
+        axis.plot(of_seeds, [row] * len(of_seeds), "o", color=seeds, markersize=3, alpha=0.5,
+                  label=f"_{arm}")  # fmt: skip
+        if np.isfinite(low):
+            axis.plot(
+                [low, high], [row, row], linewidth=2, **look | {"label": f"_{arm}, 95 % interval"}
+            )
+        axis.plot([mean], [row], "|", markersize=9, markeredgewidth=2, **look)
+        axis.text(0, row - 0.42, arm, transform=axis.get_yaxis_transform(), fontsize=9, va="center")
+    axis.set_yticks([])
+    axis.set_ylim(len(values) - 0.5, -0.85)
+    axis.spines["left"].set_visible(False)
 
 
-def _done(figure: Figure) -> Figure:
+def _colours(arms: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """By arm the colours of its seeds and of its mean: one of its group, where arms have groups.
+
+    >>> [seeds == mean for seeds, mean in _colours(["1W a", "1W b", "32W a", "32W b"]).values()]
+    [True, True, True, True]
+    >>> _colours(["a", "b"])["a"] == _colours(["a", "b"])["b"] == COLOURS[:2]
+    True
+    """
+    groups = list(dict.fromkeys(arm.split()[0].rstrip(",") for arm in arms))
+    if not 2 <= len(groups) <= len(arms) / 2 or len(groups) > 5:
+        return dict.fromkeys(arms, COLOURS[:2])
+    own = {arm: COLOURS[groups.index(arm.split()[0].rstrip(","))] for arm in arms}
+    return {arm: (colour, colour) for arm, colour in own.items()}
+
+
+def _ends(means: Mapping[str, float]) -> str:
+    """Which of several means is the highest and which the lowest, in words."""
+    if len(means) == 1:
+        return "".join(f"{arm}: {number(mean)}." for arm, mean in means.items())
+    low, *_, high = sorted(means, key=lambda arm: means[arm])
+    return (
+        f"the highest mean of {len(means)} has {high}, {number(means[high])}, "
+        f"the lowest {low}, {number(means[low])}."
+    )
+
+
+def _done(figure: BookFigure, message: str = "") -> BookFigure:
+    figure.message = message
     figure.tight_layout()
     plt.close(figure)  # shown once, by the cell that returns it
     return figure
