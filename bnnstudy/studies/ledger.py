@@ -20,6 +20,7 @@ from bnnstudy.studies import (
     cifar10,
     clipping,
     collapse,
+    contested,
     equivalence,
     filters,
     flip_rates,
@@ -70,6 +71,7 @@ STUDIES: dict[str, Study] = {
         flip_rates,
         adam_as_filter,
         bop,
+        contested,
     )
 }
 """All studies by name, in the order of the book."""
