@@ -38,6 +38,7 @@ SUBJECTS = {
     "one_knob": ("hyperparameters", "weight decay", "convert", "converter"),
     "adam_as_filter": ("Adam", "second moments", "AdamW", "RMSProp", "factorial"),
     "flip_rates": ("flip ratio", "flips", "autocorrelation", "spectrum"),
+    "contested": ("averaging", "oscillations", "gradient estimators", "language models"),
     "bop": ("Bop", "threshold", "hysteresis"),
     "collapse": ("memories", "data collapse", "length of a run"),
     "ladder": ("scale", "ladder", "forecast", "extrapolation"),
