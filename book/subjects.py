@@ -42,6 +42,7 @@ SUBJECTS = {
     "bop": ("Bop", "threshold", "hysteresis"),
     "collapse": ("memories", "data collapse", "length of a run"),
     "ladder": ("scale", "ladder", "forecast", "extrapolation"),
+    "silent_weights": ("silent weights", "flips", "OvSW", "dead weights"),
     "going_further": ("shifts", "improvements", "best of many"),
     "guide": ("what to choose", "guide", "recommendation"),
     "own_network": ("own network", "ONNX", "export", "ResNet-18", "convert a network"),

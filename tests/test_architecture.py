@@ -27,7 +27,7 @@ nn: binarize losses | scaling activations parameters | layers batch_norm packed 
     conversion export | models.summary models.blocks | models.plain models.reactnet models.residual | \
     models.registry | models
 optim: finite _checks reference trace | base | \
-    latent_sgd bop filter linear_filter normalised_filter | registry | \
+    latent_sgd bop filter linear_filter normalised_filter | ovsw | registry | \
     param_groups
 data: augment images imagenet | audio | datasets
 evidence: provenance results right statistics | claims records forecasts | runs merge | curves | \

@@ -353,6 +353,49 @@ def test_flips_by_epoch_are_those_of_all_steps(digits):
     assert found["flips"]["late"] == pytest.approx(sum(curve[1:]) / 2, rel=1e-3)
 
 
+@pytest.mark.parametrize("start", [0.0, 0.05])
+def test_silent_weights_are_those_that_no_step_turned(digits, start):
+    config = replace(LATENT, surrogate="identity", epochs=3, init_scale=start)
+    first = []
+
+    class Start(Named):
+        def __init__(self, context):
+            super().__init__(context, "start of it")
+            weights = observed_weights(context.model).values()
+            first.append(torch.cat([torch.signbit(w.detach()).flatten() for w in weights]))
+
+    found = loop.fit(config, digits, callbacks=[Start, callbacks.SilentWeights, Kept])
+    signs, silent = found["kept"]["signs"], found["silent"]
+    per_epoch = len(signs) // 3
+    shares = []
+    for steps in (per_epoch, 2 * per_epoch, len(signs)):
+        turned = torch.stack([each != first[0] for each in signs[:steps]]).any(0)
+        shares.append(1 - turned.double().mean().item())
+    assert found["curves"]["silent"] == pytest.approx(shares, rel=1e-3)
+    assert (silent["first"], silent["last"]) == pytest.approx((shares[0], shares[-1]))
+    same = (signs[-1] == first[0]).double().mean().item()
+    assert silent["as_at_start"] == pytest.approx(same)
+    # Some flip and flip back, and more in time: neither figure is the other.
+    assert shares[0] > shares[-1] > 0
+    assert same > shares[-1]
+    sizes = {"1.weight": 64 * 16, "4.weight": 160}
+    total = sum(share * sizes[name] for name, share in silent["layers"].items())
+    assert total / sum(sizes.values()) == pytest.approx(shares[-1], rel=1e-3)
+
+
+def test_a_weight_that_flips_and_flips_back_is_not_silent(digits):
+    model, context = begun(replace(SMALL, width=4), digits, 3)
+    callback = callbacks.SilentWeights(context)
+    weight = model[1].weight
+    for _ in range(2):
+        with torch.no_grad():
+            weight[0].neg_()
+        callback.after_step(1)
+    found = callback.result()
+    assert found["as_at_start"] == 1
+    assert found["layers"]["1.weight"] == pytest.approx(0.75)
+
+
 def test_packed_signs_are_the_signs(digits):
     found = loop.fit(LATENT, digits, callbacks=[callbacks.Signs, Kept])
     packed, size = found["signs"]["steps"], found["signs"]["size"]

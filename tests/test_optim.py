@@ -16,6 +16,7 @@ from bnnstudy.optim import (
     LatentSGD,
     LinearFilter,
     NormalisedFilter,
+    OvSW,
     SecondOrderBop,
 )
 
@@ -37,6 +38,7 @@ def _all():
         "bop": (theta, lambda p: Bop(p, 1e-2, 0.1)),
         "second order bop": (theta, lambda p: SecondOrderBop(p, 1e-2, 0.1, 0.01)),
         "normalised": (theta, lambda p: NormalisedFilter(p, 1e-2, 0.1, 0.01)),
+        "ovsw": (w0, lambda p: OvSW(p, 0.5, 0.1, 1e-2, delta=2.0, memory=0.5, threshold=0.2)),
     }
 
 
@@ -84,7 +86,7 @@ def test_a_copy_steps_as_the_original_does(name, copied):
 def test_a_rate_of_zero_moves_no_sign(name):
     _, make = _all()[name]
     drawn = torch.randn(1000, generator=torch.Generator().manual_seed(2)).sign()
-    weight = nn.Parameter(drawn * (0.0 if name == "latent" else 1.0))
+    weight = nn.Parameter(drawn * (0.0 if name in ("latent", "ovsw") else 1.0))
     optimizer = make([weight])
     optimizer.param_groups[0]["lr"] = 0.0
     for step in range(3):
@@ -173,6 +175,7 @@ def test_a_group_added_later_is_optimised_like_one_from_the_start(name):
         (lambda p: LatentSGD([{"params": p, "lr": -1.0}], 0.1), "lr must be above 0"),
         (lambda p: FilterOptimizer([{"params": p, "alpha": -1.0}], 0.1), "alpha must be in"),
         (lambda p: LinearFilter([{"params": p, "a": [2, -5, 3]}], [1], [1, -0.9]), "no pole outside"),
+        (lambda p: OvSW([{"params": p, "delta": -1.0}], 0.1), "delta must be 0 or more"),
         (lambda p: LatentSGD(p, 2.0, 0.1, 0.6), "lr . weight_decay must be at most 1"),
     ],
 )
@@ -224,6 +227,18 @@ def test_weights_that_are_not_signs_are_refused(kind):
         ),
         (lambda p: FilterOptimizer(p, 0.0), r"alpha must be in \(0, 1\], got 0.0"),
         (lambda p: FilterOptimizer(p, -0.1), r"alpha must be in \(0, 1\], got -0.1"),
+        (lambda p: OvSW(p, 0.0), "lr must be above 0 and finite, got 0.0"),
+        (lambda p: OvSW(p, 0.1, delta=-0.1), "delta must be 0 or more and finite, got -0.1"),
+        (
+            lambda p: OvSW(p, 0.1, silent_decay="x"),
+            "silent_decay must be 0 or more and finite, got 'x'",
+        ),
+        (lambda p: OvSW(p, 0.1, memory=1.0), r"memory must be in \[0, 1\), got 1.0"),
+        (lambda p: OvSW(p, 0.1, threshold=-1.0), "threshold must be 0 or more and finite, got -1.0"),
+        (
+            lambda p: OvSW(p, 1.0, 0.1, 0.5, silent_decay=0.6),
+            r"lr . \(weight_decay \+ silent_decay\) must be at most 1, got 1.0 . \(0.5 \+ 0.6\)",
+        ),
         (lambda p: Bop(p, -1e-8), "threshold must be 0 or more and finite, got -1e-08"),
         (lambda p: Bop(p, float("nan")), "threshold must be 0 or more and finite, got nan"),
         (lambda p: Bop(p, "1"), "threshold must be 0 or more and finite, got '1'"),

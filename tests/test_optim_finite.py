@@ -19,6 +19,7 @@ from bnnstudy.optim import (
     LatentSGD,
     LinearFilter,
     NormalisedFilter,
+    OvSW,
     SecondOrderBop,
     build,
     finite,
@@ -31,6 +32,7 @@ MAKERS = {
     "bop": lambda p, **o: Bop(p, 1e-5, 0.1, **o),
     "second order bop": lambda p, **o: SecondOrderBop(p, 1e-5, 0.1, **o),
     "normalised": lambda p, **o: NormalisedFilter(p, 0.1, **o),
+    "ovsw": lambda p, **o: OvSW(p, 0.1, **o),
     "linear": lambda p, **o: LinearFilter(p, [0.1, 0.05], [1, -0.5], **o),
     **{
         f"build {name}": lambda p, name=name, **o: build(name, p, RunConfig(), **o)

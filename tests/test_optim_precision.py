@@ -14,6 +14,7 @@ from bnnstudy.optim import (
     LatentSGD,
     LinearFilter,
     NormalisedFilter,
+    OvSW,
     SecondOrderBop,
 )
 from bnnstudy.theory import filters
@@ -198,3 +199,24 @@ def test_a_latent_weight_that_is_changed_between_steps_is_taken_over():
     torch.testing.assert_close(master[2].item(), 0.2503, rtol=0, atol=1e-6)
     assert master[1] == -0.5
     assert sign(weight).tolist() == [1, -1, 1, -1]
+
+
+@pytest.mark.parametrize("dtype", HALF)
+def test_ovsw_in_half_precision_has_the_signs_of_float64(dtype):
+    random = torch.Generator().manual_seed(1)
+    start = (0.05 * torch.randn(4, SIZE // 4, generator=random)).to(dtype)
+    weight, wide = nn.Parameter(start.clone()), nn.Parameter(start.double())
+    numbers = {"delta": 1e-3, "silent_decay": 1e-3, "threshold": 1e-2}
+    optimizer, twin = (OvSW([w], 0.5, 0.1, 1e-3, **numbers) for w in (weight, wide))
+    wrong, flips = 0, 0
+    for gradient in _gradients(dtype, 1).view(STEPS, 4, -1):
+        before = sign(wide)
+        weight.grad, wide.grad = gradient.clone(), gradient.double()
+        optimizer.step()
+        twin.step()
+        flips += int((before != sign(wide)).sum())
+        wrong += int((sign(weight) != sign(wide).to(dtype)).sum())
+    assert {t.dtype for t in _state_tensors(optimizer)} == {torch.float32}
+    assert flips > 30
+    # Silence depends on flips, so a step's difference in one of them lasts a little.
+    assert wrong <= 2e-3 * STEPS * SIZE

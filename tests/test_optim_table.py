@@ -17,6 +17,7 @@ from bnnstudy.optim import (
     FilterOptimizer,
     LatentSGD,
     LinearFilter,
+    OvSW,
     build,
     build_optimizers,
     registry,
@@ -98,6 +99,16 @@ def test_the_filters_names_are_arguments_of_one_filter(name, arguments):
     assert {key: optimizer.defaults[key] for key in arguments} == arguments
 
 
+@pytest.mark.parametrize(
+    ("name", "off"), [("ovsw", set()), ("ovsw_ags", {"silent_decay"}), ("ovsw_sad", {"delta"})]
+)
+def test_the_names_of_ovsw_are_its_parts_with_the_sources_numbers(name, off):
+    optimizer = build(name, [nn.Parameter(torch.ones(2))], RunConfig())
+    assert type(optimizer) is OvSW
+    numbers = {"delta": 0.04, "silent_decay": 9e-4, "memory": 0.999, "threshold": 1e-4}
+    assert numbers | dict.fromkeys(off, 0.0) == {key: optimizer.defaults[key] for key in numbers}
+
+
 WAYS = {
     "a list": lambda model: [*model.parameters()],
     "a generator": lambda model: model.parameters(),
@@ -119,6 +130,7 @@ MAKERS = {
     "FilterOptimizer": lambda params: FilterOptimizer(params, 0.1),
     "LatentSGD": lambda params: LatentSGD(params, 0.1),
     "Bop": Bop,
+    "OvSW": lambda params: OvSW(params, 0.1),
     "LinearFilter": lambda params: LinearFilter(params, [1, 0.5], [1, -0.5]),
     **{f"build {name}": lambda params, name=name: build(name, params, RunConfig()) for name in NAMES},
 }

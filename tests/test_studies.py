@@ -11,7 +11,7 @@ from bnnstudy.evidence.runs import by_task, task_of
 from bnnstudy.evidence.verdicts import decide
 from bnnstudy.studies import going_further, imagenet, ladder
 
-DECLARED = {"adam_as_filter", "bop", "collapse", "contested", "flip_rates"}
+DECLARED = {"adam_as_filter", "bop", "collapse", "contested", "flip_rates", "silent_weights"}
 """Studies whose claims are written down and whose runs at desk are still to come."""
 
 BUILT = [study for study in studies.STUDIES.values() if study.arms]

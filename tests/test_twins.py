@@ -15,7 +15,9 @@ from bnnstudy.optim import (
     LatentSGD,
     LinearFilter,
     NormalisedFilter,
+    OvSW,
     SecondOrderBop,
+    ovsw,
     reference,
 )
 from bnnstudy.optim.reference import (
@@ -24,6 +26,7 @@ from bnnstudy.optim.reference import (
     LatentSGDTwin,
     LinearFilterTwin,
     NormalisedFilterTwin,
+    OvSWTwin,
     SecondOrderBopTwin,
 )
 
@@ -199,6 +202,76 @@ def test_no_gradient_is_louder_than_1_where_both_averages_are_as_long(rate, seed
     assert signs(params) == before
 
 
+@given(
+    lr=st.floats(1e-2, 1.0),
+    gamma=rates,
+    delta=st.sampled_from([0.0, 1.0, 3.0]),
+    silent_decay=st.sampled_from([0.0, 0.3]),
+    memory=st.floats(0.0, 0.99),
+    threshold=st.sampled_from([0.0, 1e-4, 0.2]),
+    scale=st.sampled_from([0, 1]),
+    seed=seeds,
+)
+def test_ovsw_follows_its_twin(lr, gamma, delta, silent_decay, memory, threshold, scale, seed):
+    w0 = starts(seed, scale)
+    params = parameters(w0)
+    numbers = {"delta": delta, "threshold": threshold}
+    optimizer = OvSW(params, lr, gamma, 0.1, silent_decay=silent_decay, memory=memory, **numbers)
+    twins = [OvSWTwin(w, lr, gamma, 0.1, dampen=silent_decay, m=memory, **numbers) for w in w0]
+    for step in gradients(seed):
+        apply(optimizer, params, step)
+        for p, twin, gradient in zip(params, twins, step, strict=True):
+            theta = twin.step(gradient)
+            torch.testing.assert_close(p.detach(), twin.sgd.w, rtol=1e-8, atol=1e-11)
+            assert torch.equal(sign(p), theta)
+
+
+@given(seed=seeds, silent_decay=st.sampled_from([0.0, 0.1]))
+def test_ovsw_without_its_parts_is_latent_sgd_and_silence_of_all_is_one_decay(seed, silent_decay):
+    # With no momentum a decay that is added to the gradient is one that is not.
+    w0, shape = starts(seed, 1), (2, 3, 3, 3)
+    gamma = 1.0 if silent_decay else 0.2
+    one, other = parameters(w0[2:]), parameters(w0[2:])
+    made = OvSW(one, 0.5, gamma, 0.1, delta=0.0, silent_decay=silent_decay, threshold=2.0)
+    plain = LatentSGD(other, 0.5, gamma, 0.1 + silent_decay)
+    for step in gradients(seed, shapes=[shape]):
+        apply(made, one, step)
+        apply(plain, other, step)
+        torch.testing.assert_close(one[0], other[0], rtol=1e-9, atol=1e-12)
+
+
+def test_a_channel_without_size_or_gradient_is_scaled_from_the_sources_least_norms():
+    weight = torch.tensor([[0.0, 0.0], [3.0, 4.0], [3.0, 4.0]])
+    gradient = torch.tensor([[0.0, 1e-5], [0.0, 1e-8], [0.0, 100.0]])
+    found = ovsw.scaled(gradient, weight, delta=2.0)
+    # 2 * 1e-3 for no weight; 1e-8 times 2 * 5 / 1e-6; and a gradient that is large stays.
+    torch.testing.assert_close(found, torch.tensor([[0.0, 2e-3], [0.0, 0.1], [0.0, 100.0]]))
+
+
+def test_a_weight_is_silent_below_the_threshold_and_decays_by_it():
+    # A flip lifts the average to a half. It halves with each step, and is below a quarter at the third.
+    (weight,) = parameters([torch.tensor([[1.0, 1.0]])])
+    optimizer = OvSW([weight], 0.1, 1.0, delta=0.0, silent_decay=1.0, memory=0.5, threshold=0.25)
+    for push, factors in ((30.0, (0.9, 0.9)), (0.0, (1.0, 0.9)), (0.0, (1.0, 0.9)), (0.0, (0.9, 0.9))):
+        before = weight.detach().clone()
+        apply(optimizer, [weight], [torch.tensor([[push, 0.0]])])
+        expected = before * torch.tensor([factors]) - 0.1 * torch.tensor([[push, 0.0]])
+        torch.testing.assert_close(weight.detach(), expected)
+
+
+@given(seed=seeds, power=st.integers(-3, 8))
+def test_scaled_gradients_forget_the_size_of_the_start(seed, power):
+    # Where every channel is scaled, weights and gradients have one size: a power of two is exact.
+    w0, factor = starts(seed, 1)[:1], 2.0**power
+    small, large = parameters(w0), parameters([factor * w0[0]])
+    pair = [OvSW(p, 0.5, 0.1, 0.1, delta=1e3) for p in (small, large)]
+    for step in gradients(seed, steps=20):
+        apply(pair[0], small, step[:1])
+        apply(pair[1], large, step[:1])
+        assert torch.equal(factor * small[0], large[0])
+    assert signs(small) != signs(w0)
+
+
 def test_a_torch_scheduler_drives_bops_gamma():
     theta0 = [sign(w) for w in starts(1, 1)]
     params = parameters(theta0)
@@ -232,5 +305,5 @@ def test_a_torch_scheduler_drives_alpha_down_to_zero():
 def test_every_optimizer_has_a_twin():
     ours = {name for name in optim.__all__ if isinstance(getattr(optim, name), type)}
     twins = {f"{name.removesuffix('Optimizer')}Twin" for name in ours}
-    assert len(ours) == 6
+    assert len(ours) == 7
     assert twins <= vars(reference).keys()

@@ -143,3 +143,42 @@ class NormalisedFilterTwin:
         self.g = (1 - alpha) * self.g + alpha * m_hat / (v_hat.sqrt() + 1e-8)
         self.theta = torch.where(self.g == 0, self.theta, -sign(self.g))
         return self.theta
+
+
+class OvSWTwin:
+    """Xiang et al. 2024 as their code has it, channel by channel, with the steps of `LatentSGDTwin`.
+
+    `delta` is the least relative gradient, `dampen` the decay of silent weights, `tracker` the running
+    average of flips that `m` and `threshold` belong to. The signs are compared before a step with those
+    before the last one, as there.
+    """
+
+    def __init__(
+        self,
+        w0: Tensor,
+        epsilon: float,
+        gamma: float,
+        lambda_: float,
+        *,
+        delta: float,
+        dampen: float,
+        m: float,
+        threshold: float,
+    ):
+        self.sgd = LatentSGDTwin(w0, epsilon, gamma, lambda_)
+        self.tracker = torch.zeros_like(w0)
+        self.previous = sign(w0)
+        self.delta, self.dampen, self.m, self.threshold = delta, dampen, m, threshold
+
+    def step(self, gradient: Tensor) -> Tensor:
+        if gradient.dim() < 2:  # the source changes convolutions alone
+            return self.sgd.step(gradient)
+        channels = []
+        for w, g in zip(self.sgd.w, gradient, strict=True):
+            size, least = max(float(g.norm()), 1e-6), max(float(w.norm()), 1e-3)
+            channels.append(g * self.delta * least / size if size / least < self.delta else g)
+        flipped = (sign(self.sgd.w) != self.previous).to(self.tracker.dtype)
+        self.previous = sign(self.sgd.w)
+        self.tracker = self.m * self.tracker + (1 - self.m) * flipped
+        silent = (self.tracker < self.threshold).to(self.tracker.dtype)
+        return self.sgd.step(torch.stack(channels) + self.dampen * silent * self.sgd.w)

@@ -15,6 +15,7 @@ from bnnstudy.optim.bop import Bop, SecondOrderBop
 from bnnstudy.optim.filter import FilterOptimizer
 from bnnstudy.optim.latent_sgd import LatentSGD
 from bnnstudy.optim.normalised_filter import NormalisedFilter
+from bnnstudy.optim.ovsw import OvSW
 
 
 class Numbers(Protocol):
@@ -76,12 +77,25 @@ FILTERS: dict[str, dict[str, Any]] = {
 """The names that a configuration has for the filter, each with the arguments of `FilterOptimizer`."""
 
 
+OVSW: dict[str, dict[str, Any]] = {
+    "ovsw": {},
+    "ovsw_ags": {"silent_decay": 0.0},
+    "ovsw_sad": {"delta": 0.0},
+}
+"""OvSW and its two parts alone, each with the arguments of `OvSW`; the others are its defaults."""
+
+
+def _ovsw(arguments: dict[str, Any]) -> Callable[..., Optimizer]:
+    return lambda params, c, **check: OvSW(params, c.lr, c.gamma, c.weight_decay, **arguments, **check)
+
+
 def _filter(arguments: dict[str, Any]) -> Callable[..., Optimizer]:
     return lambda params, c, **check: FilterOptimizer(params, c.alpha, c.gamma, **arguments, **check)
 
 
 OURS: dict[str, Callable[..., Optimizer]] = {
     "latent_sgd": lambda params, c, **check: LatentSGD(params, c.lr, c.gamma, c.weight_decay, **check),
+    **{name: _ovsw(arguments) for name, arguments in OVSW.items()},
     **{name: _filter(arguments) for name, arguments in FILTERS.items()},
     "filter_normalised": lambda params, c, **check: NormalisedFilter(
         params, c.alpha, c.gamma, c.sigma, **check
@@ -91,7 +105,7 @@ OURS: dict[str, Callable[..., Optimizer]] = {
         params, c.threshold, c.gamma, c.sigma, **check
     ),
 }
-"""The two views of paper B, and Bop. `filter…` and both of Bop need weights that are ±1."""
+"""The two views of paper B, Adam's filter, OvSW and Bop. Filters and Bops need weights that are ±1."""
 
 NAMES = tuple(READS)
 """All optimizers by name."""

@@ -37,6 +37,7 @@ from bnnstudy.studies import (
     recipe,
     search,
     sgd,
+    silent_weights,
     two_stage,
     two_views,
 )
@@ -72,6 +73,7 @@ STUDIES: dict[str, Study] = {
         adam_as_filter,
         bop,
         contested,
+        silent_weights,
     )
 }
 """All studies by name, in the order of the book."""

@@ -38,6 +38,7 @@ from bnnstudy.optim import (
     LatentSGD,
     LinearFilter,
     NormalisedFilter,
+    OvSW,
     SecondOrderBop,
     build,
 )
@@ -227,6 +228,9 @@ def _optimizers() -> list[Target]:
                 names=("initial_state",)),
         _target("LatentSGD", made(LatentSGD), {"lr": 0.1, "gamma": 0.5, "weight_decay": 0.01,
                                                "check_finite": True}, use=use),
+        _target("OvSW", made(OvSW), {"lr": 0.1, "gamma": 0.5, "weight_decay": 0.01, "delta": 0.04,
+                                     "silent_decay": 0.01, "memory": 0.9, "threshold": 1e-3,
+                                     "check_finite": True}, use=use),
         _target("LinearFilter", made(LinearFilter), {"b": (0.1, 0.2), "a": (1.0, -0.5, 0.01),
                                                      "check_finite": False}, use=use,
                 names=("order", "b and a must")),

@@ -4,7 +4,7 @@ from bnnstudy.training.callbacks.activations import PositiveInputs
 from bnnstudy.training.callbacks.averaging import AveragedWeights
 from bnnstudy.training.callbacks.base import Callback, Context
 from bnnstudy.training.callbacks.batch_norm import Averages, ReestimatedStart
-from bnnstudy.training.callbacks.flips import FlipRatio, FlipsByEpoch
+from bnnstudy.training.callbacks.flips import FlipRatio, FlipsByEpoch, SilentWeights
 from bnnstudy.training.callbacks.gradients import Gradients
 from bnnstudy.training.callbacks.losses import LossSums
 from bnnstudy.training.callbacks.shadow_optimizers import ShadowOptimizers
@@ -15,6 +15,7 @@ __all__ = [
     "Context",
     "FlipRatio",
     "FlipsByEpoch",
+    "SilentWeights",
     "UpdateSize",
     "Signs",
     "WeightDigests",

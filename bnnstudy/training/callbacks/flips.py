@@ -114,6 +114,65 @@ class FlipsByEpoch(Callback):
         self._steps = state["steps"]
 
 
+class SilentWeights(Callback):
+    """Silent weights: the share of binary weights whose sign no step since the start has changed.
+
+    The start is that of the run, or of the stage where there are stages, before its first step. A start
+    at zero has signs too, those that its zeros drew: the network multiplies with them. A weight that
+    flips and flips back is not silent, so the share never grows. Its curve by epoch is `silent`; its
+    result has the share after the first epoch (`first`), at the end (`last`), by layer at the end
+    (`layers`), and the share whose sign at the end is that of the start, flipped in between or not
+    (`as_at_start`), which is 1/2 where the start is forgotten.
+
+    Source of the notion: Xiang et al. 2024.
+    """
+
+    name = "silent"
+
+    def __init__(self, context: Context):
+        super().__init__(context)
+        self._weights = SignedWeights(context.model)
+        self._start = [torch.signbit(w.detach()) for w in self._weights.values()]
+        self._flipped = [torch.zeros_like(signs) for signs in self._start]
+        self._size = sum(signs.numel() for signs in self._start)
+        self._shares: list[float] = []
+
+    def after_step(self, step: int) -> None:
+        now = self._weights.values()
+        for start, flipped, w in zip(self._start, self._flipped, now, strict=True):
+            flipped |= torch.signbit(w.detach()) != start
+
+    def after_epoch(self, epoch: int, loss: float | None) -> None:
+        self._shares.append(self._silent(self._flipped))
+
+    def _silent(self, flipped: list[Tensor]) -> float:
+        return 1 - sum(int(each.sum()) for each in flipped) / self._size
+
+    def result(self) -> dict[str, Any]:
+        end = [torch.signbit(w.detach()) for w in self._weights.values()]
+        changed = [s != e for s, e in zip(self._start, end, strict=True)]
+        layers = [1 - int(each.sum()) / each.numel() for each in self._flipped]
+        last = self._silent(self._flipped)
+        return {
+            "first": self._shares[0] if self._shares else last,
+            "last": last,
+            "as_at_start": self._silent(changed),
+            "layers": dict(zip(self._weights, _short(layers), strict=True)),
+        }
+
+    def curves(self) -> dict[str, list[Any]]:
+        return {"silent": _short(self._shares)}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"start": self._start, "flipped": self._flipped, "shares": self._shares}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, own in (("start", self._start), ("flipped", self._flipped)):
+            for tensor, saved in zip(own, state[name], strict=True):
+                tensor.copy_(saved)
+        self._shares = state["shares"]
+
+
 def _thinned(values: list[Any]) -> list[Any]:
     return values[::-4][::-1]
 
