@@ -5,6 +5,8 @@ from fuzzing import engine, mutation
 from fuzzing.all_targets import all_targets
 from fuzzing.engine import Target
 
+from bnnstudy.studies import history
+
 INPUTS = 40
 """Inputs of each target; of those that take long, in proportion to their share, fewer."""
 
@@ -24,6 +26,13 @@ def test_mutated_inputs_are_taken_or_refused_by_name(target):
 def test_what_is_mutated_is_good_itself(target):
     report = engine.run(target, len(target.seeds), seed=0)
     assert report.accepted == (0 if target.name in TAKEN_NEVER else len(target.seeds))
+
+
+def test_what_is_forged_stays_with_its_target():
+    before = history.entries()
+    (forged,) = (target for target in all_targets() if target.name == "history, forged")
+    forged.call(forged.seeds[0])
+    assert history.entries() == before
 
 
 def ends_in(error: Exception | None) -> engine.Report:

@@ -315,7 +315,10 @@ def _ledger() -> list[Target]:
     def load() -> None:
         with instead(history, "FILE", file):
             history.entries.cache_clear()
-            history.entries()
+            try:
+                history.entries()
+            finally:
+                history.entries.cache_clear()  # forged ones are nobody else's
 
     def forged(given: Any) -> None:
         rows = given if isinstance(given, list) else [given]
