@@ -33,6 +33,9 @@ FROM_ZERO: "Space" = {name: WIDE[name] for name in ("lr", "gamma", "weight_decay
 FILTER: "Space" = {"alpha": (1e-6, 1.0), "gamma": (1e-2, 1.0)}
 FILTER_NARROW: "Space" = {"alpha": (1e-4, 1e-1), "gamma": (1e-2, 1.0)}
 
+NETWORKS = AUDIO_NET
+"""The network of each preset."""
+
 TRIALS = {"quick": 10, "desk": 25, "paper": 25}
 
 TO_LEVEL: dict[str, Any] = {"kind": Speed, "below": 0.005, "level": "lower", "unit": "trials"}
@@ -180,6 +183,6 @@ STUDY = Study(
     title="Searching hyperparameters",
     claims=CLAIMS,
     headlines=HEADLINES,
-    arms={preset: tuple(_arms(network)) for preset, network in AUDIO_NET.items()},
+    arms={preset: tuple(_arms(network)) for preset, network in NETWORKS.items()},
     seeds={"quick": 2, "desk": 40, "paper": 20},
 )
