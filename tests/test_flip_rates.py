@@ -64,6 +64,15 @@ def test_a_spectrum_with_less_noise_is_that_of_a_larger_batch():
     assert foretold != pytest.approx(flip_rates.spectral_flip_rate(form, small), rel=0.05)
 
 
+@pytest.mark.parametrize("direction", [0.05, 0.1, 0.15])
+def test_a_direction_that_lasts_makes_flips_rarer_as_rice_has_it(direction):
+    gradients = np.random.default_rng(5).standard_normal((40_000, 30)) + direction
+    form = filters.cascade(0.01, 0.1)
+    counted = flip_rates.replayed_late(form, gradients)
+    assert flip_rates.spectral_flip_rate(form, gradients) == pytest.approx(counted, rel=0.1)
+    assert counted < 0.8 * flip_rates.flip_rate(form)
+
+
 def test_gradients_that_never_come_flip_nothing():
     assert flip_rates.spectral_flip_rate(filters.ema(0.1), np.zeros((100, 3))) == 0.0
 

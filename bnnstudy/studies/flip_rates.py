@@ -1,7 +1,7 @@
 """Can one know how often weights will flip, from the gradients of another training? Ours.
 
 A theory of flips that can be wrong: gradients recorded in one training say how often weights flip in
-another, at another alpha, gamma or batch size. What it misses is the gradients' answer to flips.
+another, at another alpha, gamma or batch size. What it misses is that there the gradients are others.
 """
 
 from collections.abc import Iterable
@@ -137,8 +137,8 @@ CLAIMS = (
     _flips(
         "flips-answer",
         (
-            "What it misses is an answer: where weights flip more often than in the training that was "
-            "recorded, they flip still more than its gradients say."
+            "What it misses is that gradients become others: where weights flip more often than in the "
+            "training that was recorded, they flip still more than its gradients say."
         ),
         requires=_LONG_ENOUGH,
         arm="1e-1",
@@ -167,10 +167,10 @@ HEADLINES = {
         untested="The flips at ten times alpha were not tested.",
     ),
     "flips-answer": Reading(
-        holds="There gradients answer to the flips, and make more of them.",
+        holds="There gradients are others, and make more flips than were foretold.",
         fails="There gradients make no more flips than were foretold.",
-        open="Whether gradients answer to flips there is open.",
-        untested="Whether gradients answer to flips was not tested.",
+        open="Whether gradients make more flips there than were foretold is open.",
+        untested="Whether gradients make more flips than were foretold was not tested.",
     ),
 }
 

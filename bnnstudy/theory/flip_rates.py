@@ -87,9 +87,10 @@ def spectral_flip_rate(filter: Filter, gradients: np.ndarray, noise: float = 1.0
     """Share of steps at which the output changes sign, from the gradients' own spectra.
 
     A weight's spectrum S(f) is that of the second half of its gradients, and the output's is
-    |H(f)|^2 S(f). Its correlation from step to step is rho = sum |H|^2 S cos(2 pi f) / sum |H|^2 S, and
-    the share is arccos(rho) / pi, as if outputs were Gaussian; the mean over weights is returned.
-    Where S is flat it is `flip_rate`.
+    |H(f)|^2 S(f). Its correlation from step to step is rho = sum |H|^2 S cos(2 pi f) / sum |H|^2 S, its
+    variance s^2 the sum below. The mean of a weight's gradients stands apart: it makes an output of
+    mean mu, and the share is exp(-mu^2 / 2 s^2) arccos(rho) / pi, as if outputs were Gaussian (Rice
+    1944). The mean over weights is returned. Where S is flat and mu is 0 it is `flip_rate`.
 
         >>> white = np.random.default_rng(0).standard_normal((4000, 50))
         >>> average = filters.ema(0.1)
@@ -105,18 +106,18 @@ def spectral_flip_rate(filter: Filter, gradients: np.ndarray, noise: float = 1.0
     power = np.square(np.abs(np.fft.rfft(late, axis=0)))
     if noise != 1.0:
         floor = np.median(power[len(power) // 2 :], axis=0) / np.log(2)  # its mean, were S flat
-        power = power + (noise - 1) * floor  # a frequency may fall below 0, not what many add up to
+        power[1:] += (noise - 1) * floor  # a frequency may fall below 0, not what many add up to
     turns = 2 * np.pi * np.fft.rfftfreq(len(late))
     _, answer = scipy.signal.freqz(filter.b, filter.a, worN=turns)
     # All frequencies stand for two but the first, and half the sampling rate where there is one.
     twice = np.where((turns > 0) & (turns < np.pi), 2.0, 1.0)
     output = (twice * np.square(np.abs(answer)))[:, None] * power
-    whole = output.sum(0)
-    moves = whole > 0
-    if not moves.any():
-        return 0.0
-    rho = (output[:, moves] * np.cos(turns)[:, None]).sum(0) / whole[moves]
-    return float(np.arccos(np.clip(rho, -1, 1)).mean() / np.pi)
+    mean, output = output[0], output[1:]
+    spread = output.sum(0)
+    moves = spread > 0
+    rho = (output[:, moves] * np.cos(turns[1:])[:, None]).sum(0) / spread[moves]
+    rates = np.exp(-mean[moves] / 2 / spread[moves]) * np.arccos(np.clip(rho, -1, 1)) / np.pi
+    return float(rates.sum() / len(spread))
 
 
 def first_order_with(wanted: float, gradients: np.ndarray) -> Filter | None:
