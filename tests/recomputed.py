@@ -320,6 +320,8 @@ def verdict_of(
     contrast, seeds = claim.contrast, judging_seeds(claim, arms, preset, task)
     mean, low, high = interval_of(contrast, arms, seeds, task)
     runs = judged(arms, contrast, seeds)
-    idle = one_training(runs, seeds, contrast) or never_there(runs, seeds, contrast)
+    # Sides that are measured differently may well be one training.
+    alike = not getattr(contrast, "control_metric", "") and one_training(runs, seeds, contrast)
+    idle = alike or never_there(runs, seeds, contrast)
     tested = not idle and not unmet(arms, seeds, claim.requires)
     return (expected_verdict(claim, low, high) if tested else "not tested"), mean, low, high

@@ -70,15 +70,23 @@ WIDER = (0.125, *MEMORIES, 512)
 
 _WIDTH = 64
 _MLP = replace(MLP["desk"], width=_WIDTH)
+_QUICK = replace(MLP["quick"], width=32, train_size=500, batch_size=10)
 
 SERIES: dict[str, tuple[Series, ...]] = {
     "quick": (
         Series(
-            network=replace(MLP["quick"], width=32, train_size=500, batch_size=10),
+            network=_QUICK,
             steps_an_epoch=50,
             epochs={"x1": 1, "x4": 4},
             memories=MEMORIES,
             schedules=BOTH,
+        ),
+        Series(
+            network=_QUICK,
+            steps_an_epoch=50,
+            epochs={"x16": 16},
+            memories=(0.5, *MEMORIES[2:]),
+            schedules={CONSTANT: "constant"},
         ),
     ),
     "desk": (
