@@ -232,9 +232,10 @@ def one_training(runs, seeds, contrast) -> bool:
     first, *others = contrast.named()
     if not others or not all("train_loss" in runs[n][s].get("curves", {}) for n in runs for s in seeds):
         return False  # parts have no course of their own, and a search has many
+    own = getattr(contrast, "control_metric", "")  # a control may be measured elsewhere
     return all(
         runs[first][seed]["curves"]["train_loss"] == runs[other][seed]["curves"]["train_loss"]
-        and at(runs[first][seed], contrast) == at(runs[other][seed], contrast)
+        and at(runs[first][seed], contrast) == at(runs[other][seed], contrast, own)
         for other in others
         for seed in seeds
     )
@@ -320,8 +321,6 @@ def verdict_of(
     contrast, seeds = claim.contrast, judging_seeds(claim, arms, preset, task)
     mean, low, high = interval_of(contrast, arms, seeds, task)
     runs = judged(arms, contrast, seeds)
-    # Sides that are measured differently may well be one training.
-    alike = not getattr(contrast, "control_metric", "") and one_training(runs, seeds, contrast)
-    idle = alike or never_there(runs, seeds, contrast)
+    idle = one_training(runs, seeds, contrast) or never_there(runs, seeds, contrast)
     tested = not idle and not unmet(arms, seeds, claim.requires)
     return (expected_verdict(claim, low, high) if tested else "not tested"), mean, low, high

@@ -150,6 +150,7 @@ def test_there_is_no_room_for_odds_and_ends():
         "bnnstudy.theory",
         "bnnstudy.evidence",
         "bnnstudy.experiments.study",
+        "bnnstudy.studies",
     ],
 )
 def test_what_needs_no_torch_does_not_import_it(module):

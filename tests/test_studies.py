@@ -5,11 +5,21 @@ import pytest
 
 from bnnstudy import studies
 from bnnstudy.config.fields import PRESETS
+from bnnstudy.data.datasets import steps_of_epoch
 from bnnstudy.evidence import records
 from bnnstudy.evidence.claims import Exact
 from bnnstudy.evidence.runs import by_task, task_of
 from bnnstudy.evidence.verdicts import decide
-from bnnstudy.studies import going_further, imagenet, ladder
+from bnnstudy.optim import ovsw
+from bnnstudy.studies import (
+    adam_as_filter,
+    bop,
+    contested,
+    going_further,
+    imagenet,
+    ladder,
+    silent_weights,
+)
 
 DECLARED = {"adam_as_filter", "bop", "collapse", "contested", "flip_rates", "silent_weights"}
 """Studies whose claims are written down and whose runs at desk are still to come."""
@@ -137,3 +147,14 @@ def test_going_further_kept_what_its_rule_says():
     baseline = mean(going_further.BASELINE)
     kept = {arm for arm in going_further.CHANGES if mean(arm) > baseline}
     assert kept == set(going_further.KEPT)
+
+
+@pytest.mark.parametrize("study", [bop, contested], ids=["bop", "contested"])
+def test_a_run_has_as_many_steps_as_its_size_says(study):
+    sized = [size for sizes in study.SIZES.values() for size in sizes]
+    for size in (*sized, *adam_as_filter.FILTERED.values()):
+        assert size.steps == size.network.epochs * steps_of_epoch(size.network)
+
+
+def test_more_decay_is_that_of_ovsw():
+    assert silent_weights.SILENT_DECAY == ovsw.SILENT_DECAY

@@ -61,6 +61,10 @@ class Contrast(ABC):
     def named(self) -> tuple[str, ...]:
         """Names of all arms that the contrast compares, each once."""
 
+    def metrics(self) -> dict[str, str]:
+        """By name of an arm the path at which its value stands."""
+        return dict.fromkeys(self.named(), self.metric)
+
     @abstractmethod
     def declared(self) -> str:
         """What is compared, and where the effect has to lie for the claim to hold, in Markdown."""
@@ -203,6 +207,10 @@ class Difference(Directed):
         """Names of the arms of both sides, each once."""
         return _names(self.arm, self.control)
 
+    def metrics(self) -> dict[str, str]:
+        """As `Contrast.metrics`; the control's own where it has one."""
+        return _at_both(super().metrics(), self.control, self.control_metric)
+
     def declared(self) -> str:
         """As `Contrast.declared`."""
         return f"{_minus(self.arm, self.control)}: {self._edge()}"
@@ -239,6 +247,10 @@ class Equivalence(Estimate):
     def named(self) -> tuple[str, ...]:
         """Names of the arms of both sides, each once."""
         return _names(self.arm, self.control)
+
+    def metrics(self) -> dict[str, str]:
+        """As `Contrast.metrics`; the control's own where it has one."""
+        return _at_both(super().metrics(), self.control, self.control_metric)
 
     def declared(self) -> str:
         """As `Contrast.declared`."""
@@ -476,6 +488,11 @@ def _check_sides(arm: Side, control: Side | None, control_metric: object = "") -
         raise ValueError(
             f"control_metric must be empty where the control is none or a pair, got {control_metric!r}"
         )
+
+
+def _at_both(metrics: dict[str, str], control: Side | None, at: str) -> dict[str, str]:
+    """Metrics by arm, with that of a control that is measured elsewhere."""
+    return {**metrics, str(control): at} if at else metrics
 
 
 def _check_positions(arms: object) -> None:

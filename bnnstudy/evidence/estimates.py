@@ -266,7 +266,7 @@ def image_variance(contrast: Estimate, curves: Mapping[str, Curve], terms: Seque
     """
     if not isinstance(contrast, Difference | Equivalence | Trend) or contrast.log:
         return 0.0
-    weights, metrics = _weights(contrast), _metrics(contrast)
+    weights, metrics = _weights(contrast), contrast.metrics()
     if not all(metric.rpartition(".")[2] == "test_accuracy" for metric in metrics.values()):
         return 0.0
     seeds = {arm: term.seeds for term in terms for arm in term.arms}
@@ -335,7 +335,7 @@ def _(
     choosers: list[Curve],
     seeds: list[int],
 ) -> np.ndarray:
-    weights, metrics = _weights(contrast), _metrics(contrast)
+    weights, metrics = _weights(contrast), contrast.metrics()
     whole = np.zeros((*(len(chooser.near) for chooser in choosers), len(seeds)))
     for arm, curve in curves.items():
         found = _readings(curve, metrics[arm], seeds)
@@ -426,10 +426,3 @@ def _signed(side: Side | None) -> list[tuple[str, float]]:
     if not side:
         return []
     return [(side, 1.0)] if isinstance(side, str) else [(side[0], 1.0), (side[1], -1.0)]
-
-
-def _metrics(contrast: Difference | Equivalence | Trend) -> dict[str, str]:
-    metrics = dict.fromkeys(contrast.named(), contrast.metric)
-    if not isinstance(contrast, Trend) and contrast.control_metric:
-        metrics[str(contrast.control)] = contrast.control_metric
-    return metrics

@@ -323,9 +323,7 @@ def _untested(claim: Claim, contrast: Estimate, curves: Mapping[str, Curve], fir
     """Why the runs do not test the claim, with the figures; empty if they do."""
     names = contrast.named()
     seeds = common_seeds([curves[name] for name in names], first)
-    # Sides that are measured differently may well be one training.
-    alike = len(names) > 1 and not getattr(contrast, "control_metric", "")
-    if alike and _identical([curves[name] for name in names], seeds, contrast.metric):
+    if len(names) > 1 and _identical(curves, contrast.metrics(), seeds):
         return "all arms are the same training, to the last digit, in every seed"
     if isinstance(contrast, Speed):
         found = effect(contrast, curves, first)
@@ -335,14 +333,16 @@ def _untested(claim: Claim, contrast: Estimate, curves: Mapping[str, Curve], fir
     return "; ".join(str(one) for one in looked if not one.met)
 
 
-def _identical(curves: list[Curve], seeds: list[int], metric: str) -> bool:
+def _identical(curves: Mapping[str, Curve], metrics: Mapping[str, str], seeds: list[int]) -> bool:
     """Whether all arms are one training in every seed, and measured alike: what differs never acted."""
-    judged = [curve.judged(seeds) for curve in curves]
+    (at, *others_at), (first, *others) = (
+        [*metrics.values()],
+        [[record["result"] for record in curves[name].judged(seeds)] for name in metrics],
+    )
     return all(
-        same_course(one["result"], other["result"])
-        and read(one["result"], metric) == read(other["result"], metric)
-        for others in judged[1:]
-        for one, other in zip(judged[0], others, strict=True)
+        same_course(one, other) and read(one, at) == read(other, other_at)
+        for other_at, results in zip(others_at, others, strict=True)
+        for one, other in zip(first, results, strict=True)
     )
 
 

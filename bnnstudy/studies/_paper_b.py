@@ -1,9 +1,10 @@
 """Paper B's networks and settings at each preset, and shorthand for the claims of its studies."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bnnstudy.config.run import RunConfig
+from bnnstudy.config.serialise import significant
 from bnnstudy.config.tricks import zero_start
 from bnnstudy.evidence.claims import Requirement, Shorthand
 
@@ -76,6 +77,30 @@ BIREALNET20 = {
     "paper": _birealnet20(preset="paper", width=16, batch_size=256, epochs=400),
 }
 """Paper B's own network on CIFAR-10; its numbers of epochs are given for Table 2 alone."""
+
+
+@dataclass(frozen=True)
+class Sized:
+    """A network with the length of its run.
+
+        >>> Sized(MLP["desk"], steps=1000).rate(50)
+        0.05
+
+    Attributes:
+        network: its epochs among its fields.
+        steps: of the run, which data that need not be there would tell.
+    """
+
+    network: RunConfig
+    steps: int
+
+    def rate(self, memories: float) -> float:
+        """The alpha, or Bop's gamma, that makes a run of so many memories."""
+        return significant(memories / self.steps, 6)
+
+
+TINY = Sized(replace(MLP["quick"], width=32, train_size=500, batch_size=20, epochs=8), 200)
+"""At `quick`, where steps count."""
 
 
 def networks(epochs: int = 100) -> dict[str, RunConfig]:

@@ -11,14 +11,13 @@ from dataclasses import replace
 from typing import Any
 
 from bnnstudy.config.run import RunConfig
-from bnnstudy.config.serialise import significant
 from bnnstudy.config.tricks import batch_norm_at_own_rate, batch_norm_on_adam, no_clipping, zero_start
 from bnnstudy.evidence.claims import Equivalence
 from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Study, Tuned
 from bnnstudy.studies import _paper_a
 from bnnstudy.studies._paper_a import around, longer, reached
-from bnnstudy.studies._paper_b import MLP, forgets, ours
+from bnnstudy.studies._paper_b import MLP, TINY, Sized, forgets, ours
 
 FACTORS = {
     "optimizer": ("sgd", "adam"),
@@ -43,11 +42,8 @@ NETWORKS = {
 }
 """Paper A's, at desk long enough for weights to reach ±1."""
 
-FILTERED = {
-    "quick": (replace(MLP["quick"], width=32, train_size=500, batch_size=20, epochs=8), 200),
-    "desk": (replace(MLP["desk"], width=64, epochs=50), 5000),
-}
-"""The network of the filters, with the steps of a run."""
+FILTERED = {"quick": TINY, "desk": Sized(replace(MLP["desk"], width=64, epochs=50), 5000)}
+"""The network of the filters."""
 
 
 def corner(optimizer: str, start: str, batch_norm: str, clipping: str) -> str:
@@ -75,15 +71,15 @@ PLAIN = "sgd, drawn, plain sgd at its own rate, clipped"
 """Beside the sixteen: batch norm neither divides nor shares a rate."""
 
 _ours = functools.partial(ours, source="after paper A, Table 2", metric="test_accuracy")
-_filters = functools.partial(ours, source="after paper B's discussion", metric="last.test_accuracy")
+_filters = functools.partial(ours, source="after paper B's discussion")
 
 # All of these were written down before the first run at desk.
 CLAIMS = (
     _ours(
         "normalised-gap",
         text="In the usual setting, one rate for all, Adam leads SGD.",
-        arm=_gap(*USUAL)[0],
-        control=_gap(*USUAL)[1],
+        arm=corner("adam", *USUAL),
+        control=corner("sgd", *USUAL),
     ),
     _ours(
         "normalised-batch-norm",
@@ -95,7 +91,7 @@ CLAIMS = (
         "normalised-batch-norm-rate",
         text="It is the rate: with batch norm on plain SGD, at a rate of its own, SGD gains, too.",
         arm=PLAIN,
-        control=_gap(*USUAL)[1],
+        control=corner("sgd", *USUAL),
     ),
     _ours(
         "normalised-start",
@@ -115,8 +111,8 @@ CLAIMS = (
         "normalised-nothing-left",
         text="From zero, with batch norm on its own rate and nothing clipped, no lead is left.",
         kind=Equivalence,
-        arm=_gap("zero", "own rate", "free")[0],
-        control=_gap("zero", "own rate", "free")[1],
+        arm=corner("adam", "zero", "own rate", "free"),
+        control=corner("sgd", "zero", "own rate", "free"),
     ),
     _filters(
         "normalised-filter",
@@ -194,8 +190,8 @@ def _tuned(name: str, config: RunConfig, middle: float) -> Arm:
     return Arm(name=name, config=config, tuned=Tuned(field="lr", grid=around(middle)))
 
 
-def _filter_arms(network: RunConfig, steps: int) -> Iterable[Arm]:
-    alpha = significant(MEMORIES / steps, 6)
+def _filter_arms(size: Sized) -> Iterable[Arm]:
+    alpha = size.rate(MEMORIES)
     arms: dict[str, dict[str, Any]] = {
         "filter": {"alpha": alpha},
         "normalised": {"alpha": alpha, "optimizer": "filter_normalised"},
@@ -206,7 +202,7 @@ def _filter_arms(network: RunConfig, steps: int) -> Iterable[Arm]:
         "normalised, a sum": {"alpha": 1e-6, "optimizer": "filter_normalised"},
     }  # fmt: skip
     for name, fields in arms.items():
-        yield Arm(name=name, config=replace(network, **fields))
+        yield Arm(name=name, config=replace(size.network, **fields))
 
 
 STUDY = Study(
@@ -215,7 +211,7 @@ STUDY = Study(
     claims=CLAIMS,
     headlines=HEADLINES,
     arms={
-        preset: (*_factorial(network), *_filter_arms(*FILTERED[preset]))
+        preset: (*_factorial(network), *_filter_arms(FILTERED[preset]))
         for preset, network in NETWORKS.items()
     },
     seeds={"quick": 2, "desk": 5},

@@ -6,16 +6,13 @@ to and fro spoil batch norm's statistics.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
-from bnnstudy.config.run import RunConfig
-from bnnstudy.config.serialise import significant
 from bnnstudy.evidence.claims import Equivalence, Spread
 from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Study, named
 from bnnstudy.studies._paper_a import reached
-from bnnstudy.studies._paper_b import AUDIO_NET, MLP, forgets, latent, ours
+from bnnstudy.studies._paper_b import AUDIO_NET, MLP, TINY, Sized, forgets, latent, ours
 
 MEMORIES = 32
 """alpha times the steps, where weights decay."""
@@ -29,32 +26,14 @@ SMALL, LARGE = 1.0, 100.0
 ESTIMATORS = ("identity", "clip", "ede")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Size:
-    """A network of a preset.
-
-    Attributes:
-        network: all but its optimizer.
-        steps: of a run.
-    """
-
-    network: RunConfig
-    steps: int
-
-
 SIZES = {
-    "quick": (
-        Size(
-            network=replace(MLP["quick"], width=32, train_size=500, batch_size=20, epochs=8), steps=200
-        ),
-    ),
+    "quick": (TINY,),
     "desk": (
-        Size(network=replace(MLP["desk"], width=64, epochs=30), steps=3000),
-        Size(network=replace(AUDIO_NET["desk"], epochs=125), steps=3000),
+        Sized(replace(MLP["desk"], width=64, epochs=30), 3000),
+        Sized(replace(AUDIO_NET["desk"], epochs=125), 3000),
     ),
 }
 
-_LAST: dict[str, Any] = {"metric": "last.test_accuracy"}
 _THREADS = "training threads of 2025"
 _MOVES = (forgets("constant"),)
 
@@ -68,7 +47,6 @@ CLAIMS = (
         arm="constant, averaged",
         control="constant, anew",
         requires=_MOVES,
-        **_LAST,
     ),
     ours(
         "contested-averaging-decay",
@@ -78,7 +56,6 @@ CLAIMS = (
         control="decay, anew",
         requires=_MOVES,
         margin=-0.5,
-        **_LAST,
     ),
     ours(
         "contested-decay",
@@ -88,7 +65,6 @@ CLAIMS = (
         control="no decay",
         requires=(forgets("decay"),),
         margin=-0.5,
-        **_LAST,
     ),
     ours(
         "contested-momentum",
@@ -97,7 +73,6 @@ CLAIMS = (
         arm="momentum 0.8",
         control="momentum 0.95",
         margin=0.2,
-        **_LAST,
     ),
     ours(
         "contested-estimators-small",
@@ -107,7 +82,7 @@ CLAIMS = (
         arms=tuple(f"small rate, {name}" for name in ESTIMATORS),
         direction=-1,
         margin=-0.5,
-        **_LAST,
+        metric="last.test_accuracy",
     ),
     ours(
         "contested-estimators-large",
@@ -116,7 +91,7 @@ CLAIMS = (
         kind=Spread,
         arms=tuple(f"large rate, {name}" for name in ESTIMATORS),
         requires=(reached("large rate, identity"),),
-        **_LAST,
+        metric="last.test_accuracy",
     ),
     ours(
         "contested-statistics",
@@ -125,7 +100,6 @@ CLAIMS = (
         arm="constant, anew",
         control="constant",
         requires=_MOVES,
-        **_LAST,
     ),
     ours(
         "contested-statistics-decay",
@@ -135,7 +109,6 @@ CLAIMS = (
         arm="decay, anew",
         control="decay",
         requires=_MOVES,
-        **_LAST,
     ),
 )
 
@@ -173,8 +146,8 @@ HEADLINES = {
 }
 
 
-def _arms(size: Size) -> Iterable[Arm]:
-    base = replace(size.network, alpha=significant(MEMORIES / size.steps, 6))
+def _arms(size: Sized) -> Iterable[Arm]:
+    base = replace(size.network, alpha=size.rate(MEMORIES))
     state = latent(base, 1.0)
     averaged = (named("AveragedWeights"),)
     yield Arm(name="decay", config=state, callbacks=averaged)

@@ -12,7 +12,7 @@ from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.claims import Claim, Equivalence
 from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Study, named
-from bnnstudy.studies._paper_b import AUDIO_NET, MLP, forgets, ours
+from bnnstudy.studies._paper_b import AUDIO_NET, MLP, TINY, forgets, ours
 
 BASE = "1e-2"
 """The arm at alpha 1e-2 and gamma 0.1, constant."""
@@ -45,7 +45,7 @@ CHANGES: dict[str, dict[str, Any]] = {
 SIZES = {
     "quick": (
         Size(
-            network=replace(MLP["quick"], width=32, train_size=500, batch_size=20, epochs=16),
+            network=replace(TINY.network, epochs=16),
             batches={
                 "batch x 1/4": {"batch_size": 5, "epochs": 4},
                 "batch x 4": {"batch_size": 80, "epochs": 66},

@@ -9,6 +9,8 @@ from bnnstudy.config.checks import shown
 EXPONENTS = np.linspace(-1.0, 2.0, 301)
 """Exponents that are tried."""
 
+_DEGREE = checks.Rule(int, "a whole number of 2 or more", lambda value: value >= 2)
+
 
 def collapse_exponent(alphas: ArrayLike, steps: ArrayLike, scores: ArrayLike, degree: int = 3) -> float:
     """The p at which scores over alpha, taken at several lengths T, fall on one curve over alpha T^p.
@@ -37,9 +39,7 @@ def collapse_exponent(alphas: ArrayLike, steps: ArrayLike, scores: ArrayLike, de
     """
     log_alpha, log_steps = np.log(_flat("alphas", alphas)), np.log(_flat("steps", steps))
     scores = np.asarray(scores, dtype=float).ravel()
-    degree = checks.Rule(int, "a whole number of 2 or more", lambda value: value >= 2).checked(
-        "degree", degree
-    )
+    degree = _DEGREE.checked("degree", degree)
     lengths = np.unique(log_steps)
     if not len(log_alpha) == len(log_steps) == len(scores):
         sizes = len(log_alpha), len(log_steps), len(scores)
