@@ -22,7 +22,7 @@ PY   := $(VENV)/bin/python
 
 # The longest first, so that no core is idle at the end; the recipe last, as it waits for others.
 # `own_network` and `why_one_bit` are no studies, but wait for none either.
-STUDIES := own_network ladder lr_sensitivity alpha alpha_decay lr_vs_init cifar10 adam_betas clipping filters search silent_weights
+STUDIES := own_network ladder lr_sensitivity alpha alpha_decay lr_vs_init cifar10 adam_betas clipping filters search flip_budget silent_weights
 STUDIES += going_further optimizers equivalence two_views two_stage batch_norm sgd pretraining lr_scaling binary_layers
 STUDIES += adam_as_filter flip_rates contested bop collapse pooling_order imagenet why_one_bit recipe
 REPORTS := one_knob cost scoreboard how_it_was_run what_we_learned guide index

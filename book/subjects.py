@@ -43,6 +43,7 @@ SUBJECTS = {
     "collapse": ("memories", "data collapse", "length of a run"),
     "ladder": ("scale", "ladder", "forecast", "extrapolation"),
     "silent_weights": ("silent weights", "flips", "OvSW", "dead weights"),
+    "flip_budget": ("flip budget", "controller", "transition rate", "feedback"),
     "going_further": ("shifts", "improvements", "best of many"),
     "guide": ("what to choose", "guide", "recommendation"),
     "own_network": ("own network", "ONNX", "export", "ResNet-18", "convert a network"),

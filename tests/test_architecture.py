@@ -22,7 +22,7 @@ _moved
 config: checks schedules serialise | fields | stage | run | tricks
 devices
 files
-theory: collapse filters | conversion flip_rates | memory
+theory: collapse filters flip_control | conversion flip_rates | memory
 nn: binarize losses | scaling activations parameters | layers batch_norm packed | \
     conversion export | models.summary models.blocks | models.plain models.reactnet models.residual | \
     models.registry | models
@@ -35,7 +35,8 @@ evidence: provenance results right statistics | claims records forecasts | runs 
 training: progress metrics batch_norm distributed teacher callbacks.base | \
     sharded_checkpoint evaluation checkpoints step flip_counter | \
     handover start callbacks.activations callbacks.averaging callbacks.batch_norm callbacks.flips \
-    callbacks.gradients callbacks.losses callbacks.weights callbacks.shadow_optimizers | loop | \
+    callbacks.flip_budget callbacks.gradients callbacks.losses callbacks.weights \
+    callbacks.shadow_optimizers | loop | \
     image_folder | dry_run stacked callbacks
 experiments: options study gpus markers | rates arms hpo paired procedures image_folder | \
     lookup tasks | cluster | executors | sweep

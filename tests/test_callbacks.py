@@ -229,7 +229,10 @@ WATCHED = replace(
 )  # fmt: skip
 """A run that every callback may look at; its first cut lies between two stages."""
 
-OPTIONS = {"Averages": {"momenta": {"0.8": 0.2, "0.99": 0.01}}}
+OPTIONS = {
+    "Averages": {"momenta": {"0.8": 0.2, "0.99": 0.01}},
+    "FlipBudget": {"control": "additive"},
+}
 KINDS = [name for name in callbacks.__all__ if name not in ("Callback", "Context")]
 
 

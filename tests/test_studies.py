@@ -21,7 +21,14 @@ from bnnstudy.studies import (
     silent_weights,
 )
 
-DECLARED = {"adam_as_filter", "collapse", "contested", "flip_rates", "silent_weights"}
+DECLARED = {
+    "adam_as_filter",
+    "collapse",
+    "contested",
+    "flip_budget",
+    "flip_rates",
+    "silent_weights",
+}
 """Studies whose claims are written down and whose runs at desk are still to come."""
 
 BUILT = [study for study in studies.STUDIES.values() if study.arms]

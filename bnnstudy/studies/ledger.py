@@ -23,6 +23,7 @@ from bnnstudy.studies import (
     contested,
     equivalence,
     filters,
+    flip_budget,
     flip_rates,
     going_further,
     history,
@@ -74,6 +75,7 @@ STUDIES: dict[str, Study] = {
         bop,
         contested,
         silent_weights,
+        flip_budget,
     )
 }
 """All studies by name, in the order of the book."""

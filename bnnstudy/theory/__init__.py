@@ -14,6 +14,12 @@ from bnnstudy.theory.filters import (
     torch_sgd,
     torch_to_cascade,
 )
+from bnnstudy.theory.flip_control import (
+    critical_gain,
+    largest_gain,
+    loop_poles,
+    rates_without_decay,
+)
 from bnnstudy.theory.flip_rates import (
     flip_rate,
     flip_ratio_by_step,
@@ -50,4 +56,8 @@ __all__ = [
     "averaged_over",
     "require_stable",
     "collapse_exponent",
+    "critical_gain",
+    "loop_poles",
+    "largest_gain",
+    "rates_without_decay",
 ]

@@ -4,6 +4,7 @@ from bnnstudy.training.callbacks.activations import PositiveInputs
 from bnnstudy.training.callbacks.averaging import AveragedWeights
 from bnnstudy.training.callbacks.base import Callback, Context
 from bnnstudy.training.callbacks.batch_norm import Averages, ReestimatedStart
+from bnnstudy.training.callbacks.flip_budget import FlipBudget
 from bnnstudy.training.callbacks.flips import FlipRatio, FlipsByEpoch, SilentWeights
 from bnnstudy.training.callbacks.gradients import Gradients
 from bnnstudy.training.callbacks.losses import LossSums
@@ -27,4 +28,5 @@ __all__ = [
     "Averages",
     "ReestimatedStart",
     "ShadowOptimizers",
+    "FlipBudget",
 ]
