@@ -56,6 +56,9 @@ def effect(runs, seed, contrast) -> float:
     if contrast.kind == "trend":
         heights = [at(runs[arm][seed], contrast) for arm, _ in contrast.arms]
         return contrast.scale * np.polyfit([x for _, x in contrast.arms], heights, 1)[0]
+    if contrast.kind == "factorial effect":
+        sides = [[at(runs[a][seed], contrast) for a in side] for side in (contrast.high, contrast.low)]
+        return contrast.scale * (np.mean(sides[0]) - np.mean(sides[1]))
     arm = difference(runs, contrast.arm, seed, contrast)
     control = difference(runs, contrast.control, seed, contrast, contrast.control_metric)
     return contrast.scale * (arm - control)
@@ -185,7 +188,7 @@ def extreme(contrast, arms, seeds, task: str) -> tuple[float, float, float]:
 
 def images(runs, seeds, task: str, contrast) -> float:
     """The variance of an effect over other test images, worked out anew."""
-    if contrast.kind not in ("difference", "equivalence", "trend") or contrast.log:
+    if contrast.kind not in ("difference", "equivalence", "trend", "factorial effect") or contrast.log:
         return 0.0
     weights = weights_of(contrast)
     metrics = dict.fromkeys(weights, contrast.metric)
@@ -220,6 +223,9 @@ def weights_of(contrast) -> dict[str, float]:
         x = np.array([position for _, position in contrast.arms])
         slopes = (x - x.mean()) / ((x - x.mean()) ** 2).sum()
         return {arm: slope for (arm, _), slope in zip(contrast.arms, slopes, strict=True)}
+    if contrast.kind == "factorial effect":
+        sides = ((contrast.high, 1.0), (contrast.low, -1.0))
+        return {arm: sign / len(side) for side, sign in sides for arm in side}
     weights: dict[str, float] = {}
     for side, sign in ((contrast.arm, 1.0), (contrast.control, -1.0)):
         names = (side,) if isinstance(side, str) else side or ()

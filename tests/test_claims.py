@@ -16,6 +16,7 @@ from bnnstudy.evidence.claims import (
     Equivalence,
     Every,
     Exact,
+    FactorialEffect,
     Shorthand,
     Speed,
     Spread,
@@ -51,6 +52,7 @@ USUAL = {
     Difference: {"metric": "score", **SIDES},
     Equivalence: {"metric": "score", **SIDES},
     Trend: {"metric": "score", "arms": (("a", 0.0), ("b", 1.0), ("c", 3.0))},
+    FactorialEffect: {"metric": "score", "high": ("a",), "low": ("b", "c")},
     Every: {"metric": "score", "compared": (("a", "b"), ("a", "c"))},
     Spread: {"metric": "score", "arms": ("a", "b", "c")},
     Speed: SIDES,
@@ -176,6 +178,26 @@ def test_a_trend_is_a_least_squares_slope(slope, noise):
         np.polyfit(list(positions.values()), [table[a][s] for a in positions], 1)[0] for s in range(4)
     ]
     assert verdict.effect == pytest.approx(np.mean(fits), abs=1e-9)
+
+
+@given(seed=st.integers(0, 99), main=st.floats(-3, 3), both=st.floats(-3, 3))
+def test_a_factorial_effect_is_what_a_factor_does_whatever_the_others_do(seed, main, both):
+    # Two factors in all four arms: what the second does cancels, and so does what the seed does.
+    random = np.random.default_rng(seed)
+    other, level = random.standard_normal(2)
+    table = {
+        f"{'p' if p > 0 else 'm'}{'p' if q > 0 else 'm'}": [
+            level + noise + p * main / 2 + q * other + p * q * both / 2 for noise in (-1.0, 0.5, 2.0)
+        ]
+        for p in (-1, 1)
+        for q in (-1, 1)
+    }
+    fields = {"kind": FactorialEffect, "scale": 1.0}
+    first = decide(claim(**fields, high=("pm", "pp"), low=("mm", "mp")), runs(**table))
+    interaction = decide(claim(**fields, high=("pp", "mm"), low=("pm", "mp")), runs(**table))
+    assert first.effect == pytest.approx(main, abs=1e-9)
+    assert interaction.effect == pytest.approx(both, abs=1e-9)
+    assert first.high - first.low < 1e-6
 
 
 three = st.builds(
@@ -327,6 +349,9 @@ def test_a_report_line_and_its_object_say_the_same():
         (Speed, {"below": -0.1}, "below must be 0 or more"),
         (Speed, {"level": "upper"}, "level must be 'control', 'lower' or 'own', got 'upper'"),
         (Trend, {"arms": ()}, "arms must be pairs"),
+        (FactorialEffect, {"high": ()}, "high must be names of arms, one or more"),
+        (FactorialEffect, {"low": ("x", 1)}, "low must be names of arms, one or more"),
+        (FactorialEffect, {"low": ("a", "b")}, "high and low must have each arm once"),
         (Trend, {"arms": (("x", 1.0), ("y", 2.0), ("z", 2.0))}, "arms must be three or more"),
         (Trend, {"arms": (("x", 1.0), ("x", 2.0), ("y", 3.0))}, "arms must have different names"),
         (Trend, {"arms": (("x", 1e200), ("y", 2.0), ("z", 3.0))}, "whose squares are finite"),

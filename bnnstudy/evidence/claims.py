@@ -303,6 +303,55 @@ class Trend(Directed):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FactorialEffect(Directed):
+    """The mean of some arms minus the mean of others: what one factor does, the others crossed with it.
+
+    In a factorial the arms are all settings of several factors, or a balanced half of them. A main
+    effect has on one side the arms with the factor's second level; an interaction of two those in which
+    both factors are at the same level.
+
+        >>> contrast = FactorialEffect(metric="test_accuracy", high=("a, b", "a"), low=("b", "none"))
+        >>> contrast.declared()
+        'mean of `a, b`, `a` − mean of `b`, `none`: above 0'
+
+    Attributes:
+        high, low: names of one arm or more on either side; none of them twice.
+        scale, log: as in `Difference`.
+    """
+
+    kind: ClassVar[str] = "factorial effect"
+    high: tuple[str, ...]
+    low: tuple[str, ...]
+    scale: float = 100.0
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("high", "low"):
+            arms = getattr(self, name)
+            if (
+                not isinstance(arms, tuple)
+                or not arms
+                or not all(isinstance(a, str) and a for a in arms)
+            ):
+                raise ValueError(f"{name} must be names of arms, one or more, got {shown(arms)}")
+        if len(set(self.named())) < len(self.high) + len(self.low):
+            raise ValueError(
+                f"high and low must have each arm once, got {shown(self.high)} and {shown(self.low)}"
+            )
+        checks.settle(self, _READING)
+
+    def named(self) -> tuple[str, ...]:
+        """Names of the arms of both sides, each once."""
+        return tuple(dict.fromkeys((*self.high, *self.low)))
+
+    def declared(self) -> str:
+        """As `Contrast.declared`."""
+        high, low = (", ".join(f"`{name}`" for name in side) for side in (self.high, self.low))
+        return f"mean of {high} − mean of {low}: {self._edge()}"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Joint(Directed):
     """Several differences that are judged together; its subclasses say which, and how.
 

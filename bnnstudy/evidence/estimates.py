@@ -26,6 +26,7 @@ from bnnstudy.evidence.claims import (
     Directed,
     Equivalence,
     Estimate,
+    FactorialEffect,
     Joint,
     Side,
     Speed,
@@ -42,6 +43,9 @@ from bnnstudy.evidence.statistics import (
     slope_weights,
     two_sided_p,
 )
+
+Weighted = Difference | Equivalence | Trend | FactorialEffect
+"""Contrasts that are a weighted sum over arms."""
 
 DRAWS = 1000
 """Resamples of the seeds, in each of which every arm chooses its value again."""
@@ -264,7 +268,7 @@ def image_variance(contrast: Estimate, curves: Mapping[str, Curve], terms: Seque
     the variance over the N images of sum_a w(a) mean_s r(a, s, i), divided by N. Where a run keeps no
     single images it is sum_a w(a)^2 p(a) (1 - p(a)) / N, as if arms erred on images of their own.
     """
-    if not isinstance(contrast, Difference | Equivalence | Trend) or contrast.log:
+    if not isinstance(contrast, Weighted) or contrast.log:
         return 0.0
     weights, metrics = _weights(contrast), contrast.metrics()
     if not all(metric.rpartition(".")[2] == "test_accuracy" for metric in metrics.values()):
@@ -329,8 +333,9 @@ def _table(
 @_table.register(Difference)
 @_table.register(Equivalence)
 @_table.register(Trend)
+@_table.register(FactorialEffect)
 def _(
-    contrast: Difference | Equivalence | Trend,
+    contrast: Weighted,
     curves: Mapping[str, Curve],
     choosers: list[Curve],
     seeds: list[int],
@@ -411,8 +416,11 @@ def _readings(curve: Curve, metric: str, seeds: list[int]) -> np.ndarray:
         ) from error
 
 
-def _weights(contrast: Difference | Equivalence | Trend) -> dict[str, float]:
+def _weights(contrast: Weighted) -> dict[str, float]:
     """By arm, what its metric is multiplied with in the effect."""
+    if isinstance(contrast, FactorialEffect):
+        sides = ((contrast.high, 1.0), (contrast.low, -1.0))
+        return {name: sign / len(side) for side, sign in sides for name in side}
     if isinstance(contrast, Trend):
         return slope_weights(contrast.arms)
     weights: dict[str, float] = {}

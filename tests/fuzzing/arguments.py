@@ -20,6 +20,7 @@ from bnnstudy.evidence import (
     Equivalence,
     Every,
     Exact,
+    FactorialEffect,
     Reading,
     Requirement,
     Speed,
@@ -149,6 +150,12 @@ def _evidence() -> list[Target]:
             "Equivalence", Equivalence, {**ESTIMATE, **READ, "arm": "a", "control": "b"}, use=_contrast
         ),
         _target("Trend", Trend, trend, use=_contrast),
+        _target(
+            "FactorialEffect",
+            FactorialEffect,
+            {**DIRECTED, **READ, "high": ("a", "b"), "low": ("c", "d")},
+            use=_contrast,
+        ),
         _target("Every", Every, every, use=_contrast),
         _target("Spread", Spread, {**DIRECTED, **READ, "arms": ("a", "b", "c")}, use=_contrast),
         _target("Speed", Speed, speed, use=_contrast),
