@@ -34,7 +34,7 @@ from bnnstudy.training.evaluation import evaluate
 from bnnstudy.training.step import Step
 
 STEPS, BATCH, CLASSES = 3, 4, 10
-SIDES = {"reactnet_a": (32,), "resnet18": (8, 72)}
+SIDES = {"reactnet_a": (32,), "resnet18": (8, 72), "birealnet18": (8, 72)}
 """Height and width of images by network; 72 has ImageNet's stem. Elsewhere 8."""
 
 STANDARD = (
@@ -56,7 +56,8 @@ MOVES = ("optimizer", "clamp", "weight_decay", "real_optimizer", "real_weight_de
 AROUND = ("augmentation", "loss", "precision")
 """What stands before and after a network. All other fields are the network's own."""
 
-BY_SPEED = ("mlp", "audio_net", "cnn", "binaryconnect", "resnet18", "birealnet20", "reactnet_a")
+BY_SPEED = ("mlp", "audio_net", "cnn", "binaryconnect", "resnet18", "birealnet18", "birealnet20",
+            "reactnet_a")  # fmt: skip
 """All networks, the fastest first."""
 
 
@@ -88,6 +89,7 @@ def kinds() -> Iterator[RunConfig]:
     ends = {"real_first": True, "real_last": True, "activation": "sign"}
     large = kind_of(RunConfig(model="reactnet_a", activation_surrogate="approx", **ends))
     yield large
+    yield replace(large, model="birealnet18")
     for name in ("bop", "second_order_bop", "filter_normalised"):
         yield replace(large, view="filter", optimizer=name, real_optimizer="adam")
 

@@ -17,7 +17,7 @@ from bnnstudy.nn.parameters import observed_weights
 SMALL = RunConfig(width=4, activation="sign")
 FILTER = {"view": "filter", "optimizer": "filter"}
 ENDS = {"real_first": True, "real_last": True}
-REAL = {"birealnet20": ENDS, "reactnet_a": ENDS, "audio_net": {"real_first": True}}
+REAL = {"birealnet20": ENDS, "birealnet18": ENDS, "reactnet_a": ENDS, "audio_net": {"real_first": True}}
 """What a network has real by definition; the others may have any ends."""
 
 
@@ -98,9 +98,11 @@ def test_real_ends_are_real_and_nothing_else(model):
     assert [p.shape for p in binary] == [p.shape for p in every[1:-1]]
 
 
-@pytest.mark.parametrize("model", ["birealnet20", "reactnet_a", "audio_net"])
+@pytest.mark.parametrize("model", ["birealnet20", "birealnet18", "reactnet_a", "audio_net"])
 def test_what_a_network_has_real_cannot_be_binary(model):
     layers = [m for m in built(model).modules() if isinstance(m, nn.Linear | nn.Conv2d)]
+    if model == "birealnet18":  # its shortcuts are real, too
+        layers = [m for m in layers if getattr(m, "kernel_size", 0) != (1, 1)]
     binary = [isinstance(layer, BinaryLinear | BinaryConv2d) for layer in layers]
     assert binary == [False, *[True] * (len(layers) - 2), model == "audio_net"]
     for name in REAL[model]:
@@ -138,6 +140,25 @@ def test_birealnet20_has_its_weights_and_resnet20s_operations():
     assert sum(isinstance(m, BinaryConv2d) for m in network.modules()) == 18
     assert network[0].weight.numel() == 432
     assert network[-1].weight.numel() + network[-1].bias.numel() == 650
+
+
+def test_birealnet18_has_the_published_operations():
+    found = counts("birealnet18", (3, 224, 224), 1000, width=64)
+    assert found["binary_weights"] == 9 * (4 + 14 + 56 + 224) * 64**2 == 10_985_472
+    # Liu et al. 2020, Table 2: 1.68e9 binary and 1.39e8 real operations.
+    assert found["binary_macs"] == pytest.approx(1.68e9, rel=3e-3)
+    assert found["real_macs"] == pytest.approx(1.39e8, rel=1e-2)
+    assert found["mixed_macs"] == 0
+    small = counts("birealnet18", (3, 32, 32), width=64)
+    assert small["binary_macs"] == pytest.approx(found["binary_macs"] * (32 / 56) ** 2)
+
+
+@pytest.mark.parametrize("model", ["resnet18", "birealnet18"])
+@pytest.mark.parametrize("side", [65, 72, 97])
+def test_sides_that_do_not_halve_are_rounded_up_on_both_ways(model, side):
+    config = dataclasses.replace(SMALL, model=model, **REAL.get(model, {}))
+    network = models.build(config, (3, side, side), 10)
+    assert network(torch.randn(2, 3, side, side)).shape == (2, 10)
 
 
 def test_resnet18_is_torchvisions():

@@ -266,6 +266,27 @@ def test_records_of_schema_1_are_read_and_their_data_bears_todays_name(tmp_path)
     assert records.load(file)["provenance"]["seconds"] == 2.5
 
 
+KEPT = Path(__file__).parent / "records"
+"""A record of each schema that was ever written, as it was written then."""
+
+
+@pytest.mark.parametrize("schema", range(1, records.SCHEMA + 1))
+def test_a_record_of_every_schema_that_was_ever_written_is_read(tmp_path, schema):
+    text = (KEPT / f"schema-{schema}.json").read_text()
+    written = json.loads(text)
+    assert written["schema"] == schema
+    config = RunConfig.from_dict(written["config"])
+    file = records.path(tmp_path, written["study"], config)
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    read = records.finished(tmp_path, written["study"], config)
+    assert {**read, "provenance": None} == {**written, "provenance": None}
+    assert read["provenance"].keys() == written["provenance"].keys()
+    file.write_text(text.replace('"diverged": false', '"diverged": true'))
+    with pytest.raises(records.RecordError, match="was changed after it was written"):
+        records.load(file)
+
+
 @pytest.mark.parametrize("number", ["1e999", "-1e999", "NaN", "[" * 990 + "]" * 990])
 def test_what_no_float_holds_and_what_is_nested_too_deep_is_refused_by_name(tmp_path, number):
     file = saved(tmp_path)

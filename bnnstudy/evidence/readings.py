@@ -10,8 +10,8 @@ from bnnstudy.evidence.verdicts import NOT_RUN, Verdict
 NAMES = {
     "mnist": "MNIST", "cifar10": "CIFAR-10", "fsdd": "spoken digits", "audiomnist": "AudioMNIST",
     "mlp": "MLP", "cnn": "small CNN", "binaryconnect": "BinaryConnect's CNN", "resnet18": "ResNet-18",
-    "birealnet20": "BiRealNet-20", "audio_net": "audio net", "imagenet": "ImageNet",
-    "reactnet_a": "ReActNet-A",
+    "birealnet20": "BiRealNet-20", "birealnet18": "Bi-Real Net 18", "audio_net": "audio net",
+    "imagenet": "ImageNet", "reactnet_a": "ReActNet-A",
 }  # fmt: skip
 """How data sets and networks are written in a text."""
 

@@ -27,7 +27,7 @@ from bnnstudy.training.sharded_checkpoint import ShardedCheckpoint
 OWN = "folder"
 """What records of networks on a folder of one's own have as study and data set."""
 
-WIDTHS = {"reactnet_a": 32, "resnet18": 64, "birealnet20": 16}
+WIDTHS = {"reactnet_a": 32, "resnet18": 64, "birealnet18": 64, "birealnet20": 16}
 """The published widths; others have that of `RunConfig`."""
 
 

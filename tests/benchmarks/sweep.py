@@ -1,15 +1,19 @@
-"""A sweep on two warm workers, or with its seeds stacked, over the same sweep run by run."""
+"""A sweep on two warm workers, or with its seeds stacked; and `status` of ten thousand records."""
 
+import json
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from timing import Ratio, compare
 
 from bnnstudy.config.run import RunConfig
+from bnnstudy.evidence import records
 from bnnstudy.experiments import sweep
 from bnnstudy.experiments.options import RunOptions
 from bnnstudy.experiments.study import Arm, Study
+from bnnstudy.report.status import status
 
 RUNS = 8
 
@@ -24,6 +28,41 @@ def measure() -> Iterator[Ratio]:
     # Why a CPU has processes: below 1, a stack is slower.
     ways = {"sweep of eight runs: one by one / stacked": swept(study, 1, RUNS)}
     yield from compare(swept(study, 1), ways, rounds=5, at_least=True)
+    with tempfile.TemporaryDirectory() as folder:
+        yield from told(Path(folder))
+
+
+MANY = 10_000
+
+
+def told(folder: Path) -> Iterator[Ratio]:
+    """What `status` says of ten thousand records, over reading one as JSON as many times. Goal: 2 s."""
+    arms = tuple(
+        Arm(name=str(k), config=RunConfig(lr=0.001 * k, preset="desk"))
+        for k in range(1, MANY // 100 + 1)
+    )
+    study = Study(name="bench", title="", claims=(), arms={"desk": arms}, seeds={"desk": 100})
+    record = _record(study, arms[0])
+    for arm in arms:
+        for seed in range(100):
+            config = replace(arm.config, seed=seed)
+            made = {**record, "arm": arm.name, "config": config.to_dict()}
+            file = records.path(folder, "bench", config)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(json.dumps(made))
+    text = json.dumps(record)
+    name = "status of 10,000 records / reading one as often"
+    ways = {name: lambda: status(study, "desk", folder)}
+    yield from compare(lambda: [json.loads(text) for _ in range(MANY)], ways, rounds=3)
+
+
+def _record(study: Study, arm: Arm) -> records.Record:
+    """A run of ten epochs, as it is recorded."""
+    with tempfile.TemporaryDirectory() as folder:
+        options = RunOptions(results=Path(folder), workers=1, progress=False)
+        one = Study(name=study.name, title="", claims=(), seeds={"desk": 1}, arms={"desk": (arm,)})
+        (found,) = sweep.run(one, "desk", options=options)
+        return found
 
 
 def swept(study: Study, workers: int, stack: int = 1) -> Callable[[], None]:

@@ -14,13 +14,14 @@ from bnnstudy.devices import drawing
 from bnnstudy.nn.binarize import sign
 from bnnstudy.nn.models.plain import audio_net, binaryconnect, cnn, mlp
 from bnnstudy.nn.models.reactnet import reactnet_a
-from bnnstudy.nn.models.residual import birealnet20, resnet18
+from bnnstudy.nn.models.residual import birealnet18, birealnet20, resnet18
 
 MODELS: dict[str, Callable[[RunConfig, tuple[int, int, int], int], nn.Module]] = {
     "mlp": mlp,
     "cnn": cnn,
     "binaryconnect": binaryconnect,
     "birealnet20": birealnet20,
+    "birealnet18": birealnet18,
     "resnet18": resnet18,
     "reactnet_a": reactnet_a,
     "audio_net": audio_net,

@@ -1,4 +1,4 @@
-"""Residual networks: BiRealNet-20 of paper B, and paper A's ResNet-18."""
+"""Residual networks: BiRealNet-20 of paper B, Bi-Real Net for large images, paper A's ResNet-18."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -81,6 +81,68 @@ def birealnet20(config: RunConfig, shape: tuple[int, int, int], classes: int) ->
             inputs = outputs
     head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), norm(config, inputs), nn.Linear(inputs, classes)]
     return nn.Sequential(*layers, *head)
+
+
+class ProjectedBlock(nn.Module):
+    """One convolution with a shortcut of its own: y = norm(conv(activation(x))) + shortcut(x).
+
+    Where the shape changes the shortcut is the mean of stride x stride pixels, a real convolution 1x1
+    and batch norm; elsewhere the identity. There is nothing after the sum: the next sign is the only
+    nonlinearity.
+
+    Shapes: (N, inputs, H, W) to (N, outputs, H / stride, W / stride), rounded up.
+    """
+
+    def __init__(self, config: RunConfig, inputs: int, outputs: int, stride: int):
+        super().__init__()
+        self.activation = activation_of(config)
+        self.conv = conv(config, inputs, outputs, stride=stride)
+        self.norm = norm(config, outputs, nn.BatchNorm2d)
+        self.shortcut: nn.Module = nn.Identity()
+        if stride > 1 or inputs != outputs:
+            self.shortcut = nn.Sequential(
+                nn.AvgPool2d(stride, ceil_mode=True),  # an odd side is rounded up, as in a convolution
+                conv(config, inputs, outputs, size=1, real=True),
+                norm(config, outputs, nn.BatchNorm2d),
+            )
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self.norm(self.conv(self.activation(input))) + self.shortcut(input)
+
+
+def birealnet18(config: RunConfig, shape: tuple[int, int, int], classes: int) -> nn.Sequential:
+    """Bi-Real Net for large images: 16 binary convolutions 3x3 in four stages, a real stem and head.
+
+    Channels width, 2, 4 and 8 width (64 to 512 at width 64), four `ProjectedBlock`s a stage, the first
+    of the second to fourth at stride 2. The stem is that of `resnet18` without an activation: 7x7 at
+    stride 2 and pooled on images larger than 64 pixels, else 3x3. Head: mean over pixels, linear with
+    bias. `depth` is not used. At width 64 on ImageNet: 10,985,472 binary weights, 1.68e9 binary and
+    1.39e8 real multiply-accumulates.
+
+    Shapes: input (N, C, H, W), output (N, classes).
+
+    Source: Liu et al. 2018; the counts, Liu et al. 2020, Table 2.
+
+    Raises:
+        ValueError: unless `real_first` and `real_last` are True.
+    """
+    require_real_ends(config, "real_first", "real_last")
+    width = config.width
+    large = max(shape[1:]) > LARGE
+    size, stride = (7, 2) if large else (3, 1)
+    layers: list[nn.Module] = [
+        conv(config, shape[0], width, size=size, stride=stride, real=True),
+        norm(config, width, nn.BatchNorm2d),
+        nn.MaxPool2d(3, stride=2, padding=1) if large else nn.Identity(),
+    ]
+    inputs = width
+    for stage in range(4):
+        outputs = width * 2**stage
+        for k in range(4):
+            stride = 2 if stage and k == 0 else 1
+            layers.append(ProjectedBlock(config, inputs, outputs, stride))
+            inputs = outputs
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(inputs, classes))
 
 
 class BasicBlock(nn.Module):
