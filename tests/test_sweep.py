@@ -14,7 +14,7 @@ from bnnstudy import studies
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence import provenance, records, verdicts
 from bnnstudy.evidence.curves import judged
-from bnnstudy.experiments import lookup, sweep, tasks
+from bnnstudy.experiments import executors, lookup, sweep, tasks
 from bnnstudy.experiments.options import RunOptions
 from bnnstudy.experiments.study import Arm, Study, Tuned
 from bnnstudy.training import loop
@@ -162,6 +162,54 @@ def test_a_record_counts_the_seconds_of_all_sittings(tmp_path, monkeypatch):
     study = Study(name="long", title="", claims=(), arms={"quick": (arm,)}, seeds={"quick": 1})
     (record,) = sweep.run(study, "quick", options=options(tmp_path))
     assert record["provenance"]["seconds"] >= 1e6
+
+
+def test_the_bar_says_the_hours_that_are_left(tmp_path, monkeypatch):
+    said = []
+
+    class Shown:
+        def __init__(self, *_, **options):
+            self.total, self.done = options["total"], 0
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *_):
+            assert self.done == self.total
+
+        def set_postfix_str(self, text):
+            said.append(text)
+
+        def update(self):
+            self.done += 1
+
+    monkeypatch.setattr(executors, "bar", Shown)
+    records = sweep.run(STUDY, "quick", 1, RunOptions(results=tmp_path, workers=1))
+    assert len(said) >= len(records) > 1
+    assert said[-1] == "0 h left"
+    assert all(text.endswith(" h left") for text in said)
+
+
+def test_hours_left_are_those_of_the_arm_or_of_all():
+    def record(arm, seconds, dataset="digits"):
+        return {"arm": arm, "config": {"dataset": dataset}, "provenance": {"seconds": seconds}}
+
+    def job(arm, dataset="digits"):
+        config = RunConfig(dataset=dataset)
+        return tasks.Job("toy", Arm(name=arm, config=config), config)
+
+    found = [
+        record("slow", 7200.0),
+        record("slow", 3600.0),
+        record("slow", 3600.0),
+        record("fast", 36.0),
+    ]
+    assert executors.hours_left([job("slow"), job("fast"), job("fast")], found) == pytest.approx(1.02)
+    assert executors.hours_left([job("slow")] * 4, found, workers=2) == pytest.approx(2.0)
+    # One of another network or name counts as the median of all.
+    assert executors.hours_left([job("slow", "mnist"), job("new")], found) == pytest.approx(2.0)
+    assert executors.hours_left([job("slow")], []) is None
+    assert executors.hours_left([], found) == 0
 
 
 def test_a_damaged_record_stops_a_sweep_by_name(undisturbed, tmp_path):

@@ -3,9 +3,10 @@
 import functools
 import os
 import platform
+import statistics
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from joblib.externals.loky.process_executor import TerminatedWorkerError
 from bnnstudy import files
 from bnnstudy.evidence.provenance import Code
 from bnnstudy.evidence.records import Record
+from bnnstudy.evidence.runs import task_of
 from bnnstudy.experiments import cluster, gpus, tasks
 from bnnstudy.experiments.markers import Watch
 from bnnstudy.experiments.options import RunOptions
@@ -72,9 +74,31 @@ def run_all(jobs: list[Job], options: RunOptions, code: Code, label: str) -> lis
     with bar(options.progress, total=len(missing), desc=label, unit="run") as shown:
         for k, record in _dispatch(list(enumerate(missing.values())), options, code):
             found[files_of[k]] = record
+            left = [job for file, job in missing.items() if file not in found]
+            hours = hours_left(left, found.values(), options.side_by_side)
+            shown.set_postfix_str("" if hours is None else f"{hours:.2g} h left")
             shown.update()
     # An arm that was renamed finds its records by their configuration and calls them by its name.
     return [{**found[file], "arm": job.arm.name} for file, job in pairs]
+
+
+def hours_left(left: Iterable[Job], found: Iterable[Record], workers: int = 1) -> float | None:
+    """Hours until some jobs are done, from what was measured; None where nothing was.
+
+    A run is taken to last as the runs of its own arm, data and network did, in the median; where there
+    is none, as all did. A bar that counts runs is far off where some take a hundred times as long as
+    others.
+    """
+    seconds: dict[tuple[str, str], list[float]] = {}
+    for record in found:
+        name = (task_of(record["config"]), record["arm"])
+        seconds.setdefault(name, []).append(record["provenance"]["seconds"])
+    if not seconds:
+        return None
+    of_all = statistics.median(one for own in seconds.values() for one in own)
+    names = [(task_of(job.config), job.arm.name) for job in left]
+    each = [statistics.median(seconds[name]) if name in seconds else of_all for name in names]
+    return sum(each) / workers / 3600
 
 
 def _dispatch(jobs: Task, options: RunOptions, code: Code) -> Iterator[tuple[int, Record]]:
