@@ -26,7 +26,6 @@ DECLARED = {
     "collapse",
     "contested",
     "flip_budget",
-    "flip_rates",
     "silent_weights",
 }
 """Studies whose claims are written down and whose runs at desk are still to come."""
