@@ -24,7 +24,7 @@ PY   := $(VENV)/bin/python
 # `own_network` and `why_one_bit` are no studies, but wait for none either.
 STUDIES := own_network ladder lr_sensitivity alpha alpha_decay lr_vs_init cifar10 adam_betas clipping filters search flip_budget silent_weights
 STUDIES += going_further optimizers equivalence two_views two_stage batch_norm sgd pretraining lr_scaling binary_layers
-STUDIES += adam_as_filter flip_rates contested bop collapse pooling_order imagenet why_one_bit recipe
+STUDIES += adam_as_filter flip_rates contested bop designed_filters collapse pooling_order imagenet why_one_bit recipe
 REPORTS := one_knob cost scoreboard how_it_was_run what_we_learned guide index
 STUDIES_DONE := $(STUDIES:%=book/executed/%.ipynb)
 REPORTS_DONE := $(REPORTS:%=book/executed/%.ipynb)

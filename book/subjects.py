@@ -40,6 +40,7 @@ SUBJECTS = {
     "flip_rates": ("forecast of flips", "autocorrelation", "spectrum"),
     "contested": ("averaging", "oscillations", "gradient estimators", "language models"),
     "bop": ("Bop", "threshold", "hysteresis"),
+    "designed_filters": ("Butterworth", "Bessel", "window", "gain margin", "phase"),
     "collapse": ("memories", "data collapse", "length of a run"),
     "ladder": ("scale", "ladder", "forecast", "extrapolation"),
     "silent_weights": ("silent weights", "flips", "OvSW", "dead weights"),

@@ -22,16 +22,16 @@ _moved
 config: checks schedules serialise | fields | stage | run | tricks
 devices
 files
-theory: collapse filters flip_control | conversion flip_rates | memory
+theory: collapse designs filters flip_control | conversion flip_rates | memory
 nn: binarize losses | scaling activations parameters | layers batch_norm packed | \
     conversion export | models.summary models.blocks | models.plain models.reactnet models.residual | \
     models.registry | models
 optim: finite _checks reference trace | base | \
-    latent_sgd bop filter linear_filter normalised_filter | ovsw | registry | \
+    latent_sgd bop filter fir_filter linear_filter normalised_filter sos_filter | ovsw | registry | \
     param_groups
 data: augment images imagenet | audio | datasets
-evidence: provenance results right statistics | claims records forecasts | runs merge | curves | \
-    estimates requirements | verdicts | answers | readings
+evidence: provenance results right statistics transfer | claims records forecasts | runs merge | \
+    curves | estimates requirements | verdicts | answers | readings
 training: progress metrics batch_norm distributed teacher callbacks.base | \
     sharded_checkpoint evaluation checkpoints step flip_counter | \
     handover start callbacks.activations callbacks.averaging callbacks.batch_norm callbacks.flips \

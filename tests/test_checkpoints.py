@@ -27,6 +27,9 @@ CONFIGS = {
     "filter and adam, cosine": replace(SMALL, optimizer="filter", alpha=1e-2, **BINARY),
     "bop and adam, cosine": replace(SMALL, optimizer="bop", gamma=1e-2, **BINARY),
     "normalised and adam, cosine": replace(SMALL, optimizer="filter_normalised", alpha=1e-2, **BINARY),
+    "window and adam": replace(
+        SMALL, optimizer="designed", design="hann", alpha=0.2, weight_schedule="constant", **BINARY
+    ),
     "second order bop": replace(SMALL, optimizer="second_order_bop", gamma=1e-2, **BINARY),
     "float64, sgd on batch norm": tricks.batch_norm_at_own_rate(replace(SMALL, precision="float64")),
     "two stages": tricks.two_stages(SMALL, 3),

@@ -61,7 +61,7 @@ def test_a_new_field_with_a_default_changes_no_key():
 def test_the_seed_is_in_no_key_and_every_other_field_is():
     base = RunConfig(real_optimizer="adam", activation_surrogate="ede")
     readers = {"momentum": "momentum", "gamma": "latent_sgd", "alpha": "filter", "threshold": "bop",
-               "sigma": "filter_normalised"}  # fmt: skip
+               "sigma": "filter_normalised", "design": "designed", "matched": "designed"}  # fmt: skip
     bases = {
         name: dataclasses.replace(
             base, optimizer=optimizer, view="filter" if optimizer in BINARY_OPTIMIZERS else "latent"
@@ -82,6 +82,7 @@ def test_the_seed_is_in_no_key_and_every_other_field_is():
         "precision": "float64", "preset": "desk", "block": "conv_norm_act_pool", "pool": "average",
         "lr_scaling": "update", "drops": (0.5,), "steepness": (0.5, 0.5), "floor": 0.5,
         "real_weight_decay": 0.5, "weight_schedule": "cosine", "parts": ("shifts",),
+        "design": "hann", "matched": "delay",
     }  # fmt: skip
     assert set(others) == {f.name for f in dataclasses.fields(RunConfig)} - {"seed", "view"}
     keys = {
@@ -89,7 +90,7 @@ def test_the_seed_is_in_no_key_and_every_other_field_is():
         for name, value in others.items()
     }
     keys |= {each.key() for each in (base, *bases.values())}  # the filter's view is among them
-    assert len(keys) == len(others) + 1 + len(bases)
+    assert len(keys) == len(others) + 1 + len(set(bases.values()))
 
 
 def test_tuples_survive_in_a_stage_and_drops_are_no_stages_business():
@@ -224,6 +225,7 @@ def test_a_stage_changes_only_what_a_stage_can(arguments, message):
 OTHER = {
     "lr": 0.5, "momentum": 0.5, "betas": (0.5, 0.5), "gamma": 0.5, "alpha": 0.5, "threshold": 0.5,
     "weight_decay": 0.5, "real_lr": 0.5, "real_weight_decay": 0.5, "init_scale": 0.5, "sigma": 0.5,
+    "design": "hann", "matched": "delay",
 }  # fmt: skip
 """Another value than the default for each number that not every run reads."""
 
@@ -261,6 +263,16 @@ def test_a_decay_of_the_real_weights_leaves_the_other_one_unread():
     assert RunConfig(**filtered, weight_decay=0.5).weight_decay == 0.5
     with pytest.raises(ValueError, match=r"weight_decay must be 0\.0, its default, .* got 0\.5"):
         RunConfig(**filtered, real_weight_decay=0.1, weight_decay=0.5)
+
+
+@pytest.mark.parametrize(
+    "moving", [{"schedule": "cosine"}, {"weight_schedule": "step"}, {"drops": (0.5,)}]
+)
+def test_no_schedule_may_move_a_designed_filter(moving):
+    fields = {"view": "filter", "optimizer": "designed", "real_optimizer": "adam"}
+    with pytest.raises(ValueError, match="weight_schedule must be 'constant', and drops"):
+        RunConfig(**fields, **moving)
+    assert RunConfig(**fields, schedule="cosine", weight_schedule="constant").design == "cascade"
 
 
 def test_a_float_twin_has_no_start_to_scale():

@@ -49,8 +49,8 @@ OTHERWISE = {
 }  # fmt: skip
 """Those that have other values."""
 
-MOVES = ("optimizer", "clamp", "weight_decay", "real_optimizer", "real_weight_decay", "lr_scaling",
-         "schedule", "drops", "weight_schedule", "floor")  # fmt: skip
+MOVES = ("optimizer", "design", "clamp", "weight_decay", "real_optimizer", "real_weight_decay",
+         "lr_scaling", "schedule", "drops", "weight_schedule", "floor")  # fmt: skip
 """What a step does with its gradients."""
 
 AROUND = ("augmentation", "loss", "precision")
@@ -77,6 +77,10 @@ def kind_of(config: RunConfig) -> RunConfig:
         "schedule": "constant" if config.schedule == "constant" else "cosine",
         "weight_schedule": config.weight_schedule and "linear",
     }
+    if config.optimizer == "designed":  # sections or a window, at a constant rate
+        window = config.design in ("boxcar", "hann")
+        design = "hann" if window else RunConfig.design
+        names |= {"weight_schedule": "constant", "design": design, "matched": RunConfig.matched}
     return replace(config, **numbers, **names)
 
 

@@ -13,11 +13,13 @@ from bnnstudy.nn.binarize import sign
 from bnnstudy.optim import (
     Bop,
     FilterOptimizer,
+    FIRFilter,
     LatentSGD,
     LinearFilter,
     NormalisedFilter,
     OvSW,
     SecondOrderBop,
+    SOSFilter,
 )
 
 
@@ -35,6 +37,11 @@ def _all():
         "latent": (w0, lambda p: LatentSGD(p, 0.5, 0.1, 1e-2)),
         "filter": (theta, lambda p: FilterOptimizer(p, 1e-2, 0.1)),
         "linear": (theta, lambda p: LinearFilter(p, [0.1, 0.05], [1, -1.5, 0.6])),
+        "sections": (
+            theta,
+            lambda p: SOSFilter(p, [[0.1, 0.05, 0, 1, -1.5, 0.6], [0.1, 0, 0, 1, -0.9, 0]]),
+        ),
+        "window": (theta, lambda p: FIRFilter(p, [0.1, 0.3, 0.4, 0.2])),
         "bop": (theta, lambda p: Bop(p, 1e-2, 0.1)),
         "second order bop": (theta, lambda p: SecondOrderBop(p, 1e-2, 0.1, 0.01)),
         "normalised": (theta, lambda p: NormalisedFilter(p, 1e-2, 0.1, 0.01)),
@@ -82,7 +89,9 @@ def test_a_copy_steps_as_the_original_does(name, copied):
     assert all(torch.equal(p, q) for p, q in zip(params, others, strict=True))
 
 
-@pytest.mark.parametrize("name", [name for name in MADE if name != "linear"])
+@pytest.mark.parametrize(
+    "name", [name for name in MADE if name not in ("linear", "sections", "window")]
+)
 def test_a_rate_of_zero_moves_no_sign(name):
     _, make = _all()[name]
     drawn = torch.randn(1000, generator=torch.Generator().manual_seed(2)).sign()

@@ -16,6 +16,7 @@ from bnnstudy.nn.parameters import observed_weights
 from bnnstudy.optim import (
     Bop,
     FilterOptimizer,
+    FIRFilter,
     LatentSGD,
     LinearFilter,
     NormalisedFilter,
@@ -34,6 +35,7 @@ MAKERS = {
     "normalised": lambda p, **o: NormalisedFilter(p, 0.1, **o),
     "ovsw": lambda p, **o: OvSW(p, 0.1, **o),
     "linear": lambda p, **o: LinearFilter(p, [0.1, 0.05], [1, -0.5], **o),
+    "window": lambda p, **o: FIRFilter(p, [0.125] * 8, **o),
     **{
         f"build {name}": lambda p, name=name, **o: build(name, p, RunConfig(), **o)
         for name in (
@@ -41,6 +43,7 @@ MAKERS = {
             "filter",
             "filter_pole",
             "filter_normalised",
+            "designed",
             "bop",
             "second_order_bop",
         )

@@ -16,8 +16,9 @@ from bnnstudy.optim import (
     NormalisedFilter,
     OvSW,
     SecondOrderBop,
+    SOSFilter,
 )
-from bnnstudy.theory import filters
+from bnnstudy.theory import designed, filters
 
 DTYPES = (torch.bfloat16, torch.float16, torch.float32, torch.float64)
 HALF = DTYPES[:2]
@@ -36,6 +37,7 @@ MAKERS = {
     "second order bop": lambda p, alpha: SecondOrderBop(p, 1e-2, alpha, alpha),
     "normalised": lambda p, alpha: NormalisedFilter(p, alpha, 0.1, alpha),
     "linear": lambda p, alpha: LinearFilter(p, *_cascade(alpha, 0.1)),
+    "sections": lambda p, alpha: SOSFilter(p, designed("cascade", "flips", alpha, 0.1).sections),
     "latent": lambda p, alpha: LatentSGD(p, 0.1, 0.1, 10 * alpha),
 }
 

@@ -15,9 +15,11 @@ from bnnstudy.optim import (
     TORCH,
     Bop,
     FilterOptimizer,
+    FIRFilter,
     LatentSGD,
     LinearFilter,
     OvSW,
+    SOSFilter,
     build,
     build_optimizers,
     registry,
@@ -52,7 +54,8 @@ def _kind(name: str) -> type:
 
 
 def _signs() -> tuple[type, ...]:
-    return tuple({_kind(name) for name in ("filter", "filter_normalised", "bop", "second_order_bop")})
+    names = ("filter", "filter_normalised", "designed", "bop", "second_order_bop")
+    return tuple({_kind(name) for name in names})
 
 
 OTHER = {"lr": 0.25, "momentum": 0.5, "betas": (0.5, 0.5), "gamma": 0.25, "weight_decay": 0.125}
@@ -109,6 +112,12 @@ def test_the_names_of_ovsw_are_its_parts_with_the_sources_numbers(name, off):
     assert numbers | dict.fromkeys(off, 0.0) == {key: optimizer.defaults[key] for key in numbers}
 
 
+@pytest.mark.parametrize(("design", "kind"), [("hann", FIRFilter), ("bessel 4", SOSFilter)])
+def test_a_design_is_run_as_sections_or_as_a_window(design, kind):
+    config = RunConfig(view="filter", optimizer="designed", real_optimizer="adam", design=design)
+    assert type(build("designed", [nn.Parameter(torch.ones(2))], config)) is kind
+
+
 WAYS = {
     "a list": lambda model: [*model.parameters()],
     "a generator": lambda model: model.parameters(),
@@ -132,6 +141,7 @@ MAKERS = {
     "Bop": Bop,
     "OvSW": lambda params: OvSW(params, 0.1),
     "LinearFilter": lambda params: LinearFilter(params, [1, 0.5], [1, -0.5]),
+    "FIRFilter": lambda params: FIRFilter(params, [0.5, 0.5]),
     **{f"build {name}": lambda params, name=name: build(name, params, RunConfig()) for name in NAMES},
 }
 

@@ -27,6 +27,15 @@ def test_the_phases_between_drops_are_parts(digits):
     assert {name: result[name] for name in plain} == plain
 
 
+def test_late_accuracies_are_means_of_the_second_half(digits):
+    result = procedures.late_accuracies(SMALL, digits)
+    for name in ("validation_accuracy", "test_accuracy"):
+        curve = result["curves"][name]
+        assert result["late"][name] == pytest.approx((curve[1] + curve[2]) / 2)
+    plain = loop.fit(SMALL, digits)
+    assert {name: result[name] for name in plain} == plain
+
+
 @pytest.mark.parametrize(
     ("curve", "patience", "end"),
     [

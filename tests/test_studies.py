@@ -15,6 +15,7 @@ from bnnstudy.studies import (
     adam_as_filter,
     bop,
     contested,
+    designed_filters,
     going_further,
     imagenet,
     ladder,
@@ -25,6 +26,7 @@ DECLARED = {
     "adam_as_filter",
     "collapse",
     "contested",
+    "designed_filters",
     "flip_budget",
     "silent_weights",
 }
@@ -155,7 +157,9 @@ def test_going_further_kept_what_its_rule_says():
     assert kept == set(going_further.KEPT)
 
 
-@pytest.mark.parametrize("study", [bop, contested], ids=["bop", "contested"])
+@pytest.mark.parametrize(
+    "study", [bop, contested, designed_filters], ids=lambda study: study.STUDY.name
+)
 def test_a_run_has_as_many_steps_as_its_size_says(study):
     sized = [size for sizes in study.SIZES.values() for size in sizes]
     for size in (*sized, *adam_as_filter.FILTERED.values()):

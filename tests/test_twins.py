@@ -12,22 +12,26 @@ from bnnstudy.nn.binarize import sign
 from bnnstudy.optim import (
     Bop,
     FilterOptimizer,
+    FIRFilter,
     LatentSGD,
     LinearFilter,
     NormalisedFilter,
     OvSW,
     SecondOrderBop,
+    SOSFilter,
     ovsw,
     reference,
 )
 from bnnstudy.optim.reference import (
     BopTwin,
     FilterTwin,
+    FIRFilterTwin,
     LatentSGDTwin,
     LinearFilterTwin,
     NormalisedFilterTwin,
     OvSWTwin,
     SecondOrderBopTwin,
+    SOSFilterTwin,
 )
 
 
@@ -96,6 +100,44 @@ def test_a_linear_filter_of_any_order_follows_its_twin_and_scipy(poles, pairs, b
             expected = -torch.from_numpy(np.sign(output[i]))
             assert torch.equal(p.detach()[clear], theta[clear])
             assert torch.equal(p.detach()[clear], expected[clear])
+
+
+@given(
+    poles=st.lists(st.tuples(inside, st.floats(0.05, 3.0)), min_size=1, max_size=3),
+    zeros=st.tuples(st.floats(-2, 2), st.floats(-2, 2)),
+    a0=st.sampled_from([1.0, 2.0, -0.5]),
+    single=st.booleans(),
+    seed=seeds,
+)
+def test_sections_follow_their_twin(poles, zeros, a0, single, seed):
+    rows = [[1.0, *zeros, a0, -2 * a0 * r * np.cos(w), a0 * r**2] for r, w in poles]
+    rows += [[0.5, 0.25, 0.0, a0, -0.9 * a0, 0.0]] * single
+    params = parameters([sign(w) for w in starts(seed, 1)])
+    optimizer, twins = SOSFilter(params, rows), [SOSFilterTwin(p.detach(), rows) for p in params]
+    wide = [signal.sosfilt(np.array(rows) / a0, g, axis=0) for g in _by_tensor(gradients(seed))]
+    for i, step in enumerate(gradients(seed)):
+        apply(optimizer, params, step)
+        for p, twin, gradient, output in zip(params, twins, step, wide, strict=True):
+            theta, clear = twin.step(gradient), torch.from_numpy(np.abs(output[i]) > 1e-9)
+            assert torch.equal(p.detach()[clear], theta[clear])
+            assert torch.equal(theta[clear], -torch.from_numpy(np.sign(output[i]))[clear])
+
+
+@given(taps=st.lists(st.floats(-2, 2), min_size=1, max_size=40).filter(any), seed=seeds)
+def test_a_window_follows_its_twin(taps, seed):
+    params = parameters([sign(w) for w in starts(seed, 1)])
+    optimizer, twins = FIRFilter(params, taps), [FIRFilterTwin(p.detach(), taps) for p in params]
+    wide = [signal.lfilter(taps, [1.0], g, axis=0) for g in _by_tensor(gradients(seed))]
+    for i, step in enumerate(gradients(seed)):
+        apply(optimizer, params, step)
+        for p, twin, gradient, output in zip(params, twins, step, wide, strict=True):
+            theta, clear = twin.step(gradient), torch.from_numpy(np.abs(output[i]) > 1e-9)
+            assert torch.equal(p.detach()[clear], theta[clear])
+            assert torch.equal(theta[clear], -torch.from_numpy(np.sign(output[i]))[clear])
+
+
+def _by_tensor(steps: list[list[torch.Tensor]]) -> list[np.ndarray]:
+    return [np.stack([step[k].numpy() for step in steps]) for k in range(len(SHAPES))]
 
 
 @given(threshold=st.one_of(st.just(0.0), st.floats(1e-4, 1.0)), gamma=rates, seed=seeds)
@@ -305,5 +347,5 @@ def test_a_torch_scheduler_drives_alpha_down_to_zero():
 def test_every_optimizer_has_a_twin():
     ours = {name for name in optim.__all__ if isinstance(getattr(optim, name), type)}
     twins = {f"{name.removesuffix('Optimizer')}Twin" for name in ours}
-    assert len(ours) == 7
+    assert len(ours) == 9
     assert twins <= vars(reference).keys()

@@ -26,17 +26,25 @@ READS: dict[str, tuple[str, ...]] = {
     "filter_increment": ("alpha", "gamma"),
     "filter_corrected": ("alpha", "gamma"),
     "filter_normalised": ("alpha", "gamma", "sigma"),
+    "designed": ("alpha", "gamma", "design", "matched"),
     "bop": ("threshold", "gamma"),
     "second_order_bop": ("threshold", "gamma", "sigma"),
 }
-"""All optimizers by name, each with the numbers that it reads.
+"""All optimizers by name, each with the numbers (and names) that it reads.
 
 A `real_optimizer` reads `real_lr` where an `optimizer` reads `lr`, and `real_weight_decay`, if given,
 where it reads `weight_decay`."""
 
 BINARY_OPTIMIZERS = ("filter", "filter_pole", "filter_increment", "filter_corrected",
-                     "filter_normalised", "bop", "second_order_bop")  # fmt: skip
+                     "filter_normalised", "designed", "bop", "second_order_bop")  # fmt: skip
 """Optimizers of the filter view: they move weights that are ±1."""
+
+DESIGNS = (*(f"average {order}" for order in range(1, 6)), "cascade", "butterworth 2", "butterworth 4",
+           "bessel 2", "bessel 4", "boxcar", "hann", "notch")  # fmt: skip
+"""Families of filters that a weight may be moved by (`theory.designs`)."""
+
+MATCHED = ("noise gain", "delay", "flips")
+"""Properties of a filter by which one of a family is chosen."""
 
 REAL_OPTIMIZERS = tuple(name for name in READS if name not in BINARY_OPTIMIZERS)
 """Optimizers that move real weights."""
@@ -53,6 +61,8 @@ READERS = {
             "threshold",
             "sigma",
             "weight_decay",
+            "design",
+            "matched",
         )
     },
     "real_lr": "a real_optimizer",
@@ -85,6 +95,8 @@ def _reads(optimizer: object) -> tuple[str, ...]:
 
 ALLOWED = {
     "view": ("latent", "filter"),
+    "design": DESIGNS,
+    "matched": MATCHED,
     "optimizer": tuple(READS),
     "real_optimizer": ("", *REAL_OPTIMIZERS),
     "schedule": tuple(SCHEDULES),

@@ -44,6 +44,8 @@ class RunConfig:
     Optimizer: `optimizer` by name. `lr` is its rate (latent view); `gamma` and `weight_decay` are
     those of paper B's Eq 2-3; `alpha` is the filter's rate, `threshold` and `gamma` are Bop's,
     `sigma` is the rate of a second moment beside them; `momentum` and `betas` are torch's.
+    `design` is the family of the filter "designed" (`fields.DESIGNS`), and `matched` the property that
+    it has of the cascade at `alpha` and `gamma`: `"noise gain"`, `"delay"` or `"flips"`.
     `real_optimizer` drives the real parameters (here: batch norm); empty means the same optimizer
     and rate as the weights. `real_lr` is its rate, `real_weight_decay` its decay (None: the same one).
     `schedule` acts on all rates, step by step; at each of `drops`, shares of the run in rising order,
@@ -98,6 +100,8 @@ class RunConfig:
     alpha: float = 1e-3
     threshold: float = 1e-8
     sigma: float = 1e-3
+    design: str = "cascade"
+    matched: str = "flips"
     weight_decay: float = 0.0
     real_optimizer: str = ""
     real_lr: float = 1e-3
@@ -151,6 +155,13 @@ class RunConfig:
             raise ValueError(
                 "weight_schedule and floor must be '' and 0 without a real_optimizer, which has the "
                 f"schedule; got {shown(self.weight_schedule)} and {shown(self.floor)}"
+            )
+        moving = (self.weight_schedule or self.schedule) != "constant" or self.drops
+        if self.optimizer == "designed" and moving:
+            raise ValueError(
+                "weight_schedule must be 'constant', and drops (), with optimizer 'designed', whose "
+                f"filter stands still; got {shown(self.weight_schedule or self.schedule)} and "
+                f"{shown(self.drops)}"
             )
         if self.drops and self.stages:
             raise ValueError(f"drops must be () with stages, which have rates, got {shown(self.drops)}")

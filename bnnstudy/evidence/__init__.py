@@ -33,6 +33,7 @@ from bnnstudy.evidence.runs import (
     values,
 )
 from bnnstudy.evidence.statistics import first_reach, paired_interval
+from bnnstudy.evidence.transfer import Transfer, transfer
 from bnnstudy.evidence.verdicts import WORDS, Verdict, decide, decide_each
 
 __all__ = [
@@ -80,5 +81,7 @@ __all__ = [
     # Numbers.
     "paired_interval",
     "first_reach",
+    "transfer",
+    "Transfer",
     "best_epoch",
 ]

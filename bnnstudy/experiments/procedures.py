@@ -61,6 +61,27 @@ def stopped_early(
     return cast(Result, {**result, "parts": parts})
 
 
+def late_accuracies(
+    config: RunConfig,
+    dataset: Dataset,
+    *,
+    device: str = "cpu",
+    checkpoint: Checkpoint | None = None,
+    callbacks: Sequence[MakeCallback] = (),
+) -> Result:
+    """`fit`; `late` is the mean of each accuracy over the second half of the epochs.
+
+    Where a filter is constant the accuracy of one epoch is a matter of the last few steps.
+    """
+    result = loop.fit(config, dataset, device=device, callbacks=callbacks, checkpoint=checkpoint)
+    late = {}
+    for name in ("validation_accuracy", "test_accuracy"):
+        curve = result["curves"][name]
+        half = curve[len(curve) // 2 :]
+        late[name] = sum(half) / len(half)
+    return cast(Result, {**result, "late": late})
+
+
 def pretrained(
     config: RunConfig,
     dataset: Dataset,

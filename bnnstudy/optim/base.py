@@ -202,7 +202,7 @@ class GroupedOptimizer(Optimizer):
     def _holds_no_number(self, weight: Tensor) -> bool:
         held: list[Any] = [weight, *self.state.get(weight, {}).values()]
         tensors = [t for value in held for t in (value if isinstance(value, list) else [value])]
-        return any(not t.isfinite().all() for t in tensors)
+        return any(not t.isfinite().all() for t in tensors if isinstance(t, Tensor))
 
     def _named(self, weight: Tensor) -> str:
         for k, group in enumerate(self.param_groups):

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from bnnstudy.config.checks import shown
-from bnnstudy.optim._checks import require_signs
+from bnnstudy.optim._checks import require_constant, require_signs, turned
 from bnnstudy.optim.base import GroupedOptimizer, require_held, zero_state
 from bnnstudy.theory import filters
 
@@ -60,8 +60,7 @@ class LinearFilter(GroupedOptimizer):
         require_held(group["params"], **largest)
 
     def _require_ready(self, group: dict[str, Any]) -> None:
-        if group["lr"] != 1:
-            raise ValueError(f"lr must stay 1 (no schedule moves a LinearFilter), got {group['lr']!r}")
+        require_constant(group, "LinearFilter")
 
     def _update(self, group: dict[str, Any], weights: list[Tensor], gradients: list[Tensor]) -> None:
         b, a = group["b"], group["a"]
@@ -79,10 +78,7 @@ class LinearFilter(GroupedOptimizer):
                 torch._foreach_zero_(delay)
             torch._foreach_add_(delay, gradients, alpha=b[k])
             torch._foreach_add_(delay, outputs, alpha=-a[k])
-        # sign(w - 2 sign(y)): w where y is 0, else -sign(y).
-        torch._foreach_sign_(outputs)
-        torch._foreach_add_(weights, outputs, alpha=-2)
-        torch._foreach_sign_(weights)
+        turned(weights, outputs)
 
 
 def _normalised(b: Coefficients, a: Coefficients) -> tuple[list[float], list[float]]:

@@ -92,6 +92,41 @@ class LinearFilterTwin:
         return self.theta
 
 
+class SOSFilterTwin:
+    """Rows (b0, b1, b2, a0, a1, a2) one after another, each as its difference equation stands."""
+
+    def __init__(self, theta0: Tensor, sections: Iterable[Iterable[float]]):
+        self.theta = theta0.clone()
+        self.sections = [list(row) for row in sections]
+        self.inputs = [[torch.zeros_like(theta0)] * 2 for _ in self.sections]
+        self.outputs = [[torch.zeros_like(theta0)] * 2 for _ in self.sections]
+
+    def step(self, gradient: Tensor) -> Tensor:
+        y = gradient
+        for k, (b0, b1, b2, a0, a1, a2) in enumerate(self.sections):
+            (x1, x2), (y1, y2), x = self.inputs[k], self.outputs[k], y
+            y = (b0 * x + b1 * x1 + b2 * x2 - a1 * y1 - a2 * y2) / a0
+            self.inputs[k], self.outputs[k] = [x, x1], [y, y1]
+        self.theta = torch.where(y == 0, self.theta, -sign(y))
+        return self.theta
+
+
+class FIRFilterTwin:
+    """Eq 14 of paper B without outputs: all earlier inputs are kept."""
+
+    def __init__(self, theta0: Tensor, taps: Iterable[float]):
+        self.theta = theta0.clone()
+        self.taps = list(taps)
+        self.inputs: list[Tensor] = []
+
+    def step(self, gradient: Tensor) -> Tensor:
+        self.inputs.insert(0, gradient)
+        zero = torch.zeros_like(gradient)
+        y = sum((h * x for h, x in zip(self.taps, self.inputs, strict=False)), zero)
+        self.theta = torch.where(y == 0, self.theta, -sign(y))
+        return self.theta
+
+
 class BopTwin:
     """Algorithm 2 of Helwegen et al. 2019, weight by weight: flip where |m| > tau and signs agree."""
 

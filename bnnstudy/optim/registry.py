@@ -13,9 +13,12 @@ from bnnstudy.config.fields import READS
 from bnnstudy.optim.base import listed, require_held, tensors_of
 from bnnstudy.optim.bop import Bop, SecondOrderBop
 from bnnstudy.optim.filter import FilterOptimizer
+from bnnstudy.optim.fir_filter import FIRFilter
 from bnnstudy.optim.latent_sgd import LatentSGD
 from bnnstudy.optim.normalised_filter import NormalisedFilter
 from bnnstudy.optim.ovsw import OvSW
+from bnnstudy.optim.sos_filter import SOSFilter
+from bnnstudy.theory.designs import designed
 
 
 class Numbers(Protocol):
@@ -44,6 +47,12 @@ class Numbers(Protocol):
 
     @property
     def sigma(self) -> float: ...
+
+    @property
+    def design(self) -> str: ...
+
+    @property
+    def matched(self) -> str: ...
 
 
 def _fused(params: ParamsT) -> bool | None:
@@ -93,6 +102,14 @@ def _filter(arguments: dict[str, Any]) -> Callable[..., Optimizer]:
     return lambda params, c, **check: FilterOptimizer(params, c.alpha, c.gamma, **arguments, **check)
 
 
+def _designed(params: ParamsT, c: Numbers, **check: bool) -> Optimizer:
+    """A filter of another family, with a property of the cascade at alpha and gamma."""
+    design = designed(c.design, c.matched, c.alpha, c.gamma)
+    if design.taps:
+        return FIRFilter(params, design.taps, **check)
+    return SOSFilter(params, design.sections, **check)
+
+
 OURS: dict[str, Callable[..., Optimizer]] = {
     "latent_sgd": lambda params, c, **check: LatentSGD(params, c.lr, c.gamma, c.weight_decay, **check),
     **{name: _ovsw(arguments) for name, arguments in OVSW.items()},
@@ -100,12 +117,13 @@ OURS: dict[str, Callable[..., Optimizer]] = {
     "filter_normalised": lambda params, c, **check: NormalisedFilter(
         params, c.alpha, c.gamma, c.sigma, **check
     ),
+    "designed": _designed,
     "bop": lambda params, c, **check: Bop(params, c.threshold, c.gamma, **check),
     "second_order_bop": lambda params, c, **check: SecondOrderBop(
         params, c.threshold, c.gamma, c.sigma, **check
     ),
 }
-"""The two views of paper B, Adam's filter, OvSW and Bop. Filters and Bops need weights that are ±1."""
+"""The two views of paper B, other filters, Adam's, OvSW and Bop. Filters and Bops need weights ±1."""
 
 NAMES = tuple(READS)
 """All optimizers by name."""

@@ -2,6 +2,7 @@
 
 from bnnstudy.theory.collapse import collapse_exponent
 from bnnstudy.theory.conversion import RECIPES, Conversion, Recipe, conversion_of, convert, rates_of
+from bnnstudy.theory.designs import Design, designed
 from bnnstudy.theory.filters import (
     Filter,
     cascade,
@@ -36,6 +37,8 @@ __all__ = [
     "Recipe",
     "RECIPES",
     "rates_of",
+    "Design",
+    "designed",
     "Filter",
     "ema",
     "cascade",

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from bnnstudy import data, theory
+from bnnstudy import data, evidence, theory
 from bnnstudy import nn as our_nn
 from bnnstudy.config import tricks
 from bnnstudy.config.run import RunConfig
@@ -36,11 +36,13 @@ from bnnstudy.nn import binarize, models
 from bnnstudy.optim import (
     Bop,
     FilterOptimizer,
+    FIRFilter,
     LatentSGD,
     LinearFilter,
     NormalisedFilter,
     OvSW,
     SecondOrderBop,
+    SOSFilter,
     build,
 )
 from bnnstudy.report import explorables
@@ -241,6 +243,9 @@ def _optimizers() -> list[Target]:
         _target("LinearFilter", made(LinearFilter), {"b": (0.1, 0.2), "a": (1.0, -0.5, 0.01),
                                                      "check_finite": False}, use=use,
                 names=("order", "b and a must")),
+        _target("SOSFilter", made(SOSFilter), {"sections": ((0.1, 0.2, 0.0, 1.0, -0.5, 0.01),),
+                                               "check_finite": False}, use=use, names=("sections",)),
+        _target("FIRFilter", made(FIRFilter), {"taps": (0.1, 0.2), "check_finite": True}, use=use),
         _target("Bop", made(Bop), {"threshold": 1e-3, "gamma": 0.1, "check_finite": True}, use=use),
         _target("SecondOrderBop", made(SecondOrderBop), {"threshold": 1e-3, "gamma": 0.1, "sigma": 0.01,
                                                          "check_finite": True}, use=use),
@@ -287,6 +292,9 @@ def _layers() -> list[Target]:
     ]  # fmt: skip
 
 
+POINTS = ((0.5, 80.0), (1.0, 82.0), (2.0, 81.0), (4.0, 70.0))
+
+
 def _theory() -> list[Target]:
     recipe = {"lr": 0.1, "weight_decay": 1e-4, "momentum": 0.9, "steps": 1000, "name": "", "source": ""}
     numbers = {name: recipe[name] for name in ("lr", "weight_decay", "momentum", "steps")}
@@ -305,6 +313,10 @@ def _theory() -> list[Target]:
         _target("latent_to_filter", filters.latent_to_filter, {
                 "lr": 0.1, "weight_decay": 0.1, "w0": 1.0},
                 share=0.5),
+        _target("designed", theory.designed, {"family": "bessel 2", "matched": "delay", "alpha": 0.1,
+                                              "gamma": 0.2}),
+        _target("transfer", evidence.transfer, {"fitted": POINTS, "tested": POINTS},
+                names=("a property in", "an accuracy in")),
         _target("factors", functools.partial(theory.factors, steps=10), {"schedule": "cosine"},
                 share=0.5),
         _target("filter_explorer", explorables.filter_explorer,
