@@ -133,6 +133,18 @@ def test_a_story_has_a_sentence_and_a_link_for_each_claim(found):
     assert "At one rate for all parameters, plain SGD ends below Adam." in text
 
 
+def test_a_story_names_the_chapters_whose_claims_were_not_run_once_and_at_its_end():
+    first, second, other = (
+        next(c for c in studies.ledger() if c.id == name)
+        for name in ("normalised-gap", "normalised-filter", "ladder-adam")
+    )
+    found = [Verdict(claim=claim, verdict="not run") for claim in (first, second)]
+    found.append(Verdict(claim=other, verdict="supported", preset="desk", task="mnist mlp", n=3))
+    text = scoreboard.story(found, first.id, other.id, second.id)
+    assert Page(text).links == ["ladder.html", "adam_as_filter.html"]
+    assert text.endswith('Not run yet: <a href="adam_as_filter.html">Adam as a filter</a>.</p>')
+
+
 def test_the_reach_says_what_runs_have_of_what_the_paper_has():
     scale = {"images": 10_000, "width": 128, "epochs": 1, "steps": 1000}
     text = scoreboard.reach([verdict(scale=scale), verdict(scale={**scale, "steps": 4000})])

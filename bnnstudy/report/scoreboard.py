@@ -17,7 +17,7 @@ from bnnstudy.data.datasets import COMMAND, FOLDERS
 from bnnstudy.evidence.answers import ANSWERS, HOLDS, STATES, Answer, answers, holm
 from bnnstudy.evidence.claims import Directed, Equivalence, Exact
 from bnnstudy.evidence.readings import called, concluded
-from bnnstudy.evidence.verdicts import Verdict
+from bnnstudy.evidence.verdicts import NOT_RUN, Verdict
 from bnnstudy.experiments.study import Study
 from bnnstudy.report.tables import beside
 from bnnstudy.studies import history
@@ -73,15 +73,24 @@ def lines(found: Iterable[Verdict], ids: Iterable[str]) -> str:
 
 
 def story(found: Iterable[Verdict], *ids: str) -> str:
-    """Headline claims as a paragraph: a sentence each, its numbers, and a link to its chapter."""
+    """Headline claims as a paragraph: a sentence each, its numbers, and a link to its chapter.
+
+    Those that were not run are no story: their chapters are named at the end.
+    """
     by_id = {one.claim.id: one for one in answers(found)}
-    said = []
+    said: list[str] = []
+    waiting: dict[str, str] = {}
     for name in ids:
         one = by_id[name]
         study = _study(one)
+        if one.answer == NOT_RUN:
+            waiting[study.name] = f'<a href="{study.name}.html">{study.title}</a>'
+            continue
         measured = "; ".join(v.measured() for v in one.verdicts if v.effect is not None)
         numbers = f" <small>({html.escape(measured)})</small>" if measured else ""
         said.append(f'{told(one)}{numbers} <a href="{study.name}.html">{study.title}</a>.')
+    if waiting:
+        said.append(f"Not run yet: {', '.join(waiting.values())}.")
     return f"<p>{' '.join(said)}</p>"
 
 
