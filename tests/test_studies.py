@@ -25,7 +25,6 @@ from bnnstudy.studies import (
 DECLARED = {
     "adam_as_filter",
     "collapse",
-    "contested",
     "designed_filters",
     "flip_budget",
     "silent_weights",
