@@ -87,6 +87,8 @@ window.reader = {
       /\$\$|\\[(\[]|\\begin\{/.test(data) && !parentElement.closest("pre, code");
     return [...all(".math").filter(bad), ...texts().filter(raw)].map((node) => node.textContent);
   },
+  cut: () => all("div.cell_input pre").filter((pre) =>
+    !pre.closest("details") && pre.scrollWidth > pre.clientWidth + 1).map((pre) => pre.innerText),
   pictures: () => all("div.cell_output img").map((image) => image.src),
   figures: () => all("figure.plot").map((figure) => {
     const panels = [...figure.querySelectorAll(".panel > svg")];
@@ -125,7 +127,7 @@ window.reader = {
 """
 
 
-SEEN = ("title", "images", "equations", "stops", "pictures")
+SEEN = ("title", "images", "equations", "stops", "pictures", "cut")
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
@@ -212,6 +214,10 @@ def test_pages_ask_no_other_host(page):
 
 def test_pages_are_no_wider_than_the_screen(page):
     assert {width: by for width, by in page["overflow"].items() if by > 0} == {}
+
+
+def test_code_that_is_not_folded_is_not_cut_beside_both_side_bars(page):
+    assert page["cut"] == []
 
 
 def test_equations_are_rendered(page):

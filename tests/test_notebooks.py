@@ -186,6 +186,14 @@ def test_each_printed_verdict_follows_from_the_records_it_left(executed):
             assert float(line[name]) == pytest.approx(number, abs=0.0051), (claim.id, name)
 
 
+def test_no_cell_warns(executed):
+    """A warning stands on the page, with a path of the machine that built it."""
+    _, _, notebook = executed
+    for cell in notebook.cells:
+        said = [o["text"] for o in cell.get("outputs", []) if o.get("name") == "stderr"]
+        assert said == [], cell["id"]
+
+
 def test_every_claim_with_records_is_printed_and_tabled(executed):
     study, _, notebook = executed
     lines = printed(notebook)

@@ -140,6 +140,8 @@ def test_a_story_names_the_chapters_whose_claims_were_not_run_once_and_at_its_en
     )
     found = [Verdict(claim=claim, verdict="not run") for claim in (first, second)]
     found.append(Verdict(claim=other, verdict="supported", preset="desk", task="mnist mlp", n=3))
+    # At `quick` alone is as good as not run.
+    found[1] = Verdict(claim=second, verdict="supported", preset="quick", task="digits mlp", n=2)
     text = scoreboard.story(found, first.id, other.id, second.id)
     assert Page(text).links == ["ladder.html", "adam_as_filter.html"]
     assert text.endswith('Not run yet: <a href="adam_as_filter.html">Adam as a filter</a>.</p>')

@@ -94,7 +94,10 @@ def _study(sampler: str, seed: int) -> "optuna.Study":
     if sampler not in SAMPLERS:
         raise ValueError(f"sampler must be one of {', '.join(SAMPLERS)}; got {sampler!r}")
     try:
-        import optuna
+        with warnings.catch_warnings():
+            # In a notebook without widgets its progress bar complains; none is shown.
+            warnings.simplefilter("ignore")
+            import optuna
     except ImportError as error:
         raise ValueError(
             f"sampler {sampler!r} needs the library optuna, which is not installed: pip install optuna"

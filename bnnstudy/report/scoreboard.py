@@ -75,7 +75,7 @@ def lines(found: Iterable[Verdict], ids: Iterable[str]) -> str:
 def story(found: Iterable[Verdict], *ids: str) -> str:
     """Headline claims as a paragraph: a sentence each, its numbers, and a link to its chapter.
 
-    Those that were not run are no story: their chapters are named at the end.
+    Those that were not run, or at `quick` alone, are no story: their chapters are named at the end.
     """
     by_id = {one.claim.id: one for one in answers(found)}
     said: list[str] = []
@@ -83,7 +83,7 @@ def story(found: Iterable[Verdict], *ids: str) -> str:
     for name in ids:
         one = by_id[name]
         study = _study(one)
-        if one.answer == NOT_RUN:
+        if not _counts(one):
             waiting[study.name] = f'<a href="{study.name}.html">{study.title}</a>'
             continue
         measured = "; ".join(v.measured() for v in one.verdicts if v.effect is not None)
@@ -104,7 +104,8 @@ def best(found: Iterable[Verdict], answer: str = HOLDS, number: int = 5) -> list
     """Ids of the headline claims that have an answer most firmly: one a chapter, both papers in turn.
 
     Those first that are exact or stand when all claims are judged together, then those that were tested
-    on most data sets and networks, then by the size of the effect in multiples of what matters.
+    on most data sets and networks, then by the size of the effect in multiples of what matters. Runs at
+    `quick` alone count for nothing here.
     """
     every = answers(found)
     held = holm(every)
@@ -114,13 +115,18 @@ def best(found: Iterable[Verdict], answer: str = HOLDS, number: int = 5) -> list
         own = [
             (_is_firm(one, held), _tested(one), abs(_strength(one)), name)
             for name in study.headlines
-            if (one := by_id.get(name)) and one.answer == answer
+            if (one := by_id.get(name)) and one.answer == answer and _counts(one)
         ]
         paper = min(claim.paper for claim in study.claims)
         by_paper.setdefault(paper, []).extend([max(own)] if own else [])
     ranked = [sorted(rows, reverse=True) for _, rows in sorted(by_paper.items())]
     in_turn = itertools.chain.from_iterable(itertools.zip_longest(*ranked))
     return [row[-1] for row in in_turn if row][:number]
+
+
+def _counts(one: Answer) -> bool:
+    """Whether a claim has an answer from more than the smallest runs, which show that code works."""
+    return one.answer != NOT_RUN and any(verdict.preset != "quick" for verdict in one.verdicts)
 
 
 def _is_firm(one: Answer, held: Container[str]) -> bool:
