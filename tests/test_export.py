@@ -19,7 +19,7 @@ from bnnstudy.nn.scaling import SCALINGS
 from bnnstudy.training import loop
 
 SHAPES = {"reactnet_a": (3, 32, 32), "audio_net": (1, 8, 8)}
-REAL_ENDS = ("birealnet20", "reactnet_a")
+REAL_ENDS = ("birealnet20", "birealnet18", "reactnet_a")
 
 
 def network(model: str, **changes) -> nn.Module:

@@ -1,5 +1,6 @@
 """Optimizers as linear filters on gradients: numpy and scipy only."""
 
+from bnnstudy.theory import designs
 from bnnstudy.theory.collapse import collapse_exponent
 from bnnstudy.theory.conversion import RECIPES, Conversion, Recipe, conversion_of, convert, rates_of
 from bnnstudy.theory.designs import Design, designed
@@ -37,14 +38,14 @@ __all__ = [
     "Recipe",
     "RECIPES",
     "rates_of",
-    "Design",
-    "designed",
     "Filter",
     "ema",
     "cascade",
     "torch_sgd",
     "latent_to_filter",
     "torch_to_cascade",
+    "Design",
+    "designed",
     "time_constant",
     "settling_time",
     "noise_gain",
@@ -63,4 +64,5 @@ __all__ = [
     "loop_poles",
     "largest_gain",
     "rates_without_decay",
+    "designs",
 ]
