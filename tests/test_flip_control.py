@@ -30,11 +30,9 @@ def test_the_critical_gain_is_where_two_poles_become_one(smoothing):
     assert above**2 < 4 * (1 - smoothing)
 
 
-@given(alpha=st.floats(1e-5, 1.0), smoothing=shares, share=st.floats(0.01, 1.0))
+@given(alpha=st.floats(1e-5, 0.999), smoothing=shares, share=st.floats(0.01, 1.0))
 def test_the_loop_is_stable_up_to_the_critical_gain_at_every_alpha(alpha, smoothing, share):
     poles = loop_poles(alpha, smoothing, share * critical_gain(smoothing))
-    if alpha == 1:  # then alpha sets no flips: the loop has nothing to hold
-        return
     assert max(abs(poles)) < 1
 
 

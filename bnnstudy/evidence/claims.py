@@ -329,13 +329,9 @@ class FactorialEffect(Directed):
         super().__post_init__()
         for name in ("high", "low"):
             arms = getattr(self, name)
-            if (
-                not isinstance(arms, tuple)
-                or not arms
-                or not all(isinstance(a, str) and a for a in arms)
-            ):
+            if not _are_names(arms) or not arms:
                 raise ValueError(f"{name} must be names of arms, one or more, got {shown(arms)}")
-        if len(set(self.named())) < len(self.high) + len(self.low):
+        if len(self.named()) < len(self.high) + len(self.low):
             raise ValueError(
                 f"high and low must have each arm once, got {shown(self.high)} and {shown(self.low)}"
             )
@@ -443,7 +439,7 @@ class Spread(Joint):
     def __post_init__(self) -> None:
         super().__post_init__()
         arms = self.arms
-        if not isinstance(arms, tuple) or not all(isinstance(arm, str) and arm for arm in arms):
+        if not _are_names(arms):
             raise ValueError(f"arms must be names of arms, got {shown(arms)}")
         if len(arms) < 2 or len(set(arms)) < len(arms):
             raise ValueError(f"arms must be two or more different names, got {shown(arms)}")
@@ -516,6 +512,10 @@ def _is_spent(value: object) -> bool:
     if not isinstance(seeds, int) or isinstance(seeds, bool):
         return False
     return (preset in PRESETS and seeds > 0) or (preset, seeds) == ("", 0)
+
+
+def _are_names(arms: object) -> bool:
+    return isinstance(arms, tuple) and all(isinstance(arm, str) and arm for arm in arms)
 
 
 def _check_side(name: str, side: object, alternative: str = "") -> None:

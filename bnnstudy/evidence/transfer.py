@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy  # its own rooms are imported when first used: `scipy.stats` takes seconds
 
 from bnnstudy.config import checks
 from bnnstudy.config.checks import shown
@@ -75,7 +76,7 @@ def _columns(name: str, points: Points, least: int) -> tuple[np.ndarray, np.ndar
 
 def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman's: the correlation of ranks, where equal values share their mean rank; 0 without any."""
-    ranks = [np.array([((c < x).sum() + (c <= x).sum()) / 2 for x in c]) for c in (a, b)]
+    ranks = [scipy.stats.rankdata(each) for each in (a, b)]
     if any(np.ptp(each) == 0 for each in ranks):
         return 0.0
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])

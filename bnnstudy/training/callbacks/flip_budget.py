@@ -3,8 +3,6 @@
 import math
 from typing import Any, ClassVar
 
-import torch
-
 from bnnstudy.config import checks
 from bnnstudy.config.schedules import weight_factor
 from bnnstudy.config.serialise import significant
@@ -13,8 +11,7 @@ from bnnstudy.theory.filters import cascade
 from bnnstudy.theory.flip_control import critical_gain
 from bnnstudy.theory.flip_rates import flip_rate, flip_ratio_by_step
 from bnnstudy.training.callbacks.base import Callback, Context
-from bnnstudy.training.flip_counter import SignedWeights
-from bnnstudy.training.metrics import flips
+from bnnstudy.training.flip_counter import FlipCounter
 
 SMOOTHING = 0.05
 """The weight of a step in what is measured: about its last twenty steps."""
@@ -103,11 +100,8 @@ class FlipBudget(Callback):
             raise ValueError(
                 "control must be 'none' or 'trim' where there is no latent rate, got 'additive'"
             )
-        self._weights = SignedWeights(context.model)
-        self._size = sum(w.numel() for w in self._weights.values())
+        self._counter = FlipCounter(context.model)
         self._per_epoch = context.steps // config.epochs
-        self._before: list[torch.Tensor] = []
-        self._sum = 0.0
         self._shares: list[float] = []
         self._trims: list[float] = []
         self._measured, self._trim = 1.0, 1.0
@@ -118,7 +112,7 @@ class FlipBudget(Callback):
         return self.context.optimizers[0].param_groups[0]
 
     def before_step(self, step: int) -> None:
-        self._before = [w.detach().clone() for w in self._weights.values()]
+        self._counter.before()
         config, factor = self.context.config, self._factors[step - 1]
         if self._control == "additive":
             self._group["lr"] = config.lr * self._trim
@@ -128,17 +122,15 @@ class FlipBudget(Callback):
             self._group["lr"] = config.lr * factor * self._trim
 
     def after_step(self, step: int) -> None:
-        pairs = zip(self._before, self._weights.values(), strict=True)
-        share = sum(int(flips(b, w.detach())) for b, w in pairs) / self._size
-        self._sum += share
+        self._counter.after()
         budget = float(self.budget[step - 1])
         if budget > 0:
-            self._measured += SMOOTHING * (share / budget - self._measured)
+            self._measured += SMOOTHING * (self._counter.last / budget - self._measured)
             self._trim = self._answer(budget)
         if step % self._per_epoch == 0:
-            self._shares.append(significant(self._sum / self._per_epoch))
+            self._shares.append(significant(self._counter.mean))
             self._trims.append(significant(self._trim))
-            self._sum = 0.0
+            self._counter.reset()
 
     def _answer(self, budget: float) -> float:
         """The trim after what was measured."""
@@ -170,7 +162,7 @@ class FlipBudget(Callback):
     def curves(self) -> dict[str, list[Any]]:
         return {"flips": self._shares, "budget": self._budgets(), "trim": self._trims}
 
-    _KEPT: ClassVar[tuple[str, ...]] = ("_sum", "_shares", "_trims", "_measured", "_trim")
+    _KEPT: ClassVar[tuple[str, ...]] = ("_shares", "_trims", "_measured", "_trim")
 
     def state_dict(self) -> dict[str, Any]:
         return {name: getattr(self, name) for name in self._KEPT}
