@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy  # its own rooms are imported when first used: `scipy.stats` takes seconds
 
 from bnnstudy.config import checks
 from bnnstudy.config.checks import shown
@@ -76,7 +75,9 @@ def _columns(name: str, points: Points, least: int) -> tuple[np.ndarray, np.ndar
 
 def _rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
     """Spearman's: the correlation of ranks, where equal values share their mean rank; 0 without any."""
-    ranks = [scipy.stats.rankdata(each) for each in (a, b)]
+    from scipy.stats import rankdata  # takes seconds, and few need it
+
+    ranks = [rankdata(each) for each in (a, b)]
     if any(np.ptp(each) == 0 for each in ranks):
         return 0.0
     return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
