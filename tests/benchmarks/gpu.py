@@ -21,6 +21,7 @@ from torch.utils.data import Dataset as Images
 
 from bnnstudy import data, devices
 from bnnstudy.config.run import RunConfig
+from bnnstudy.experiments import sweep
 from bnnstudy.experiments.options import RunOptions
 from bnnstudy.experiments.study import Arm, Study
 from bnnstudy.nn import models
@@ -145,15 +146,15 @@ def ordinary_loop(
     return run
 
 
-def many(device: str) -> Iterator[Ratio]:
-    """A sweep of 32 members of paper A's MLP one after another, over processes and over a stack."""
+def many(device: str, members: int = MEMBERS, epochs: int = 20, rounds: int = 3) -> Iterator[Ratio]:
+    """A sweep of members of paper A's MLP one after another, over processes and over a stack."""
     # Narrow, as the sweeps of the book's desk are: of wide ones one alone keeps the memory busy.
-    config = replace(MLP["quick"], width=256, epochs=20)
+    config = replace(MLP["quick"], width=256, epochs=epochs)
     arms = {"quick": (Arm(name="one", config=config),)}
-    study = Study(name="bench", title="", claims=(), arms=arms, seeds={"quick": MEMBERS})
-    processes = min(MEMBERS, os.cpu_count() or 1)
+    study = Study(name="bench", title="", claims=(), arms=arms, seeds={"quick": members})
+    processes = min(members, os.cpu_count() or 1)
 
-    def sweep(workers: int, stack: int) -> Callable[[], None]:
+    def swept(workers: int, stack: int) -> Callable[[], None]:
         def run() -> None:
             with tempfile.TemporaryDirectory() as folder:
                 options = RunOptions(
@@ -163,10 +164,10 @@ def many(device: str) -> Iterator[Ratio]:
 
         return run
 
-    what = f"MLP, {MEMBERS} runs: one after another / "
-    ways = {f"{what}{processes} processes": sweep(processes, 1), f"{what}stacked": sweep(1, MEMBERS)}
+    what = f"MLP, {members} runs: one after another / "
+    ways = {f"{what}{processes} processes": swept(processes, 1), f"{what}stacked": swept(1, members)}
     goals = {f"{what}stacked": 10.0}
-    yield from compare(sweep(1, 1), ways, goals, rounds=3, at_least=True)
+    yield from compare(swept(1, 1), ways, goals, rounds=rounds, at_least=True)
 
 
 def filter_step(device: str, tensors: int = 20, size: int = 5_000_000) -> Iterator[Ratio]:
