@@ -36,10 +36,10 @@ def test_units_and_order_play_no_part(random, unit, factor):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"alphas": -ALPHAS.repeat(3, 0)}, "alphas must be finite and above 0"),
+        ({"alphas": -ALPHAS.repeat(3, 0)}, "alphas must be numbers, each above 0 and finite"),
         ({"steps": np.full((3, 8), 100.0)}, r"steps must have two values or more, got \[100.0\]"),
         ({"scores": np.zeros((3, 7))}, r"must be as many, got \(24, 24, 21\)"),
-        ({"scores": np.full((3, 8), np.nan)}, "scores must be more than 6 finite numbers"),
+        ({"scores": np.full((3, 8), np.nan)}, r"scores must be numbers, each from -1e\+100 to 1e\+100"),
         ({"degree": 1}, "degree must be a whole number of 2 or more, got 1"),
     ],
     ids=["alphas", "steps", "sizes", "scores", "degree"],

@@ -126,9 +126,15 @@ def test_a_rate_without_decay_moves_signs_as_alphas_do(seed, low, high):
         (lambda: loop_poles(2.0, 0.1), r"alpha must be in \(0, 1\], got 2.0"),
         (lambda: loop_poles(0.1, 0.1, -1.0), "gain must be 0 or more and finite, got -1.0"),
         (lambda: largest_gain(0.1, "x"), r"smoothing must be in \(0, 1\], got 'x'"),
-        (lambda: rates_without_decay(np.array([0.5, 1.0])), r"alphas must be numbers in \(0, 1\)"),
-        (lambda: rates_without_decay(np.array(0.5)), r"alphas must be numbers in \(0, 1\)"),
-        (lambda: rates_without_decay("x"), r"alphas must be numbers in \(0, 1\)"),
+        (
+            lambda: rates_without_decay(np.array([0.5, 1.0])),
+            r"alphas must be a row of numbers, each in \(0, 1\)",
+        ),
+        (
+            lambda: rates_without_decay(np.array(0.5)),
+            r"alphas must be a row of numbers, each in \(0, 1\)",
+        ),
+        (lambda: rates_without_decay("x"), r"alphas must be a row of numbers, each in \(0, 1\)"),
     ],
 )
 def test_bad_numbers_are_refused(call, says):

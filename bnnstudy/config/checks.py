@@ -42,11 +42,11 @@ class Rule:
         """
         known = isinstance(value, _KINDS[self.kind]) and isinstance(value, bool) == (self.kind is bool)
         long = isinstance(value, int) and not -(2**63) <= value < 2**63
-        holds = known and self.holds(value)
-        if holds and not (long and self.kind is int):
+        if known and not (long and self.kind is int):
             with contextlib.suppress(OverflowError):  # a whole number beyond all floating-point ones
-                return self.kind(value)
-        width = " that 64 bits can hold" if holds else ""
+                if self.holds(found := self.kind(value)):
+                    return found
+        width = " that 64 bits can hold" if known and self.holds(value) else ""
         raise ValueError(f"{name} must be {self.text}{width}, got {shown(value)}")
 
 

@@ -7,6 +7,8 @@ what the tests compare with. It is imported where it is used, so that the comman
 import math
 from collections.abc import Sequence
 
+from bnnstudy.config import arrays, checks
+
 CONFIDENCE = 0.95
 
 
@@ -20,7 +22,11 @@ def paired_interval(values: Sequence[float]) -> tuple[float, float, float]:
 
     Returns:
         (mean, low, high).
+
+    Raises:
+        ValueError: if there is no value, or one is no finite number.
     """
+    values = arrays.numbers("values", values).tolist()
     mean = math.fsum(values) / len(values)
     error = standard_error(values, mean) if len(values) > 1 else math.inf
     return mean, *interval(mean, error, len(values) - 1)
@@ -72,7 +78,12 @@ def first_reach(curve: Sequence[float], level: float) -> int:
 
         >>> first_reach([0.5, 0.8, 0.9], 0.8), first_reach([0.5, 0.8, 0.9], 0.95)
         (2, 4)
+
+    Raises:
+        ValueError: if one of the curve's values, or the level, is no finite number.
     """
+    level = checks.FINITE.checked("level", level)
+    curve = arrays.numbers("curve", curve, least=0).tolist()
     reached = (place for place, value in enumerate(curve, start=1) if value >= level)
     return next(reached, len(curve) + 1)
 

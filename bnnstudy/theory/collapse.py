@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from bnnstudy.config import checks
+from bnnstudy.config import arrays, checks
 from bnnstudy.config.checks import shown
 
 EXPONENTS = np.linspace(-1.0, 2.0, 301)
@@ -33,12 +33,17 @@ def collapse_exponent(alphas: ArrayLike, steps: ArrayLike, scores: ArrayLike, de
         degree: of f, from 2.
 
     Raises:
-        ValueError: if there are fewer scores than the model has numbers, or one is not finite.
+        ValueError: naming the argument, its value and what is allowed; if there are no more scores than
+            the model has numbers.
 
     Source: finite-size scaling, as physics has it (Fisher and Barber 1972).
     """
-    log_alpha, log_steps = np.log(_flat("alphas", alphas)), np.log(_flat("steps", steps))
-    scores = np.asarray(scores, dtype=float).ravel()
+    log_alpha, log_steps = (
+        np.log(arrays.numbers(name, given, dims=None, holds=_positive, what="above 0 and finite"))
+        for name, given in (("alphas", alphas), ("steps", steps))
+    )
+    log_alpha, log_steps = log_alpha.ravel(), log_steps.ravel()
+    scores = arrays.numbers("scores", scores, dims=None).ravel()
     degree = _DEGREE.checked("degree", degree)
     lengths = np.unique(log_steps)
     if not len(log_alpha) == len(log_steps) == len(scores):
@@ -46,9 +51,9 @@ def collapse_exponent(alphas: ArrayLike, steps: ArrayLike, scores: ArrayLike, de
         raise ValueError(f"alphas, steps and scores must be as many, got {sizes}")
     if len(lengths) < 2:
         raise ValueError(f"steps must have two values or more, got {shown(np.unique(steps).tolist())}")
-    if len(scores) <= len(lengths) + degree or not np.isfinite(scores).all():
+    if len(scores) <= len(lengths) + degree:
         raise ValueError(
-            f"scores must be more than {len(lengths) + degree} finite numbers, got {shown(scores)}"
+            f"scores must be more than {len(lengths) + degree} numbers, got {shown(scores.tolist())}"
         )
     heights = (log_steps[:, None] == lengths).astype(float)
     left = [_left(heights, log_alpha + p * log_steps, scores, degree) for p in EXPONENTS]
@@ -63,8 +68,5 @@ def _left(heights: np.ndarray, at: np.ndarray, scores: np.ndarray, degree: int) 
     return float(np.square(scores - rows @ fitted).sum())
 
 
-def _flat(name: str, given: ArrayLike) -> np.ndarray:
-    values = np.asarray(given, dtype=float).ravel()
-    if not (np.isfinite(values) & (values > 0)).all():
-        raise ValueError(f"{name} must be finite and above 0, got {shown(values)}")
-    return values
+def _positive(values: np.ndarray) -> np.ndarray:
+    return np.isfinite(values) & (values > 0)

@@ -17,7 +17,7 @@ import numpy as np
 import scipy  # its own rooms are imported when first used: `scipy.signal` takes seconds
 from numpy.typing import ArrayLike
 
-from bnnstudy.config import checks
+from bnnstudy.config import arrays, checks
 from bnnstudy.config.checks import shown
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ Start = TypeVar("Start", float, np.ndarray, "Tensor")
 ON_CIRCLE = 1e-7
 """How near to the unit circle a pole counts as on it, and two poles on it as one; double roots of
 polynomials are known to about the square root of the machine's precision."""
+
+_INSIDE = checks.Rule(float, "above 0 and below 1", lambda value: 0 < value < 1)
 
 _ROUNDING = 8 * np.finfo(float).eps
 
@@ -196,6 +198,7 @@ def require_stable(filter: Filter) -> None:
         ValueError: if a pole lies outside the unit circle, or two poles at one place on it. A simple
             pole on it (at 1: a running sum, no decay) is allowed.
     """
+    checks.instance("filter", filter, Filter)
     # Roots that lie close together are known badly; the polynomial and its slope are not.
     for point in (1.0, -1.0):
         if _vanishes(filter.a, point) and _vanishes(np.polyder(np.array(filter.a)), point):
@@ -212,22 +215,33 @@ def require_stable(filter: Filter) -> None:
 
 def response(filter: Filter, frequencies: ArrayLike) -> np.ndarray:
     """|H| at `frequencies` in cycles a step (0 to 0.5)."""
-    return np.abs(scipy.signal.freqz(filter.b, filter.a, worN=np.asarray(frequencies), fs=1.0)[1])
+    checks.instance("filter", filter, Filter)
+    return np.abs(scipy.signal.freqz(filter.b, filter.a, worN=_frequencies(frequencies), fs=1.0)[1])
 
 
 def impulse_response(filter: Filter, steps: int) -> np.ndarray:
     """What a single gradient of 1 leaves in the state, at each of `steps` steps."""
-    return scipy.signal.lfilter(filter.b, filter.a, np.eye(1, steps)[0])
+    checks.instance("filter", filter, Filter)
+    impulse = np.eye(1, arrays.STEPS.checked("steps", steps))[0]
+    return scipy.signal.lfilter(filter.b, filter.a, impulse)
 
 
 def step_response(filter: Filter, steps: int) -> np.ndarray:
     """How the state answers a gradient that turns from 0 to 1 and stays, at each of `steps` steps."""
-    return scipy.signal.lfilter(filter.b, filter.a, np.ones(steps))
+    checks.instance("filter", filter, Filter)
+    return scipy.signal.lfilter(filter.b, filter.a, np.ones(arrays.STEPS.checked("steps", steps)))
 
 
 def group_delay(filter: Filter, frequencies: ArrayLike) -> np.ndarray:
     """Steps by which a slow wave at `frequencies` (cycles a step, 0 to 0.5) comes out late."""
-    return scipy.signal.group_delay((filter.b, filter.a), w=np.asarray(frequencies), fs=1.0)[1]
+    checks.instance("filter", filter, Filter)
+    return scipy.signal.group_delay((filter.b, filter.a), w=_frequencies(frequencies), fs=1.0)[1]
+
+
+def _frequencies(given: ArrayLike) -> np.ndarray:
+    return arrays.numbers(
+        "frequencies", given, dims=None, holds=lambda f: (f >= 0) & (f <= 0.5), what="from 0 to 0.5"
+    )
 
 
 def settling_time(filter: Filter, share: float = 0.02) -> float:
@@ -237,7 +251,11 @@ def settling_time(filter: Filter, share: float = 0.02) -> float:
 
         >>> settling_time(ema(0.1)), settling_time(cascade(0.1, 0.1))
         (37.0, 54.0)
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
     """
+    share = _INSIDE.checked("share", share)
     memory = time_constant(filter)
     if not np.isfinite(memory):
         return float("inf")
@@ -253,7 +271,11 @@ def time_constant(filter: Filter) -> float:
 
     >>> round(time_constant(ema(0.01)), 1), time_constant(Filter(b=(1.0,), a=(1.0, -1.0)))
     (99.5, inf)
+
+    Raises:
+        ValueError: if it is no `Filter`.
     """
+    checks.instance("filter", filter, Filter)
     slowest = np.abs(filter.poles).max(initial=0.0)
     # The root at 1 may come out as a little less.
     if slowest >= 1 or _vanishes(filter.a, 1.0):
@@ -268,6 +290,9 @@ def noise_gain(filter: Filter) -> float:
 
         >>> round(noise_gain(ema(0.1)), 4), round(noise_gain(cascade(0.1, 0.1)), 4)
         (0.0526, 0.0264)
+
+    Raises:
+        ValueError: if it is no `Filter`.
     """
     return autocovariance(filter)[0]
 
@@ -295,6 +320,7 @@ def autocovariance(filter: Filter) -> tuple[float, float]:
 
     Solved as the discrete Lyapunov equation of the state-space form.
     """
+    checks.instance("filter", filter, Filter)
     if np.abs(filter.poles).max(initial=0.0) >= 1 - ON_CIRCLE:
         return float("inf"), float("inf")
     width = max(len(filter.a), len(filter.b))

@@ -14,8 +14,7 @@ A change of x is seen in full at once, and by half when the state has followed.
 
 import numpy as np
 
-from bnnstudy.config import checks
-from bnnstudy.config.checks import shown
+from bnnstudy.config import arrays, checks
 
 
 def critical_gain(smoothing: float) -> float:
@@ -96,14 +95,11 @@ def rates_without_decay(alphas: np.ndarray) -> np.ndarray:
     Raises:
         ValueError: if one of them is out of that range.
     """
-    refusal = f"alphas must be numbers in (0, 1), the first may be 1, got {shown(alphas)}"
-    try:
-        alphas = np.asarray(alphas, dtype=float)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(refusal) from error
-    if alphas.ndim != 1 or not alphas.size or not 0 < alphas[0] <= 1:
-        raise ValueError(refusal)
-    if not ((alphas > 0) & (alphas < 1))[1:].all():
-        raise ValueError(refusal)
+    alphas = arrays.numbers(
+        "alphas",
+        alphas,
+        holds=lambda a: (a > 0) & ((a < 1) | ((a == 1) & (np.arange(len(a)) == 0))),
+        what="in (0, 1), the first perhaps 1",
+    )
     grown = np.exp(-np.cumsum(np.log1p(-alphas[1:])))
     return alphas * np.append(1.0, grown)

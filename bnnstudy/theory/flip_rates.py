@@ -9,10 +9,18 @@ from typing import Any
 import numpy as np
 import scipy  # its own rooms are imported when first used: `scipy.signal` takes seconds
 
+from bnnstudy.config import arrays, checks
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.serialise import significant
 from bnnstudy.theory import filters
 from bnnstudy.theory.filters import Filter
+
+_NOISE = checks.Rule(float, "from 0 to 1e100", lambda value: 0 <= value <= arrays.LARGEST)
+
+
+def _rate(values: np.ndarray) -> np.ndarray:
+    """Whether a rate has a square that is not 0, and is no larger than 1."""
+    return (values >= 1 / arrays.LARGEST) & (values <= 1)
 
 
 def compared(gradients: np.ndarray, config: RunConfig) -> dict[str, Filter]:
@@ -76,8 +84,13 @@ def replayed_late(filter: Filter, gradients: np.ndarray) -> float:
         0.333
 
     Args:
-        gradients: (steps, weights), of two steps or more.
+        gradients: (steps, weights), of three steps or more.
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
     """
+    checks.instance("filter", filter, Filter)
+    gradients = arrays.numbers("gradients", gradients, dims=2, least=3)
     outputs = scipy.signal.lfilter(filter.b, filter.a, gradients, axis=0)
     late = outputs[len(outputs) // 2 - 1 :]
     return float((np.sign(late[1:]) * np.sign(late[:-1]) < 0).mean())
@@ -101,7 +114,13 @@ def spectral_flip_rate(filter: Filter, gradients: np.ndarray, noise: float = 1.0
         gradients: (steps, weights).
         noise: by what factor the noise is multiplied in variance: 1/4 for four times the batch. What
             is noise is the level of S above half of the highest frequency, its median.
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
     """
+    checks.instance("filter", filter, Filter)
+    gradients = arrays.numbers("gradients", gradients, dims=2)
+    noise = _NOISE.checked("noise", noise)
     late = gradients[len(gradients) // 2 :]
     power = np.square(np.abs(np.fft.rfft(late, axis=0)))
     if noise != 1.0:
@@ -116,7 +135,9 @@ def spectral_flip_rate(filter: Filter, gradients: np.ndarray, noise: float = 1.0
     spread = output.sum(0)
     moves = spread > 0
     rho = (output[:, moves] * np.cos(turns[1:])[:, None]).sum(0) / spread[moves]
-    rates = np.exp(-mean[moves] / 2 / spread[moves]) * np.arccos(np.clip(rho, -1, 1)) / np.pi
+    with np.errstate(over="ignore"):  # of a mean beyond all spread: such a sign stays
+        stays = -mean[moves] / 2 / spread[moves]
+    rates = np.exp(stays) * np.arccos(np.clip(rho, -1, 1)) / np.pi
     return float(rates.sum() / len(spread))
 
 
@@ -145,6 +166,9 @@ def flip_rate(filter: Filter) -> float:
 
         >>> round(flip_rate(filters.ema(0.5)), 4), round(flip_rate(filters.cascade(0.01, 0.1)), 4)
         (0.3333, 0.0104)
+
+    Raises:
+        ValueError: if it is no `Filter`.
     """
     variance, covariance = filters.autocovariance(filter)
     if not np.isfinite(variance):
@@ -160,6 +184,9 @@ def flips_from_zero(filter: Filter, steps: int) -> float:
         >>> average = filters.ema(0.1)
         >>> round(flips_from_zero(average, 101), 2), round(100 * flip_rate(average), 2)
         (14.78, 14.36)
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
     """
     answer = filters.impulse_response(filter, steps)
     variance, covariance = np.cumsum(answer**2), np.cumsum(answer[1:] * answer[:-1])
@@ -182,7 +209,19 @@ def flip_ratio_by_step(
         alpha: the outer rate, a number or an array of them (then the result has one more dimension).
         gamma: the inner rate.
         factors: c_n, what the schedule multiplies alpha with at each step.
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
     """
+    alpha = arrays.numbers("alpha", alpha, dims=None, holds=_rate, what="from 1e-100 to 1")[()]
+    gamma = checks.SHARE.checked("gamma", gamma)
+    most = 1 / np.max(alpha)
+    factors = arrays.numbers(
+        "factors",
+        factors,
+        holds=lambda c: (c >= 0) & (c <= most) & _rate(c[:1] * np.min(alpha)),
+        what="from 0, the first above it, to 1 / alpha",
+    )
     spread, ratios = np.zeros_like(alpha, dtype=float), []
     for factor in factors:
         rate = alpha * factor

@@ -13,7 +13,8 @@ import numpy as np
 import scipy  # its own rooms are imported when first used: `scipy.signal` takes seconds
 from numpy.typing import ArrayLike
 
-from bnnstudy.config import checks
+from bnnstudy.config import arrays, checks
+from bnnstudy.config.checks import shown
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.schedules import SCHEDULES, schedule_factor, weight_factor
 from bnnstudy.theory.conversion import rates_of
@@ -47,9 +48,15 @@ def weights(pole: ArrayLike, increment: ArrayLike | None = None) -> np.ndarray:
     Args:
         pole: the rate at each step, (steps).
         increment: the same where it stands before the input; None means the pole's.
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
     """
-    pole = np.asarray(pole, dtype=float)
-    increment = pole if increment is None else np.asarray(increment, dtype=float)
+    pole = arrays.numbers("pole", pole, holds=lambda p: (p >= 0) & (p <= 1), what="from 0 to 1")
+    increment = pole if increment is None else arrays.numbers("increment", increment)
+    if len(pole) != len(increment):
+        sizes = f"{len(pole)} and {len(increment)}"
+        raise ValueError(f"pole and increment must be a rate for each step, got {sizes} of them")
     # In logarithms: the product of a million factors near 1 keeps its digits.
     with np.errstate(divide="ignore"):
         kept = np.cumsum(np.log1p(-pole[:0:-1]))[::-1]
@@ -61,7 +68,11 @@ def weights_of_mean(alpha: float, steps: int) -> np.ndarray:
 
     >>> weights_of_mean(0.5, 4).round(6).tolist()
     [0.09375, 0.1875, 0.375, 0.25]
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
     """
+    alpha, steps = checks.SHARE.checked("alpha", alpha), arrays.STEPS.checked("steps", steps)
     step, half = np.arange(1, steps + 1), steps // 2
     waited = np.maximum(step, half + 1) - step
     return ((1 - alpha) ** waited - (1 - alpha) ** (steps - step + 1)) / (steps - half)
@@ -73,10 +84,14 @@ def through_inner(v: ArrayLike, gamma: float, *, bias_correction: bool = False) 
     Args:
         gamma: the rate of the inner average.
         bias_correction: whether m_i is divided by 1 - (1 - gamma)^i, as Adam does.
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
     """
-    v = np.array(v, dtype=float)
-    if bias_correction:
-        v /= 1 - (1 - gamma) ** np.arange(1, len(v) + 1)
+    v, gamma = arrays.numbers("v", v), arrays.RATE.checked("gamma", gamma)
+    if checks.FLAG.checked("bias_correction", bias_correction):
+        with np.errstate(divide="ignore"):  # gamma 1 averages nothing
+            v /= -np.expm1(np.arange(1, len(v) + 1) * np.log1p(-gamma))
     return scipy.signal.lfilter([gamma], [1, gamma - 1], v[::-1])[::-1]
 
 
@@ -85,8 +100,14 @@ def averaged_over(v: ArrayLike) -> float:
 
     >>> averaged_over([1.0, 1.0, 1.0, 1.0]), round(averaged_over(weights(np.full(1000, 0.1))), 3)
     (4.0, 19.0)
+
+    Raises:
+        ValueError: if `v` is no row of numbers, or all are 0.
     """
-    v = np.asarray(v, dtype=float)
+    v = arrays.numbers("v", v)
+    if not v.any():
+        raise ValueError(f"v must have a number that is not 0, got {shown(v.tolist())}")
+    v /= np.abs(v).max()  # so that no square is beyond what a float holds
     return float(v.sum() ** 2 / (v**2).sum())
 
 

@@ -46,7 +46,7 @@ from bnnstudy.optim import (
     build,
 )
 from bnnstudy.report import explorables
-from bnnstudy.theory import conversion, filters
+from bnnstudy.theory import conversion, filters, memory
 from fuzzing import mutation
 from fuzzing.engine import Target
 
@@ -337,6 +337,45 @@ def _theory() -> list[Target]:
     ]  # fmt: skip
 
 
+CASCADE = theory.cascade(0.1, 0.5)
+
+
+def _numbers() -> list[Target]:
+    """What gives numbers or arrays for numbers, arrays and filters."""
+    rows = ((0.1, 0.2), (-0.2, 0.1), (0.3, -0.1), (-0.1, 0.3), (0.2, -0.2), (0.4, 0.1), (-0.3, 0.2))
+    collapsed = {
+        "alphas": (0.01, 0.03, 0.1, 0.3, 0.003, 0.01, 0.03, 0.1),
+        "steps": (10, 10, 10, 10, 40, 40, 40, 40),
+        "scores": (0.5, 0.9, 0.8, 0.4, 0.6, 0.9, 0.7, 0.3),
+    }
+    of_filter = ("time_constant", "noise_gain", "flip_rate", "require_stable")
+    return [
+        *(_target(name, getattr(theory, name), {"filter": CASCADE}, share=0.3) for name in of_filter),
+        _target("settling_time", theory.settling_time, {"filter": CASCADE, "share": 0.02}, share=0.3),
+        _target("flips_from_zero", theory.flips_from_zero, {"filter": CASCADE, "steps": 10}, share=0.3),
+        _target("flip_ratio_by_step", theory.flip_ratio_by_step,
+                {"alpha": 0.1, "gamma": 0.5, "factors": (1.0, 0.5, 0.0)}),
+        _target("spectral_flip_rate", theory.spectral_flip_rate,
+                {"filter": CASCADE, "gradients": rows, "noise": 0.5}),
+        _target("replayed_late", theory.replayed_late, {"filter": CASCADE, "gradients": rows}),
+        _target("weights", theory.weights, {"pole": (0.5, 0.9), "increment": (0.5, 0.1)}),
+        _target("weights_of_mean", theory.weights_of_mean, {"alpha": 0.1, "steps": 10}, share=0.3),
+        _target("averaged_over", theory.averaged_over, {"v": (0.5, 0.25, 0.25)}),
+        _target("collapse_exponent", theory.collapse_exponent, {**collapsed, "degree": 2}),
+        _target("critical_gain", theory.critical_gain, {"smoothing": 0.1}, share=0.3),
+        _target("loop_poles", theory.loop_poles, {"alpha": 0.01, "smoothing": 0.1, "gain": 0.5}),
+        _target("largest_gain", theory.largest_gain, {"alpha": 0.01, "smoothing": 0.1}, share=0.3),
+        _target("rates_without_decay", theory.rates_without_decay, {"alphas": (0.1, 0.05, 0.01)}),
+        _target("paired_interval", evidence.paired_interval, {"values": (0.1, 0.2, 0.4)}),
+        _target("first_reach", evidence.first_reach, {"curve": (0.1, 0.5, 0.9), "level": 0.5}),
+        _target("step_response", filters.step_response, {"filter": CASCADE, "steps": 10}, share=0.3),
+        _target("response", filters.response, {"filter": CASCADE, "frequencies": (0.0, 0.1, 0.5)}),
+        _target("group_delay", filters.group_delay, {"filter": CASCADE, "frequencies": (0.1, 0.4)}),
+        _target("through_inner", memory.through_inner, {
+                "v": (0.5, 0.25), "gamma": 0.1, "bias_correction": True}),
+    ]  # fmt: skip
+
+
 def _tricks() -> list[Target]:
     """Every trick that takes a number or a name."""
     given = {"lr": 0.1, "kind": "update", "first": 3, "rate": 0.1}
@@ -383,4 +422,13 @@ def _networks() -> list[Target]:
 
 def targets() -> list[Target]:
     """All of them."""
-    return [*_evidence(), *_study(), *_optimizers(), *_layers(), *_theory(), *_tricks(), *_networks()]
+    return [
+        *_evidence(),
+        *_study(),
+        *_optimizers(),
+        *_layers(),
+        *_theory(),
+        *_numbers(),
+        *_tricks(),
+        *_networks(),
+    ]
