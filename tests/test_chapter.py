@@ -35,22 +35,23 @@ def chapter(tmp_path):
     return chapter
 
 
-RUNS = (
+FOLD = (
+    '<details class="runs"><summary>Of which runs: quick, desk</summary>\n\n'
     "quick: digits mlp, all training images, width 16, 2 epochs, n = 2 seeds, cpu; "
-    "desk: mnist mlp, all training images, width 16, 2 epochs, n = 1 seeds, cpu."
+    "desk: mnist mlp, all training images, width 16, 2 epochs, n = 1 seed, cpu\n\n</details>"
 )
 
 
 @pytest.mark.parametrize(
     ("said", "caption"),
     [
-        ((), f"*{RUNS}*"),
-        (("A loss.",), f"*A loss. {RUNS}*"),
-        (("A loss.", "Means over seeds."), f"*A loss. {RUNS} Means over seeds.*"),
-        (("", "Means over seeds"), f"*{RUNS} Means over seeds.*"),
+        ((), FOLD),
+        (("A loss.",), f"*A loss.*\n\n{FOLD}"),
+        (("A loss.", "Means over seeds."), f"*A loss. Means over seeds.*\n\n{FOLD}"),
+        (("", "Means over seeds"), f"*Means over seeds.*\n\n{FOLD}"),
     ],
 )
-def test_a_caption_says_of_which_runs_it_is_whatever_else_it_says(chapter, said, caption):
+def test_a_caption_says_what_is_shown_and_folded_of_which_runs(chapter, said, caption):
     assert chapter.caption(*said).data == caption
 
 

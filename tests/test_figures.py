@@ -167,6 +167,18 @@ def test_accuracies_have_a_row_for_each_arm_that_ran_and_say_which_is_best():
     assert ("a, mean", "50.5") in found
 
 
+def test_a_papers_own_numbers_stand_hollow_in_the_rows_of_their_arms():
+    runs = [record(arm, seed, a) for arm, a in (("a", 0.5), ("b", 0.9)) for seed in (0, 1)]
+    published = {"digits": {"b": 97.5, "not run": 12.0}, "mnist": {"a": 33.0}}
+    made = plotting.accuracies(runs, ["a", "b"], published=published)
+    own = [row for row in rows(made) if row["series"] == "the paper's"]
+    assert [(row["x"], row["y"]) for row in own] == [("97.5", "1")]
+    (line,) = (line for line in made.axes[0].lines if line.get_label() == "the paper's")
+    assert line.get_fillstyle() == "none"
+    assert "the paper" in figures.html(made)
+    assert "paper" not in figures.html(plotting.accuracies(runs, ["a", "b"]))
+
+
 def _by_x(figure):
     """The data by the name of the axis across, as the other one only places rows."""
     return [{"series": row["series"], "test accuracy, %": row["x"]} for row in rows(figure)]

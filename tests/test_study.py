@@ -54,6 +54,23 @@ def test_arms_must_be_told_apart():
             Study(name="x", title="", claims=(), arms={"quick": (arm, twin)})
 
 
+@pytest.mark.parametrize(
+    ("published", "message"),
+    [
+        ({"digits": {"c": 90.0}}, r"^published of study 'x' must be of its arms, got 'c' on 'digits'$"),
+        ({"digits": {"ab": 90.0}}, r"must be of its arms, got 'ab' on 'digits'$"),
+        ({"mnist": {"a": 90.0}}, r"must be of its arms, got 'a' on 'mnist'$"),
+        ({"digits": {"a": 101.0}}, r"^published of 'a' on 'digits' must be .*100, got 101"),
+        ({"digits": [90.0]}, r"^published of 'digits' must be a Mapping, got"),
+    ],
+)
+def test_what_a_paper_published_is_of_arms_that_are_there(published, message):
+    study, _ = two_networks()
+    assert replace(study, published={"digits": {"a": 97.0, "a, a part": 97.5}})
+    with pytest.raises(ValueError, match=message):
+        replace(study, published=published)
+
+
 @pytest.mark.parametrize(("follows", "model"), [("c", "mlp"), ("b", "mlp"), ("a", "cnn")])
 def test_whom_an_arm_follows_must_be_tuned_and_of_its_task(follows, model):
     config = RunConfig(preset="desk")

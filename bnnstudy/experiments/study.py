@@ -64,6 +64,7 @@ def named(name: str, /, **options: Any) -> Named:
     return Named(name, options)
 
 
+_PERCENT = checks.Rule(float, "from 0 to 100", lambda value: 0 <= value <= 100)
 _FACTOR = checks.Rule(float, "above 1 and finite", lambda value: 1 < value < math.inf)
 _TUNABLE = checks.Rule(
     str,
@@ -184,6 +185,7 @@ class Study:
 
     Attributes:
         headlines: ids of the claims that its conclusion rests on, in its order, with what they mean.
+        published: by data set and arm (or "arm, part") the paper's own test accuracy in percent.
 
     Raises:
         ValueError: naming the argument, or the study, and what is wrong.
@@ -195,6 +197,7 @@ class Study:
     headlines: Mapping[str, Reading] = field(default_factory=dict)
     arms: Mapping[str, tuple[Arm, ...]] = field(default_factory=dict)
     seeds: Mapping[str, int] = field(default_factory=dict)
+    published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def arm(self, preset: str, name: str, task: str | None = None) -> Arm:
         """The arm of a name at a preset; the first of them where several tasks have one.
@@ -222,7 +225,7 @@ class Study:
     def _check_types(self) -> None:
         checks.settle(self, {"name": checks.TEXT, "title": checks.NAME})
         checks.all_of("claims", self.claims, Claim)
-        for name in ("headlines", "arms", "seeds"):
+        for name in ("headlines", "arms", "seeds", "published"):
             checks.instance(name, getattr(self, name), Mapping)
         for id, reading in self.headlines.items():
             checks.instance(f"headlines of {id!r}", reading, Reading)
@@ -230,12 +233,28 @@ class Study:
             checks.all_of(f"arms of {preset!r}", arms, Arm)
         for preset, number in self.seeds.items():
             SEEDS.checked(f"seeds of {preset!r}", number)
+        for dataset, accuracies in self.published.items():
+            checks.instance(f"published of {dataset!r}", accuracies, Mapping)
+            for arm, percent in accuracies.items():
+                _PERCENT.checked(f"published of {arm!r} on {dataset!r}", percent)
+
+    def _check_published(self) -> None:
+        arms = {(arm.config.dataset, arm.name) for each in self.arms.values() for arm in each}
+        for dataset, accuracies in self.published.items():
+            known = [name for of, name in arms if of == dataset]
+            for arm in accuracies:
+                if not any(f"{arm}, ".startswith(f"{name}, ") for name in known):
+                    raise ValueError(
+                        f"published of study {self.name!r} must be of its arms, got {shown(arm)} on "
+                        f"{shown(dataset)}"
+                    )
 
     def __post_init__(self) -> None:
         self._check_types()
         object.__setattr__(self, "arms", Presets(self.arms))
         if unknown := set(self.headlines) - {claim.id for claim in self.claims}:
             raise ValueError(f"headlines of study {self.name!r} must be claims of it, got {unknown}")
+        self._check_published()
         for preset, arms in self.arms.items():
             names = [(arm.name, task_of(arm.config)) for arm in arms]
             if len(set(names)) != len(names):

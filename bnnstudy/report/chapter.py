@@ -112,13 +112,17 @@ class Chapter:
         return [arm for arm in tables.arms_in(self.study, self.records) if arm not in leave_out]
 
     def caption(self, text: str = "", after: str = "") -> Markdown:
-        """A figure's or table's caption: what it shows, of which runs, and what is to be added.
+        """A figure's or table's caption: what it shows, what is to be added; folded, of which runs.
 
-        Without a text it says of which runs: for a figure that the prose below it explains.
+        Without a text it is the fold alone: for a figure that the prose below it explains.
         """
-        text = f"{text} " if text else ""
-        closing = f" {after.rstrip('.')}." if after else ""
-        return Markdown(f"*{text}{tables.caption(self.records)}.{closing}*")
+        said = " ".join(f"{part.rstrip('.')}." for part in (text, after) if part)
+        presets = ", ".join(dict.fromkeys(preset for preset, _ in self.groups)) or "none yet"
+        fold = (
+            f'<details class="runs"><summary>Of which runs: {presets}</summary>\n\n'
+            f"{tables.caption(self.records)}\n\n</details>"
+        )
+        return Markdown(f"*{said}*\n\n{fold}" if said else fold)
 
     def table(self, head: str | Iterable[str], rows: Iterable[Iterable[object]]) -> Markdown:
         """A table, as `tables.table` writes it: "Arm | Loss {:.3f}" is a head of two columns."""

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
 
 from bnnstudy.config.fields import PRESETS
+from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.curves import Curve, Curves
 from bnnstudy.evidence.records import parts
 from bnnstudy.evidence.runs import Runs, read, task_of
@@ -258,12 +259,14 @@ def accuracies(
     label: str = "",
     scale: float = 100.0,
     *,
+    published: Mapping[str, Mapping[str, float]] | None = None,
     message: str = "",
 ) -> BookFigure:
     """A row for each arm (or "arm, part"): one dot a seed, the mean, its 95 % interval.
 
     One panel for each preset, data set and network. `metric` is a path into a result; without a `label`
-    it is a test accuracy, of the last epoch if the path begins there. For `message` see `figure`.
+    it is a test accuracy, of the last epoch if the path begins there. `published` are a paper's own
+    numbers, by data set and arm (`Study.published`), drawn hollow. For `message` see `figure`.
     """
     label = label or f"test accuracy,{' last epoch,' * metric.startswith('last.')} %"
     with plt.rc_context(STYLE):
@@ -273,7 +276,10 @@ def accuracies(
                 arm: [read(run["result"], metric) for run in runs if run["arm"] == arm] for arm in arms
             }
             rows = {arm: [scale * v for v in got if v is not None] for arm, got in found.items()}
-            _rows(axis, {arm: values for arm, values in rows.items() if values}, _colours(arms))
+            shown = {arm: values for arm, values in rows.items() if values}
+            _rows(axis, shown, _colours(arms))
+            dataset = RunConfig.from_dict(runs[0]["config"]).dataset
+            _hollow(axis, list(shown), (published or {}).get(dataset, {}))
             axis.set(title=title, xlabel=label)
             if means := {arm: float(np.mean(values)) for arm, values in rows.items() if values}:
                 figure.say(axis, _ends(means))
@@ -451,6 +457,14 @@ def _rows(
     axis.set_yticks([])
     axis.set_ylim(len(values) - 0.5, -0.85)
     axis.spines["left"].set_visible(False)
+
+
+def _hollow(axis: Axes, arms: Sequence[str], published: Mapping[str, float]) -> None:
+    """A paper's number in the row of each arm that has one."""
+    there = [(published[arm], row) for row, arm in enumerate(arms) if arm in published]
+    if there:
+        look: dict[str, Any] = {"color": "#56b4e9", "fillstyle": "none", "markersize": 7}
+        axis.plot(*zip(*there, strict=True), "D", label="the paper's", **look)
 
 
 def _colours(arms: Sequence[str]) -> dict[str, tuple[str, str]]:

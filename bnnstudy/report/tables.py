@@ -220,12 +220,13 @@ def caption(records: Iterable[Mapping[str, Any]]) -> str:
         devices = ", ".join(sorted({plain(run["provenance"]["device"]) for run in runs}))
         seeds = sorted(set(Counter(run["arm"] for run in runs).values()))
         n = f"{seeds[0]}" if len(seeds) == 1 else f"{seeds[0]} to {seeds[-1]}"
+        n += " seed" if n == "1" else " seeds"
         sizes = {(c.train_size, c.width, c.epochs) for c in configs}
         size = "; ".join(
             f"{images or 'all'} training images, width {width}, {epochs} epochs"
             for images, width, epochs in sorted(sizes)
         )
-        parts.append(f"{preset}: {task}, {size}, n = {n} seeds, {devices}")
+        parts.append(f"{preset}: {task}, {size}, n = {n}, {devices}")
     return "; ".join(parts) or "nothing recorded"
 
 

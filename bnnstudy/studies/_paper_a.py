@@ -1,6 +1,6 @@
 """Paper A's networks and settings at each preset, and shorthand for the claims of its studies."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -99,6 +99,16 @@ def arms(
     """
     found = {p: tuple(arm for network in networks(p) for arm in build(network)) for p in presets}
     return {**found, "quick": at_settled_rates(study, found["quick"])}
+
+
+def accuracies_of(
+    errors: Mapping[str, Iterable[float]], arms: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """The paper's test errors in percent, by data set in the order of the arms, as accuracies."""
+    return {
+        dataset: {arm: round(100 - error, 2) for arm, error in zip(arms, of_arms, strict=True)}
+        for dataset, of_arms in errors.items()
+    }
 
 
 def is_small_cnn(network: RunConfig) -> bool:

@@ -12,7 +12,16 @@ from bnnstudy.config.tricks import float_twin, two_stages
 from bnnstudy.evidence.claims import Equivalence, Trend, exact
 from bnnstudy.evidence.readings import Reading
 from bnnstudy.experiments.study import Arm, Named, Study, named
-from bnnstudy.studies._paper_a import NO_NUMBER, STEPS_APART, arms, claim, is_small_cnn, ours, tuned
+from bnnstudy.studies._paper_a import (
+    NO_NUMBER,
+    STEPS_APART,
+    accuracies_of,
+    arms,
+    claim,
+    is_small_cnn,
+    ours,
+    tuned,
+)
 
 MOMENTA = {"0.8": 0.2, "0.85": 0.15, "0.9": 0.1, "0.99": 0.01}
 """The paper's name of each momentum, and torch's value: the weight of the new batch."""
@@ -157,4 +166,8 @@ STUDY = Study(
     headlines=HEADLINES,
     arms=arms("batch_norm", _arms),
     seeds={"quick": 2, "desk": 8, "paper": 5},
+    published=accuracies_of(
+        {"mnist": (1.21, 1.19, 1.22, 1.23), "cifar10": (10.31, 10.35, 10.53, 10.61)},
+        [f"{BINARY}, {momentum}" for momentum in MOMENTA],
+    ),
 )
