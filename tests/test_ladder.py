@@ -29,7 +29,7 @@ def test_rungs_are_what_their_names_say():
             assert rung.epochs == int(times) * first.epochs
             assert widths.setdefault(width, rung.width) == rung.width
     assert ladder.steps_of(RUNGS["desk"][0]) == 1080
-    assert ladder.steps_of(RUNGS["paper"][0], "paper") == 135_000
+    assert ladder.steps_of(RUNGS["paper"][0]) == 135_000
 
 
 @pytest.fixture
@@ -78,6 +78,15 @@ def test_a_rung_is_predicted_before_it_is_run_and_scored_after(climb, tmp_path):
     assert {one.rung for one in ladder.foresee(tmp_path)} == {"wide x1", "paper"}
 
 
+def test_a_half_run_rung_says_how_much_of_it_was_run(climb, tmp_path):
+    climb(["narrow x1: *"])
+    climb(["narrow x4: *"], seeds=2)
+    whole, half = ladder.Ladder(tmp_path).acting().splitlines()[0].split("|")[2:4]
+    arms = len(ladder.arms_of(RUNGS["desk"][1]))
+    assert "runs so far" not in whole
+    assert f"({2 * arms} of {STUDY.seeds['desk'] * arms} runs so far)" in half
+
+
 def test_what_was_seen_is_not_predicted(climb, tmp_path):
     climb(["narrow x1: *"])
     climb(["narrow x4: filter"], seeds=1)
@@ -104,18 +113,17 @@ def test_every_recorded_rung_was_predicted_from_those_below():
 def test_a_forecast_is_what_the_records_below_say():
     """Recomputed from the records that are there; so that no line of the file is anybody's wish."""
     found = ladder.recorded()
-    rungs = {rung.name: rung for rung in (*RUNGS["desk"], ladder.PAPER)}
+    rungs = ladder.FORESEEN
     for one in forecasts.load(ladder.file_of()):
         effect = next(each for each in EFFECTS if each.id == one.effect)
         below = [ladder.measured(effect, rungs[name], found) for name in one.rungs]
         seen = [at for at in below if at]
-        preset = "paper" if one.rung == "paper" else "desk"
-        steps = ladder.steps_of(rungs[one.rung], preset)
-        size = steps, rungs[one.rung].width
+        rung = rungs[one.rung]
+        size = ladder.steps_of(rung), rung.width
         if one.unit == "rungs":
             made = forecasts.over_rungs(seen, *size)
         else:
-            made = forecasts.over_seeds(seen, *size, STUDY.seeds[preset])
+            made = forecasts.over_seeds(seen, *size, STUDY.seeds[rung.preset])
         assert made.mean == pytest.approx(one.trend.mean, abs=1e-9)
         if made.low is not None:
             assert (made.low, made.high) == pytest.approx((one.trend.low, one.trend.high))

@@ -19,6 +19,7 @@ from bnnstudy.evidence.estimates import Effect, effect
 from bnnstudy.evidence.forecasts import Forecast, Measured
 from bnnstudy.evidence.provenance import Code
 from bnnstudy.evidence.requirements import Looked, look
+from bnnstudy.experiments.study import Arm
 from bnnstudy.report import plotting, tables
 from bnnstudy.studies.ladder import EFFECTS, RUNGS, STUDY, TASK, HeadlineEffect, Rung
 from bnnstudy.studies.ledger import curves
@@ -27,6 +28,8 @@ FILE = "forecasts.jsonl"
 """Under the study's records."""
 
 PAPER = RUNGS["paper"][0]
+FORESEEN = {rung.name: rung for rung in (*RUNGS["desk"], PAPER)}
+"""By name, every rung that a forecast may be of."""
 
 
 @dataclass(frozen=True)
@@ -67,20 +70,22 @@ def recorded(results: str | os.PathLike[str] | None = None, preset: str = "desk"
     return with_parts(found)
 
 
-def steps_of(rung: Rung, preset: str = "desk") -> int:
+def arms_of(rung: Rung) -> list[Arm]:
+    """The arms of a rung."""
+    return [arm for arm in STUDY.arms[rung.preset] if arm.name.startswith(rung.arm(""))]
+
+
+def steps_of(rung: Rung) -> int:
     """Steps of a run at a rung."""
-    config = next(arm.config for arm in STUDY.arms[preset] if arm.name.startswith(rung.arm("")))
-    return rung.epochs * steps_of_epoch(config)
+    return rung.epochs * steps_of_epoch(arms_of(rung)[0].config)
 
 
-def measured(
-    of: HeadlineEffect, rung: Rung, found: Mapping[str, Curve], preset: str = "desk"
-) -> Measured | None:
+def measured(of: HeadlineEffect, rung: Rung, found: Mapping[str, Curve]) -> Measured | None:
     """An effect at a rung; None where it was not run."""
     at = effect(of.at(rung), found)
     if not isinstance(at, Effect) or not at.values:
         return None
-    return Measured(steps_of(rung, preset), rung.width, at.values)
+    return Measured(steps_of(rung), rung.width, at.values)
 
 
 def acts(of: HeadlineEffect, rung: Rung, found: Mapping[str, Curve]) -> list[Looked]:
@@ -133,15 +138,19 @@ def _predicted(
     seen = [at for below in done if (at := measured(of, below, found))]
     if not seen:
         return None
-    preset = "paper" if rung is PAPER else "desk"
-    seeds = STUDY.seeds[preset]
-    trend = forecasts.over_rungs(seen, steps_of(rung, preset), rung.width)
-    return trend, forecasts.by_no_change(seen[-1], seeds)
+    trend = forecasts.over_rungs(seen, steps_of(rung), rung.width)
+    return trend, forecasts.by_no_change(seen[-1], STUDY.seeds[rung.preset])
 
 
 def _is_complete(rung: Rung, found: Mapping[str, Curve]) -> bool:
-    names = [arm.name for arm in STUDY.arms["desk"] if arm.name.startswith(rung.arm(""))]
-    return all(name in found and len(found[name].seeds) >= STUDY.seeds["desk"] for name in names)
+    runs = seeds_of(rung, found)
+    return min(runs.values()) >= STUDY.seeds[rung.preset]
+
+
+def seeds_of(rung: Rung, found: Mapping[str, Curve]) -> dict[str, int]:
+    """By arm of a rung how many seeds judge it; 0 where it was not run."""
+    names = (arm.name for arm in arms_of(rung))
+    return {name: len(found[name].seeds) if name in found else 0 for name in names}
 
 
 def _is_begun(rung: Rung, results: str | os.PathLike[str] | None) -> bool:
@@ -188,7 +197,7 @@ class Ladder:
 
     def measured(self, of: HeadlineEffect) -> dict[Rung, Measured]:
         """An effect by rung, where it was run."""
-        by_rung = {rung: measured(of, rung, self.found, self.preset) for rung in self.rungs}
+        by_rung = {rung: measured(of, rung, self.found) for rung in self.rungs}
         return {rung: at for rung, at in by_rung.items() if at}
 
     def figure(self) -> Figure:
@@ -218,12 +227,7 @@ class Ladder:
                 fill = colour if acting else "white"
                 axis.plot(each.steps, each.mean, "o", color=colour, markerfacecolor=fill, markersize=7)
         for one in self._latest(of):
-            rung = (
-                PAPER
-                if one.rung == PAPER.name
-                else next(r for r in RUNGS["desk"] if r.name == one.rung)
-            )
-            steps = steps_of(rung, "paper" if rung is PAPER else "desk")
+            steps = steps_of(FORESEEN[one.rung])
             if one.trend.low is not None and one.trend.high is not None:
                 ends = [steps, steps], [one.trend.low, one.trend.high]
                 axis.plot(*ends, color="grey", linewidth=4, alpha=0.35, label="forecast, 95 %")
@@ -248,10 +252,16 @@ class Ladder:
                 cells.append(mean if acting or not at else f"({mean})")
             rows.append((of.text, *cells))
         heads = (
-            f"{rung.name}: {steps_of(rung, self.preset):,} steps, width {rung.width}"
+            f"{rung.name}: {steps_of(rung):,} steps, width {rung.width}{self._half_run(rung)}"
             for rung in self.rungs
         )
         return tables.table(("Effect", *heads), rows)
+
+    def _half_run(self, rung: Rung) -> str:
+        """How much of a rung was run, where that is not all."""
+        runs, each = seeds_of(rung, self.found), STUDY.seeds[rung.preset]
+        done, all_of_it = sum(min(n, each) for n in runs.values()), each * len(runs)
+        return "" if done == all_of_it else f" ({done} of {all_of_it} runs so far)"
 
     def scored(self) -> str:
         """A table: for each rung that was predicted how the two predictions came out."""
@@ -276,7 +286,7 @@ class Ladder:
                 for run in by_seed.values()
             ]
             seconds = [run["provenance"]["seconds"] for run in runs]
-            steps = steps_of(rung, self.preset)
+            steps = steps_of(rung)
             each = 1000 * statistics.median(seconds) / steps
             rows.append((rung.name, rung.width, steps, len(runs), each, sum(seconds) / 3600))
         head = (

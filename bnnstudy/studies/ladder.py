@@ -26,11 +26,13 @@ class Rung:
     """One size of network and run.
 
     Attributes:
+        preset: whose arms are run at it.
         name: width and length in words, such as "narrow x4".
         width: of the hidden layers.
         epochs: passes over the images.
     """
 
+    preset: str
     name: str
     width: int
     epochs: int
@@ -40,26 +42,27 @@ class Rung:
         return f"{self.name}: {name}"
 
 
-RUNGS = {
+SIZES = {
     "quick": (
-        Rung("narrow x1", 16, 2),
-        Rung("narrow x4", 16, 8),
-        Rung("narrow x16", 16, 32),
-        Rung("wide x1", 32, 2),
+        ("narrow x1", 16, 2),
+        ("narrow x4", 16, 8),
+        ("narrow x16", 16, 32),
+        ("wide x1", 32, 2),
     ),
     "desk": (
-        Rung("narrow x1", 128, 2),
-        Rung("narrow x4", 128, 8),
-        Rung("wide x1", 512, 2),
-        Rung("narrow x16", 128, 32),
-        Rung("wide x4", 512, 8),
-        Rung("widest x1", 2048, 2),
-        Rung("wide x16", 512, 32),
-        Rung("narrow x64", 128, 128),
-        Rung("widest x4", 2048, 8),
+        ("narrow x1", 128, 2),
+        ("narrow x4", 128, 8),
+        ("wide x1", 512, 2),
+        ("narrow x16", 128, 32),
+        ("wide x4", 512, 8),
+        ("widest x1", 2048, 2),
+        ("wide x16", 512, 32),
+        ("narrow x64", 128, 128),
+        ("widest x4", 2048, 8),
     ),
-    "paper": (Rung("paper", 2048, 250),),
+    "paper": (("paper", 2048, 250),),
 }
+RUNGS = {preset: tuple(Rung(preset, *size) for size in sizes) for preset, sizes in SIZES.items()}
 """By preset, in the order in which they are run. At `desk`, 54,000 images in batches of 100, two epochs
 are 1,080 steps. The rung of `paper` has the size of paper A's network, and its length."""
 
