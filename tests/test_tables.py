@@ -63,6 +63,9 @@ def test_a_tally_in_a_sentence_counts_claims():
     mixed = [DONE, replace(DONE, task="cifar10 cnn", verdict="not reproduced"), other(OPEN)]
     assert tables.tally_sentence(mixed) == "Of 2 claims 1 were run: 1 mixed."
     assert "none yet" in tables.tally_sentence([OPEN])
+    small = replace(other(DONE, "small"), preset="quick")
+    told = "1 more ran at the smallest preset alone, which decides nothing."
+    assert tables.tally_sentence([DONE, small]) == f"Of 2 claims 1 were run: 1 holds. {told}"
 
 
 PLAIN = Difference(metric="x", arm="a", control="b", margin=0.1)

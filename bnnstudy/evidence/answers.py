@@ -64,6 +64,12 @@ class Answer:
     verdicts: tuple[Verdict, ...]
     p: float | None = None
 
+    @property
+    def beyond_quick(self) -> bool:
+        """Whether it rests on more than runs at `quick`, which show that code works."""
+        ran = (verdict for verdict in self.verdicts if verdict.verdict != NOT_RUN)
+        return any(verdict.preset != "quick" for verdict in ran)
+
     def where(self) -> str:
         """The words of the verdicts with their places, where they differ; else empty."""
         words = [verdict.verdict for verdict in self.verdicts]

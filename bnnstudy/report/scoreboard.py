@@ -17,7 +17,7 @@ from bnnstudy.data.datasets import COMMAND, FOLDERS
 from bnnstudy.evidence.answers import ANSWERS, HOLDS, STATES, Answer, answers, holm
 from bnnstudy.evidence.claims import Directed, Equivalence, Exact
 from bnnstudy.evidence.readings import called, concluded
-from bnnstudy.evidence.verdicts import NOT_RUN, Verdict
+from bnnstudy.evidence.verdicts import Verdict
 from bnnstudy.experiments.study import Study
 from bnnstudy.report.tables import beside
 from bnnstudy.studies import history
@@ -83,7 +83,7 @@ def story(found: Iterable[Verdict], *ids: str) -> str:
     for name in ids:
         one = by_id[name]
         study = _study(one)
-        if not _counts(one):
+        if not one.beyond_quick:
             waiting[study.name] = f'<a href="{study.name}.html">{study.title}</a>'
             continue
         measured = "; ".join(v.measured() for v in one.verdicts if v.effect is not None)
@@ -115,18 +115,13 @@ def best(found: Iterable[Verdict], answer: str = HOLDS, number: int = 5) -> list
         own = [
             (_is_firm(one, held), _tested(one), abs(_strength(one)), name)
             for name in study.headlines
-            if (one := by_id.get(name)) and one.answer == answer and _counts(one)
+            if (one := by_id.get(name)) and one.answer == answer and one.beyond_quick
         ]
         paper = min(claim.paper for claim in study.claims)
         by_paper.setdefault(paper, []).extend([max(own)] if own else [])
     ranked = [sorted(rows, reverse=True) for _, rows in sorted(by_paper.items())]
     in_turn = itertools.chain.from_iterable(itertools.zip_longest(*ranked))
     return [row[-1] for row in in_turn if row][:number]
-
-
-def _counts(one: Answer) -> bool:
-    """Whether a claim has an answer from more than the smallest runs, which show that code works."""
-    return one.answer != NOT_RUN and any(verdict.preset != "quick" for verdict in one.verdicts)
 
 
 def _is_firm(one: Answer, held: Container[str]) -> bool:

@@ -178,12 +178,15 @@ def beside(verdict: Verdict) -> str:
 
 
 def tally_sentence(found: Iterable[Verdict]) -> str:
-    """How many claims there are, how many were run, and what came out, in one sentence."""
+    """How many claims there are, how many were run, and what came out, in a sentence or two."""
     every = answers(found)
-    run = [one for one in every if one.answer != NOT_RUN]
-    counts = Counter(one.answer for one in run)
+    counts = Counter(one.answer for one in every if one.beyond_quick)
+    run, at_quick = counts.total(), sum(not one.beyond_quick and one.answer != NOT_RUN for one in every)
     told = ", ".join(f"{counts[word]} {word}" for word in ANSWERS if counts[word])
-    return f"Of {len(every)} claims {len(run)} were run: {told or 'none yet'}."
+    said = f"Of {len(every)} claims {run} were run: {told or 'none yet'}."
+    return said + f" {at_quick} more ran at the smallest preset alone, which decides nothing." * bool(
+        at_quick
+    )
 
 
 def provenance(records: Iterable[Mapping[str, Any]]) -> str:
