@@ -179,6 +179,9 @@ class Difference(Directed):
         '`adam` − `sgd`: above 0.5'
         >>> contrast.holds(0.8, 1.9), contrast.holds(-0.2, 1.1), contrast.holds(-1.0, 0.2)
         (True, None, False)
+        >>> Difference(metric="last.test_accuracy", arm="adam", control="adam, averaged",
+        ...            control_metric="test_accuracy").declared()
+        '`adam` at `last.test_accuracy` − `adam, averaged` at `test_accuracy`: above 0'
 
     Attributes:
         arm, control: names of arms, or pairs (x, y) that stand for the difference x - y; a control of
@@ -213,7 +216,7 @@ class Difference(Directed):
 
     def declared(self) -> str:
         """As `Contrast.declared`."""
-        return f"{_minus(self.arm, self.control)}: {self._edge()}"
+        return f"{_minus(self.arm, self.control, self.metrics())}: {self._edge()}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -254,7 +257,7 @@ class Equivalence(Estimate):
 
     def declared(self) -> str:
         """As `Contrast.declared`."""
-        return f"{_minus(self.arm, self.control)}: within ±{self.margin:g}"
+        return f"{_minus(self.arm, self.control, self.metrics())}: within ±{self.margin:g}"
 
     def holds(self, low: float, high: float) -> bool | None:
         """As `Estimate.holds`."""
@@ -502,7 +505,7 @@ class Speed(Directed):
 
     def declared(self) -> str:
         """As `Contrast.declared`."""
-        return f"{_minus(self.arm, self.control)}: {self._edge()}"
+        return f"{_minus(self.arm, self.control, self.metrics())}: {self._edge()}"
 
 
 def _is_spent(value: object) -> bool:
@@ -579,8 +582,13 @@ def _names(*sides: Side | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _minus(arm: Side, control: Side | None) -> str:
-    return " − ".join(_quoted(side) for side in (arm, control) if side)
+def _minus(arm: Side, control: Side | None, metrics: Mapping[str, str]) -> str:
+    """What is subtracted from what; with where each is read, where they are read at two places."""
+    at = {str(side): f" at `{metrics[str(side)]}`" for side in (arm, control) if str(side) in metrics}
+    apart = len(set(at.values())) > 1
+    return " − ".join(
+        _quoted(side) + (at[str(side)] if apart else "") for side in (arm, control) if side
+    )
 
 
 def _quoted(side: Side) -> str:
