@@ -167,6 +167,14 @@ def test_accuracies_have_a_row_for_each_arm_that_ran_and_say_which_is_best():
     assert ("a, mean", "50.5") in found
 
 
+def test_shares_are_drawn_where_shares_can_be():
+    runs = [record("a", seed, a) for seed, a in enumerate((0.1, 0.9))]  # an interval of ±5 times that
+    (axis,) = plotting.accuracies(runs, ["a"]).axes
+    assert axis.get_xlim() == (-2, 102)
+    (axis,) = plotting.accuracies(runs, ["a"], label="decades").axes
+    assert axis.get_xlim()[0] < -100
+
+
 def test_a_papers_own_numbers_stand_hollow_in_the_rows_of_their_arms():
     runs = [record(arm, seed, a) for arm, a in (("a", 0.5), ("b", 0.9)) for seed in (0, 1)]
     published = {"digits": {"b": 97.5, "not run": 12.0}, "mnist": {"a": 33.0}}

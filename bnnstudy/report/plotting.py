@@ -281,6 +281,8 @@ def accuracies(
             dataset = RunConfig.from_dict(runs[0]["config"]).dataset
             _hollow(axis, list(shown), (published or {}).get(dataset, {}))
             axis.set(title=title, xlabel=label)
+            if label.endswith("%"):
+                _in_percent(axis)
             if means := {arm: float(np.mean(values)) for arm, values in rows.items() if values}:
                 figure.say(axis, _ends(means))
                 figure.heights[figure.axes.index(axis)] = 0.7 + ROW * len(means)
@@ -465,6 +467,12 @@ def _hollow(axis: Axes, arms: Sequence[str], published: Mapping[str, float]) -> 
     if there:
         look: dict[str, Any] = {"color": "#56b4e9", "fillstyle": "none", "markersize": 7}
         axis.plot(*zip(*there, strict=True), "D", label="the paper's", **look)
+
+
+def _in_percent(axis: Axes) -> None:
+    """Ends the axis where shares end: an interval of two seeds goes far beyond."""
+    low, high = axis.get_xlim()
+    axis.set_xlim(max(low, -2.0), min(high, 102.0))
 
 
 def _colours(arms: Sequence[str]) -> dict[str, tuple[str, str]]:
