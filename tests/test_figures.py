@@ -68,7 +68,7 @@ def test_a_text_says_what_is_shown_and_what_came_out(figure):
     left, right = figures.texts(figure)
     assert left == (
         "quick, <digits> & more: loss by epoch, 1 to 2: "
-        "of 2, sgd ends highest, at 1.5, and adam lowest, at 0.5."
+        "at the right end highest sgd (1.5); lowest adam (0.5)."
     )
     assert right.startswith("desk: loss by epoch, 1 to 2: from 4 to 0.001; lowest 0.001 at 2")
     assert figures.message(figure).startswith("Loss (desk): from 4")
@@ -79,6 +79,14 @@ def test_a_message_of_ones_own_is_the_title():
         axis.plot([1, 2])
     assert figures.message(made) == "Adam & co win."
     assert "<strong>Adam &amp; co win.</strong>" in figures.html(made)
+
+
+def test_a_message_that_ends_in_a_colon_is_followed_by_what_came_out(figure):
+    figure.message = "What each one loses:"
+    assert figures.message(figure).startswith("What each one loses. Loss (desk): from 4")
+    assert "<strong>What each one loses.</strong> Loss (desk)" in figures.html(figure)
+    figure.message = ""
+    assert figures.html(figure).startswith('<figure class="plot"><p class="message"><strong>Loss')
 
 
 def test_what_a_panel_is_said_to_show_goes_before_what_its_lines_say(figure):
@@ -161,7 +169,7 @@ def test_accuracies_have_a_row_for_each_arm_that_ran_and_say_which_is_best():
     (axis,) = made.axes
     assert [text.get_text() for text in axis.texts] == ["a", "b"]
     assert "never run" not in figures.html(made)
-    assert figures.came_out(made, axis) == ("the highest mean of 2 has b, 90.5, the lowest a, 50.5.")
+    assert figures.came_out(made, axis) == "highest b (90.5); lowest a (50.5)."
     found = [(row["series"], row["test accuracy, %"]) for row in _by_x(made)]
     assert ("a", "50") in found
     assert ("a, mean", "50.5") in found

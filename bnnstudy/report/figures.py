@@ -12,7 +12,7 @@ import pickle
 import re
 import textwrap
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -60,8 +60,8 @@ class BookFigure(Figure):
     """A figure that a notebook shows as panels in HTML, with its data; else it is matplotlib's own.
 
     Args:
-        message: what it shows, in a sentence: its title on the page. Without one it is what came out in
-            the last panel.
+        message: what it shows, in a sentence: its title on the page. One that ends in a colon is
+            followed by what came out in the last panel; without one the title is that alone.
     """
 
     def __init__(self, *args: Any, message: str = "", **options: Any):
@@ -212,12 +212,19 @@ def came_out(figure: Figure, axis: Axes) -> str:
             f"highest {number(y[high])} at {number(x[high])}."
         )
     joined = any(kind.startswith("line") for name, kind, *_ in _rows(axis) if name)
-    verb = "ends" if joined else "is on average"
-    last = sorted((float(y[-1] if joined else y.mean()), name) for name, (_, y) in series.items())
-    return (
-        f"of {len(series)}, {last[-1][1]} {verb} highest, at {number(last[-1][0])}, and {last[0][1]} "
-        f"lowest, at {number(last[0][0])}."
-    )
+    last = {name: float(y[-1] if joined else y.mean()) for name, (_, y) in series.items()}
+    return f"{'at the right end' if joined else 'on average'} {ends(last)}"
+
+
+def ends(values: Mapping[str, float]) -> str:
+    """Which of several values is the highest and which the lowest, in words that end a sentence.
+
+    >>> ends({"sgd": 91.25, "adam": 97.5, "rmsprop": 97.0}), ends({"sgd": 91.25})
+    ('highest adam (97.5); lowest sgd (91.25).', 'sgd (91.25).')
+    """
+    ranked = sorted(values, key=lambda name: values[name])
+    low, high = (f"{name} ({number(values[name])})" for name in (ranked[0], ranked[-1]))
+    return f"highest {high}; lowest {low}." if len(values) > 1 else f"{low}."
 
 
 def _series(axis: Axes) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -243,9 +250,13 @@ def _finite(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def message(figure: Figure) -> str:
-    """A figure's title on its page."""
-    if own := getattr(figure, "message", ""):
-        return own
+    """A figure's title on its page, with what came out where that belongs to it."""
+    own: str = getattr(figure, "message", "")
+    return own if own and not own.endswith(":") else f"{own[:-1]}. {_finding(figure)}".lstrip(". ")
+
+
+def _finding(figure: Figure) -> str:
+    """What came out in the last panel, a sentence that says of what."""
     panels = shown_axes(figure)
     if not panels or not (said := came_out(figure, panels[-1])):
         return ""
@@ -269,10 +280,17 @@ def html(figure: Figure) -> str:
         for axis, svg, own in zip(panels, svgs(figure), entries, strict=True)
     ]
     legend = _legend({name: min(found) for name, found in looks.items()}) if common else ""
-    title = f'<p class="message"><strong>{escape(message(figure))}</strong></p>'
+    title = f'<p class="message">{_title_of(figure)}</p>'
     beside = f'<div class="panels" {_BESIDE}>{"".join(drawn)}</div>'
     rows = f'<script type="text/csv">{data(figure).replace("</", "< /")}</script>'
     return f'<figure class="plot">{title}{beside}{legend}{rows}</figure>'
+
+
+def _title_of(figure: Figure) -> str:
+    """The message, of which what was said beforehand is the stronger part."""
+    whole, own = message(figure), getattr(figure, "message", "")
+    strong = whole[: len(own)] if own.endswith(":") else whole
+    return f"<strong>{escape(strong)}</strong>{escape(whole[len(strong) :])}"
 
 
 def _above(axis: Axes) -> str:

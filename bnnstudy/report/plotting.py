@@ -21,7 +21,7 @@ from bnnstudy.evidence.records import parts
 from bnnstudy.evidence.runs import Runs, read, task_of
 from bnnstudy.evidence.statistics import paired_interval
 from bnnstudy.nn.binarize import SURROGATES, slope
-from bnnstudy.report.figures import BookFigure, number
+from bnnstudy.report.figures import BookFigure, ends, number
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Okabe and Ito's palette, told apart with any colour vision."""
@@ -63,7 +63,7 @@ def figure(
         size: width and height in inches.
         legend: "inside" the panel that has most to name, once "below" all, or "" for none. On a page of
             the book each figure has one below it.
-        message: what it shows, in a sentence, see `figures.BookFigure`.
+        message: what it shows, in a sentence; one that ends in a colon is followed by what came out.
         options: as in `plt.subplots`.
     """
     with plt.rc_context(STYLE):
@@ -284,7 +284,7 @@ def accuracies(
             if label.endswith("%"):
                 _in_percent(axis)
             if means := {arm: float(np.mean(values)) for arm, values in rows.items() if values}:
-                figure.say(axis, _ends(means))
+                figure.say(axis, ends(means))
                 figure.heights[figure.axes.index(axis)] = 0.7 + ROW * len(means)
     return _done(figure, message)
 
@@ -488,17 +488,6 @@ def _colours(arms: Sequence[str]) -> dict[str, tuple[str, str]]:
         return dict.fromkeys(arms, COLOURS[:2])
     own = {arm: COLOURS[groups.index(arm.split()[0].rstrip(","))] for arm in arms}
     return {arm: (colour, colour) for arm, colour in own.items()}
-
-
-def _ends(means: Mapping[str, float]) -> str:
-    """Which of several means is the highest and which the lowest, in words."""
-    if len(means) == 1:
-        return "".join(f"{arm}: {number(mean)}." for arm, mean in means.items())
-    low, *_, high = sorted(means, key=lambda arm: means[arm])
-    return (
-        f"the highest mean of {len(means)} has {high}, {number(means[high])}, "
-        f"the lowest {low}, {number(means[low])}."
-    )
 
 
 def _done(figure: BookFigure, message: str = "") -> BookFigure:
