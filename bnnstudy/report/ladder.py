@@ -206,7 +206,8 @@ class Ladder:
         Grey bars are forecasts from the rungs before, the last one that of the paper's scale.
         """
         down = math.ceil(len(EFFECTS) / 2)
-        with plotting.figure(down, 2, (8.4, 2.7 * down), "below") as (made, axes):
+        said = "Each effect over the steps of a run, a line a width:"
+        with plotting.figure(down, 2, (8.4, 2.7 * down), "below", said) as (made, axes):
             for axis, of in zip(axes.flat, EFFECTS, strict=False):
                 self._draw(axis, of)
             for axis in axes.flat:

@@ -365,7 +365,8 @@ def rates(curves: Curves) -> BookFigure | None:
     if not found:
         return None
     across, down = min(len(found), 2), math.ceil(len(found) / 2)
-    with figure(down, across, (4.2 * across, 3.6 * down), squeeze=False) as (made, axes):
+    said, size = "Accuracy over what is tuned:", (4.2 * across, 3.6 * down)
+    with figure(down, across, size, message=said, squeeze=False) as (made, axes):
         for axis, (title, tuned) in zip(axes.flat, found, strict=False):
             best = [
                 f"{curve.arm} at {number(_rate_curve(axis, curve, colour))}"
@@ -406,7 +407,7 @@ def differing_signs(
                 signs_apart(axis, counts, colour, shadow.replace("_", " "), alpha=0.6)
             axis.set(title=f"{arm}, {title}", xscale="log")
         figure.axes[0].legend(fontsize=8)
-    return _done(figure)
+    return _done(figure, "How many signs differ from latent SGD's:")
 
 
 def _panels(
