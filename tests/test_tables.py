@@ -171,3 +171,10 @@ def test_what_a_record_says_of_itself_is_text_and_nothing_else():
         assert f"\\{sign}" in said
         assert said.count(sign) == said.count(f"\\{sign}")
     assert tables.plain("cpu (AMD EPYC)") == "cpu (AMD EPYC)"
+
+
+def test_each_claim_of_a_chapter_stands_with_its_id_and_a_way_to_its_evidence():
+    study = studies.STUDIES["clipping"]
+    rows = cells(tables.verdicts(study, studies.curves(study)))[1:]
+    for claim, row in zip(study.claims, rows, strict=True):
+        assert row[0].endswith(f'<a href="scoreboard.html#{claim.id}"><code>{claim.id}</code></a>')

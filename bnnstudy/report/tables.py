@@ -124,7 +124,8 @@ def verdicts(study: Study, curves: Curves) -> str:
             f"**{v.verdict}** ({v.where()}): {v.measured()}{beside(v)}" if v.preset else v.verdict
             for v in ours
         )
-        claimed = f"{source(claim)}{_mark(claim)}<br>{claim.contrast.declared()}"
+        link = f'<a href="scoreboard.html#{claim.id}"><code>{claim.id}</code></a>'
+        claimed = f"{source(claim)}{_mark(claim)}<br>{claim.contrast.declared()}<br>{link}"
         rows.append((claimed, claim.paper_value or "–", measured))
     return table(("Claim", "Paper's number", "Ours"), rows)
 
@@ -350,7 +351,7 @@ def tuned(curves: Curves) -> str:
             near = ", ".join(f"{value:.3g}" for value in curve.near)
             counts = Counter(curve.chosen(curve.seeds))
             chosen = ", ".join(f"{value:.3g} ({count})" for value, count in counts.most_common())
-            edge = "yes" if curve.at_edge else "no"
+            edge = "–" if len(tried) == 1 else "yes" if curve.at_edge else "no"
             shown = (span(tried, "{:.3g}"), near, chosen, edge)
             rows.append((f"{preset}, {task}", curve.arm, *shown))
     what = "Rates" if fields <= {"lr"} else "Values"

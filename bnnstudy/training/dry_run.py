@@ -85,13 +85,17 @@ class Timing:
         """Hours of the whole training, without what is measured after each epoch."""
         return self.steps * self.step(processes) / 3600
 
+    def _readers(self) -> str:
+        workers = f"{self.workers} worker{'s' * (self.workers > 1)} decode"
+        return f"in a run {workers if self.workers else 'it decodes and trains in turn'}"
+
     def lines(self) -> list[str]:
         """What a dry run says."""
         found = [f"{'part':<10}  {'ms a step':>9}  {'images a second':>15}"]
         for name in PARTS:
             taken = self.seconds[name]
             rate = f"{self.share / taken:,.0f}" if taken else "–"
-            note = f" (one worker; {self.workers} read)" if name == "decode" else ""
+            note = f" (by one process; {self._readers()})" if name == "decode" else ""
             found.append(f"{name:<10}  {1e3 * taken:9.1f}  {rate:>15}{note}")
         found.append(
             f"{self.share} images a process and step, {self.processes} processes, peak memory "
