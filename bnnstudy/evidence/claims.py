@@ -646,7 +646,7 @@ class Claim:
     """An empirical claim, in our words.
 
         >>> claim = Claim(
-        ...     id="adam-better", paper="ours", source="chapter 3", text="Adam ends above plain SGD.",
+        ...     id="adam-better", paper="ours", source="Table 2", text="Adam ends above plain SGD.",
         ...     contrast=Difference(metric="test_accuracy", arm="adam", control="sgd", margin=0.5),
         ... )
         >>> claim.contrast.named(), claim.contrast.unit

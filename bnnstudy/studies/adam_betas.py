@@ -194,7 +194,7 @@ HEADLINES = {
         fails="No gap between short and long memories opens when the rate falls.",
         open="Whether a gap opens when the rate falls is open.",
         untested=(
-            "These runs have no plateau before the rate falls, so the gap after it was not tested."
+            "Whether a gap opens when the rate falls was not tested: there is no plateau before."
         ),
     ),
     "betas-tuned-accuracy": Reading(

@@ -11,7 +11,7 @@ CLAIMS = (
     Claim(
         id="layers-effective",
         paper="ours",
-        source="chapter 1",
+        source="What is binary here",
         text="After training, every weight that a binary layer multiplies with is 1 or -1.",
         contrast=Exact(
             metric="weights.effective",
@@ -22,7 +22,7 @@ CLAIMS = (
     Claim(
         id="layers-mask",
         paper="ours",
-        source="chapter 1",
+        source="What is binary here",
         text=(
             "With sign activations, a surrogate that masks (clip) ends at a better test accuracy than "
             "one that passes every gradient (identity)."
@@ -37,7 +37,7 @@ CLAIMS = (
     Claim(
         id="layers-approx",
         paper="ours",
-        source="chapter 1",
+        source="What is binary here",
         text="ApproxSign and the plain clip, as surrogates of the activations, end alike.",
         contrast=Equivalence(
             metric="test_accuracy",

@@ -110,8 +110,8 @@ HEADLINES = {
         untested="The two were not told apart.",
     ),
     "scaling-beats-adam": Reading(
-        holds="With both, plain SGD ends *above* Adam.",
-        fails="With both, plain SGD does not end above Adam.",
+        holds="With scaling and a rate of its own for batch norm, plain SGD ends *above* Adam.",
+        fails="With scaling and a rate of its own for batch norm, plain SGD does not end above Adam.",
         open="Whether plain SGD with both ends above Adam is open.",
         untested="SGD and Adam were not told apart.",
     ),

@@ -59,7 +59,7 @@ CLAIMS = (
     claim(
         "pooling-ones",
         source="section 3.4",
-        text="Max-pooling binary values gives almost only ones: nine in ten or more.",
+        text="Max-pooling signs gives almost only ones: nine in ten of the third layer's inputs.",
         arm=POOL_LAST,
         control=None,
         value=NO_NUMBER,
@@ -70,7 +70,7 @@ CLAIMS = (
     ours(
         "pooling-more-ones",
         source="audit of section 3.4",
-        text="Max-pooling binary values leaves 20 points more of +1 than pooling first, or more still.",
+        text="Max-pooling signs leaves the third layer 20 points more of +1 than pooling first.",
         arm=POOL_LAST,
         control=POOL_FIRST,
         metric=AFTER_POOLING,
@@ -125,8 +125,8 @@ HEADLINES = {
         untested="The orders were not told apart.",
     ),
     "pooling-ones": Reading(
-        holds="Max-pooling signs leaves almost only +1.",
-        fails="Max-pooling signs leaves far fewer than nine in ten at +1: training makes up for it.",
+        holds="Max-pooling signs leaves almost only +1 among the third convolution's inputs.",
+        fails="Max-pooling signs leaves under nine in ten of the third convolution's inputs at +1.",
         open="Whether max-pooling signs leaves almost only +1 is open.",
         untested="This was not measured.",
     ),

@@ -87,7 +87,7 @@ HEADLINES = {
         untested="Adam and momentum were not told apart.",
     ),
     "recipe-3": Reading(
-        holds="So is the second stage: the fall of the rate.",
+        holds="The second stage is worth its place: there the rate falls, and weights are clipped.",
         fails="The second stage is not worth its place.",
         open="Whether the second stage is worth its place is open.",
         untested="One stage and two were not told apart.",

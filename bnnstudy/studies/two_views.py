@@ -79,7 +79,7 @@ CLAIMS = (
     exact(
         "views-torch-sgd",
         paper="ours",
-        source="chapter 2",
+        source="audit of Eq 2-9",
         text=(
             "torch's own SGD (undamped momentum mu, coupled decay), at a constant rate from a zero "
             "start, is the same cascade at alpha + gamma = 1 - mu + lr wd, alpha gamma = lr wd."
@@ -90,7 +90,7 @@ CLAIMS = (
     exact(
         "views-complex-poles",
         paper="ours",
-        source="chapter 2",
+        source="audit of Eq 2-9",
         text=(
             "Beyond lr wd = (1 - sqrt(mu))^2 torch's SGD is still a linear filter, with complex poles "
             "(constant rate, zero start)."

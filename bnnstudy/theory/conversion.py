@@ -152,7 +152,7 @@ def convert(
     Raises:
         ValueError: naming the argument, its value and what is allowed.
 
-    Source: Quist et al. 2023, Eq 2-9, and the audit of chapter 2.
+    Source: Quist et al. 2023, Eq 2-9, and their audit in the chapter "Two views of one optimizer".
     """
     recipe = Recipe(lr=lr, weight_decay=weight_decay, momentum=momentum, steps=steps)
     return conversion_of(recipe)
