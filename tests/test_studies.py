@@ -22,14 +22,15 @@ from bnnstudy.studies import (
     silent_weights,
 )
 
+BIREALNET20 = {"cifar10 birealnet20"}
+
 DECLARED = {
-    "adam_as_filter",
-    "collapse",
-    "designed_filters",
-    "flip_budget",
-    "silent_weights",
+    "adam_as_filter": {"mnist mlp", *BIREALNET20},
+    "collapse": {"mnist mlp", "fsdd audio_net"},
+    "flip_budget": BIREALNET20,
+    "silent_weights": BIREALNET20,
 }
-"""Studies whose claims are written down and whose runs at desk are still to come."""
+"""By study the tasks whose claims are written down and whose runs at desk are still to come."""
 
 BUILT = [study for study in studies.STUDIES.values() if study.arms]
 
@@ -107,11 +108,14 @@ def test_desk_records_are_of_real_data_with_five_seeds_and_a_commit(study):
     if "desk" not in study.arms:
         return
     found = [r for r in studies.recorded(study) if r["preset"] == "desk"]
-    if study.name in DECLARED:
-        assert not found
-        return
+    to_come = DECLARED.get(study.name, set())
     seeds = Counter((task_of(r["config"]), r["arm"]) for r in found)
     arms = {(task_of(arm.config), arm.name) for arm in study.arms["desk"]}
+    assert to_come <= {task for task, _ in arms}
+    arms = {(task, name) for task, name in arms if task not in to_come}
+    if not arms:
+        assert not found
+        return
     if study is ladder.STUDY:  # rung by rung, over many days
         assert set(seeds) <= arms
     else:
