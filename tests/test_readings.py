@@ -86,7 +86,8 @@ def test_a_study_has_three_to_five_headlines_with_all_their_sentences(study):
 
 def test_a_conclusion_has_the_claims_that_were_run_with_what_was_measured():
     study = Study(name="toy", title="", claims=(CLAIM,), headlines={"toy": READING})
-    assert tables.conclusion(study, [verdict(NOT_RUN)]) == "What this rests on has not been run yet."
+    said = "The runs that this conclusion rests on have not been made yet."
+    assert tables.conclusion(study, [verdict(NOT_RUN)]) == said
     said = tables.conclusion(study, [verdict("inconclusive")])
     link = '<a href="scoreboard.html#toy">evidence</a>'
     assert said == f"- It is open. <small>(+1.00 percentage points, n = 5; {link})</small>"

@@ -133,6 +133,18 @@ def test_a_story_has_a_sentence_and_a_link_for_each_claim(found):
     assert "At one rate for all parameters, plain SGD ends below Adam." in text
 
 
+def test_a_claim_that_ran_at_quick_alone_is_not_counted_as_run():
+    first, second = studies.ledger()[:2]
+    small = Verdict(claim=first, verdict="supported", preset="quick", task="digits mlp", n=2, p=0.001)
+    large = Verdict(claim=second, verdict="supported", preset="desk", task="mnist mlp", n=5, p=0.001)
+    answers = {one.claim.id: one for one in scoreboard.judged([small, large])}
+    assert (answers[first.id].answer, answers[first.id].p) == ("not run", None)
+    assert answers[first.id].verdicts == (small,)
+    assert (answers[second.id].answer, answers[second.id].p) == ("holds", 0.001)
+    assert "answer=holds" not in scoreboard.tally([small])
+    assert "answer=holds" in scoreboard.tally([large])
+
+
 def test_a_story_names_the_chapters_whose_claims_were_not_run_once_and_at_its_end():
     first, second, other = (
         next(c for c in studies.ledger() if c.id == name)
@@ -144,7 +156,7 @@ def test_a_story_names_the_chapters_whose_claims_were_not_run_once_and_at_its_en
     found[1] = Verdict(claim=second, verdict="supported", preset="quick", task="digits mlp", n=2)
     text = scoreboard.story(found, first.id, other.id, second.id)
     assert Page(text).links == ["ladder.html", "adam_as_filter.html"]
-    assert text.endswith('Not run yet: <a href="adam_as_filter.html">Adam as a filter</a>.</p>')
+    assert text.endswith('Not run yet: <a href="adam_as_filter.html">Adam as a filter</a>.</li></ul>')
 
 
 def test_the_reach_says_what_runs_have_of_what_the_paper_has():

@@ -105,7 +105,8 @@ def _measured(study: Study, records: Iterable[Mapping[str, Any]]) -> list[tuple[
     for (preset, task, device), runs in sorted(groups.items(), key=lambda item: item[0]):
         seconds = [run["provenance"]["seconds"] for run in runs]
         operations = sum(map(_operations_of, runs))
-        spread = f"{statistics.median(seconds):.3g} ({min(seconds):.3g} to {max(seconds):.3g})"
+        middle, least, most = map(rounded, (statistics.median(seconds), min(seconds), max(seconds)))
+        spread = f"{middle} ({least} to {most})"
         rate = f"{operations / sum(seconds) / 1e9:.2g}"
         minutes = f"{sum(seconds) / 60:.3g}"
         rows.append((study.name, PRESETS[preset], task, device, len(runs), spread, minutes, rate))

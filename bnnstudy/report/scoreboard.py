@@ -4,6 +4,7 @@ HTML, as Markdown has neither anchors in tables nor pictures in lines. It is a t
 `scoreboard.js` of the book adds filters and sorting.
 """
 
+import dataclasses
 import html
 import itertools
 import math
@@ -11,13 +12,14 @@ import re
 import shlex
 from collections import Counter
 from collections.abc import Container, Iterable
+from typing import Any
 
 from bnnstudy.data import sizes_of
 from bnnstudy.data.datasets import COMMAND, FOLDERS
 from bnnstudy.evidence.answers import ANSWERS, HOLDS, STATES, Answer, answers, holm
 from bnnstudy.evidence.claims import Directed, Equivalence, Exact
 from bnnstudy.evidence.readings import called, concluded
-from bnnstudy.evidence.verdicts import Verdict
+from bnnstudy.evidence.verdicts import NOT_RUN, Verdict
 from bnnstudy.experiments.study import Study
 from bnnstudy.report.tables import beside
 from bnnstudy.studies import history
@@ -43,7 +45,7 @@ def table(found: Iterable[Verdict]) -> str:
     Args:
         found: the verdicts of all claims, which are judged together.
     """
-    every = answers(found)
+    every = judged(found)
     held = holm(every)
     rows = "".join(_row(one, one.claim.id in held) for one in every)
     head = "".join(f'<th scope="col">{name}</th>' for name in ("Claim", "Answer", "Effect"))
@@ -56,7 +58,7 @@ def table(found: Iterable[Verdict]) -> str:
 
 def lines(found: Iterable[Verdict], ids: Iterable[str]) -> str:
     """Claims as a list: words and answer, a forest plot with its numbers, a link to the scoreboard."""
-    by_id = {one.claim.id: one for one in answers(found)}
+    by_id = {one.claim.id: one for one in judged(found)}
     items = []
     for name in ids:
         one = by_id[name]
@@ -72,12 +74,21 @@ def lines(found: Iterable[Verdict], ids: Iterable[str]) -> str:
     return f'<ul class="findings">{"".join(items)}</ul>'
 
 
+def judged(found: Iterable[Verdict]) -> list[Answer]:
+    """Answers as this book counts them: of a claim that ran at `quick` alone, that it was not run.
+
+    Such runs show that code works. Their verdicts stay with the claim, to be looked at.
+    """
+    none: dict[str, Any] = {"answer": NOT_RUN, "p": None}
+    return [one if one.beyond_quick else dataclasses.replace(one, **none) for one in answers(found)]
+
+
 def story(found: Iterable[Verdict], *ids: str) -> str:
-    """Headline claims as a paragraph: a sentence each, its numbers, and a link to its chapter.
+    """Headline claims as a list: a sentence each, its numbers, and a link to its chapter.
 
     Those that were not run, or at `quick` alone, are no story: their chapters are named at the end.
     """
-    by_id = {one.claim.id: one for one in answers(found)}
+    by_id = {one.claim.id: one for one in judged(found)}
     said: list[str] = []
     waiting: dict[str, str] = {}
     for name in ids:
@@ -88,10 +99,11 @@ def story(found: Iterable[Verdict], *ids: str) -> str:
             continue
         measured = "; ".join(v.measured() for v in one.verdicts if v.effect is not None)
         numbers = f" <small>({html.escape(measured)})</small>" if measured else ""
-        said.append(f'{told(one)}{numbers} <a href="{study.name}.html">{study.title}</a>.')
+        chapter = f'<a href="{study.name}.html">{study.title.removesuffix("?")}</a>'
+        said.append(f"{told(one)}{numbers} {chapter}.")
     if waiting:
         said.append(f"Not run yet: {', '.join(waiting.values())}.")
-    return f"<p>{' '.join(said)}</p>"
+    return f'<ul class="story">{"".join(f"<li>{each}</li>" for each in said)}</ul>'
 
 
 def told(one: Answer) -> str:
@@ -107,7 +119,7 @@ def best(found: Iterable[Verdict], answer: str = HOLDS, number: int = 5) -> list
     on most data sets and networks, then by the size of the effect in multiples of what matters. Runs at
     `quick` alone count for nothing here.
     """
-    every = answers(found)
+    every = judged(found)
     held = holm(every)
     by_id = {one.claim.id: one for one in every}
     by_paper: dict[str, list[tuple[bool, int, float, str]]] = {}
@@ -170,7 +182,7 @@ def _span(values: Iterable[float]) -> str:
 
 def tally(found: Iterable[Verdict]) -> str:
     """How many claims of each paper got which answer: links that filter the table."""
-    every = answers(found)
+    every = judged(found)
     counts = Counter((one.claim.paper, one.answer) for one in every)
     head = "".join(f'<th scope="col">{name}</th>' for name in ("Answer", *PAPERS.values()))
     rows = []

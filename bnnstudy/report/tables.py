@@ -144,7 +144,7 @@ def conclusion(study: Study, found: Iterable[Verdict]) -> str:
             post_hoc = any(verdict.post_hoc for verdict in every[name].verdicts)
             mark = _mark(every[name].claim) if post_hoc else ""
             lines.append(f"- {sentence}{mark} {_measurements(every[name])}")
-    return "\n".join(lines) or "What this rests on has not been run yet."
+    return "\n".join(lines) or "The runs that this conclusion rests on have not been made yet."
 
 
 def _measurements(one: Answer) -> str:
@@ -178,12 +178,21 @@ def beside(verdict: Verdict) -> str:
     return "".join(f"; {text}" for text in (why, verdict.turns, post_hoc) if text)
 
 
+_PLURAL = {
+    "holds": "hold",
+    "holds in some": "hold in some",
+    "fails": "fail",
+    "fails in some": "fail in some",
+}
+"""Answers that are verbs, of several claims."""
+
+
 def tally_sentence(found: Iterable[Verdict]) -> str:
     """How many claims there are, how many were run, and what came out, in a sentence or two."""
     every = answers(found)
     counts = Counter(one.answer for one in every if one.beyond_quick)
     run, at_quick = counts.total(), sum(not one.beyond_quick and one.answer != NOT_RUN for one in every)
-    told = ", ".join(f"{counts[word]} {word}" for word in ANSWERS if counts[word])
+    told = ", ".join(f"{n} {_PLURAL.get(w, w) if n > 1 else w}" for w in ANSWERS if (n := counts[w]))
     said = f"Of {len(every)} claims {run} were run: {told or 'none yet'}."
     return said + f" {at_quick} more ran at the smallest preset alone, which decides nothing." * bool(
         at_quick

@@ -149,13 +149,13 @@ CLAIMS = (
     ),
     _ours(
         "normalised-batch-norm-rate",
-        text="It is the rate: with batch norm on plain SGD, at a rate of its own, SGD gains, too.",
+        text="With batch norm on plain SGD, but at a rate of its own, SGD gains, too.",
         arm=PLAIN,
         control=corner("sgd", *USUAL),
     ),
     _ours(
         "normalised-start",
-        text="So does a start at zero, with one rate for all.",
+        text="A start at zero shrinks SGD's gap to Adam, with one rate for all.",
         arm=_gap(*USUAL),
         control=_gap("zero", "one rate", "clipped"),
     ),
@@ -184,7 +184,7 @@ CLAIMS = (
     ),
     _filters(
         "normalised-memory",
-        text="Nor does it matter whether the second moment remembers five steps or a thousand.",
+        text="It does not matter whether the second moment remembers five steps or a thousand.",
         kind=Equivalence,
         arm="normalised, five steps",
         control="normalised",
@@ -208,20 +208,20 @@ CLAIMS = (
     ),
     _of_recipe(
         "recipe-effect-start",
-        text="So does a small start.",
+        text="In the recipe of paper B's Table 2 a small start gains.",
         margin=0.5,
         **_sides("start"),
     ),
     _of_recipe(
         "recipe-effect-clip",
-        text="To leave out the clip costs nothing there.",
+        text="In the recipe of paper B's Table 2 leaving out the clip costs nothing.",
         requires=(reached(_CLIPPED),),
         margin=-0.5,
         **_sides("clip"),
     ),
     _of_recipe(
         "recipe-effect-scaling",
-        text="Nor does it to leave out the scaling.",
+        text="In the recipe of paper B's Table 2 leaving out the scaling costs nothing.",
         margin=-0.5,
         **_sides("scaling"),
     ),

@@ -152,25 +152,25 @@ HEADLINES = {
         holds="At a constant alpha accuracy is very sensitive to it.",
         fails="At a constant alpha accuracy hardly depends on it.",
         open="Whether accuracy is sensitive to a constant alpha is open.",
-        untested="The runs are shorter than the memory that they speak of.",
+        untested="A constant alpha was not tested: these runs are shorter than its memory.",
     ),
     "alpha-sensitive": Reading(
         holds="With its decay accuracy is still sensitive to alpha.",
         fails="With its decay alpha hardly matters: six decades end within a point.",
         open="Whether accuracy is sensitive to an alpha that decays is open.",
-        untested="With the decay, the runs are shorter than the memory that they speak of.",
+        untested="With its decay alpha was not tested: these runs are shorter than the memory.",
     ),
     "alpha-large-constant": Reading(
         holds="A constant alpha that is too large flips too much to converge.",
         fails="A large constant alpha converges all the same.",
         open="Whether a large constant alpha converges is open.",
-        untested="The runs are shorter than the memory that they speak of.",
+        untested="A constant alpha was not tested: these runs are shorter than its memory.",
     ),
     "alpha-small": Reading(
         holds="Too small an alpha ends lower, with its decay.",
         fails="Too small an alpha costs little, with its decay.",
         open="Whether too small an alpha costs accuracy is open.",
-        untested="With the decay, the runs are shorter than the memory that they speak of.",
+        untested="With its decay alpha was not tested: these runs are shorter than the memory.",
     ),
 }
 

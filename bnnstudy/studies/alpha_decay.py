@@ -140,9 +140,9 @@ HEADLINES = {
         untested="The schedules were not told apart.",
     ),
     "decay-accuracy": Reading(
-        holds="That rest is worth accuracy.",
-        fails="Decay is worth no accuracy.",
-        open="Whether decay is worth accuracy is open.",
+        holds="Alpha's decay is worth accuracy.",
+        fails="Alpha's decay is worth no accuracy.",
+        open="Whether alpha's decay is worth accuracy is open.",
         untested="The schedules were not told apart.",
     ),
     "decay-shape": Reading(

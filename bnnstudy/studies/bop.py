@@ -158,10 +158,10 @@ HEADLINES = {
         untested="No weight flipped late, so no threshold was tested.",
     ),
     "bop-no-decay": Reading(
-        holds="It does not replace the rate's fall.",
-        fails="It does replace the rate's fall.",
-        open="Whether it replaces the rate's fall is open.",
-        untested="Whether it replaces the rate's fall was not tested.",
+        holds="A threshold does not replace the rate's fall.",
+        fails="A threshold does replace the rate's fall.",
+        open="Whether a threshold replaces the rate's fall is open.",
+        untested="Whether a threshold replaces the rate's fall was not tested.",
     ),
 }
 

@@ -133,9 +133,9 @@ HEADLINES = {
         untested="The two were the same training.",
     ),
     "cifar10-start": Reading(
-        holds="Starting at zero is what latent SGD gains from at that alpha.",
-        fails="Starting at zero gains nothing.",
-        open="Whether starting at zero gains is open.",
+        holds="At the filter's alpha, starting at zero is what latent SGD gains from.",
+        fails="At the filter's alpha, latent SGD gains nothing from starting at zero.",
+        open="Whether latent SGD gains from starting at zero, at the filter's alpha, is open.",
         untested="The two starts were not told apart.",
     ),
 }

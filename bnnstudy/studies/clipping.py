@@ -197,8 +197,8 @@ CLAIMS = (
         requires=(reached("none, high rate"), flat("none, high rate")),
         source="Figure 5, legend",
         text=(
-            "As the legend has it, the opposite: without clipping training is stuck, with both it is "
-            "not."
+            "At a high rate training without clipping is stuck, and with both kinds it is not, as the "
+            "legend of Figure 5 has it."
         ),
         arm="none, high rate",
         control="both, high rate",

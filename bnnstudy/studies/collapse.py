@@ -233,7 +233,7 @@ CLAIMS = (
     ),
     _ours(
         "collapse-width",
-        text=f"Nor does width move them: at four times the width {RULE} are no worse, either.",
+        text=f"Width does not move the best memories: at four times the width {RULE} are no worse.",
         kind=Every,
         compared=_better({"x4, width 256": RULE}, MEMORIES[1:]),
         requires=(forgets(arm("x4, width 256", RULE)),),
@@ -246,7 +246,7 @@ HEADLINES = {
         holds="With its decay alpha may be chosen by the memories of a run: 32 serve at every length.",
         fails="With its decay no one number of memories serves at every length.",
         open="Whether 32 memories serve at every length, with alpha's decay, is open.",
-        untested="The runs are shorter than the memory that they speak of.",
+        untested="These runs are shorter than the filter's memory, so memories were not tested.",
     ),
     "collapse-one-alpha": Reading(
         holds="One alpha for all lengths does as well.",

@@ -117,7 +117,7 @@ HEADLINES = {
         holds="Averaging goes with binary weights, if latent ones are averaged and then signed.",
         fails="Averaging latent weights gains nothing here.",
         open="Whether averaging latent weights gains is open.",
-        untested="The runs are shorter than the memory that they speak of.",
+        untested="These runs are shorter than the filter's memory, so averaging was not tested.",
     ),
     "contested-decay": Reading(
         holds="Weight decay does not collapse binary weights.",

@@ -29,7 +29,7 @@ CLAIMS = (
     claim(
         "views-flips",
         source="Figure 7",
-        text="So trained, the two views have the same flip ratio, at a step half way through the run.",
+        text="In 32 bits the two views have the same flip ratio, at a step half way through the run.",
         arm="float32, other",
         control="float32",
         value="curves overlap",
@@ -91,15 +91,15 @@ HEADLINES = {
         fails="Trained side by side in 64 bits, the two views part.",
     ),
     "views-part": Reading(
-        holds="In 32 bits they drift apart in single signs.",
-        fails="In 32 bits they hardly drift apart.",
-        open="Whether they drift apart in 32 bits is open.",
+        holds="In 32 bits the two views drift apart in single signs.",
+        fails="In 32 bits the two views hardly drift apart.",
+        open="Whether the two views drift apart in 32 bits is open.",
         untested="They were the same training, to the last digit.",
     ),
     "views-training": Reading(
-        holds="They reach the same accuracy all the same.",
-        fails="They do not reach the same accuracy.",
-        open="Whether they reach the same accuracy, to half a point, is open.",
+        holds="The two views reach the same accuracy all the same.",
+        fails="The two views do not reach the same accuracy.",
+        open="Whether the two views reach the same accuracy, to half a point, is open.",
         untested="They were the same training, to the last digit.",
     ),
     "views-rate": Reading(

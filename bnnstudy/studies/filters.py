@@ -128,15 +128,15 @@ HEADLINES = {
         untested="The filters were not told apart.",
     ),
     "order-training": Reading(
-        holds="At a large alpha it also ends better.",
-        fails="At a large alpha it does not end better.",
-        open="Whether it ends better at a large alpha is open.",
+        holds="At a large alpha a second average ends better.",
+        fails="At a large alpha a second average does not end better.",
+        open="Whether a second average ends better at a large alpha is open.",
         untested="The filters were not told apart.",
     ),
     "order-training-small": Reading(
-        holds="At the paper's own alpha it adds nothing.",
-        fails="At the paper's own alpha, too, it makes a difference.",
-        open="Whether it adds anything at the paper's own alpha is open.",
+        holds="At the paper's own alpha a second average adds nothing.",
+        fails="At the paper's own alpha, too, a second average makes a difference.",
+        open="Whether a second average adds anything at the paper's own alpha is open.",
         untested="The filters were not told apart.",
     ),
 }

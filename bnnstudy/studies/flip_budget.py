@@ -99,7 +99,7 @@ CLAIMS = (
     ),
     _ours(
         "budget-decay",
-        text="It is a budget that falls which helps: a constant one ends lower.",
+        text="What helps is that the budget falls: a constant one ends lower.",
         arm="budget",
         control="constant budget",
         requires=(_follows("constant budget"),),

@@ -149,10 +149,10 @@ CLAIMS = (
 
 HEADLINES = {
     "flips-white": Reading(
-        holds="White noise's formula is good enough for how often weights flip.",
+        holds="Weights flip as often as the formula for white noise says, to a quarter.",
         fails="Weights do not flip as white noise would make them.",
         open="Whether weights flip as white noise would make them is open.",
-        untested="The runs are shorter than the memory that they speak of.",
+        untested="These runs are shorter than the filter's memory, so their flips were not foretold.",
     ),
     "flips-slower": Reading(
         holds="From the gradients of one training one knows the flips at a tenth of its alpha.",
@@ -161,15 +161,15 @@ HEADLINES = {
         untested="The flips at a tenth of alpha were not tested.",
     ),
     "flips-faster": Reading(
-        holds="At ten times its alpha as well.",
-        fails="At ten times its alpha one does not.",
-        open="Whether one does at ten times its alpha is open.",
+        holds="At ten times its alpha one knows the flips.",
+        fails="At ten times its alpha one does not know the flips.",
+        open="Whether one knows the flips at ten times its alpha is open.",
         untested="The flips at ten times alpha were not tested.",
     ),
     "flips-answer": Reading(
-        holds="There gradients are others, and make more flips than were foretold.",
-        fails="There gradients make no more flips than were foretold.",
-        open="Whether gradients make more flips there than were foretold is open.",
+        holds="At ten times its alpha gradients make more flips than were foretold.",
+        fails="At ten times its alpha gradients make no more flips than were foretold.",
+        open="Whether gradients make more flips at ten times its alpha than were foretold is open.",
         untested="Whether gradients make more flips than were foretold was not tested.",
     ),
 }

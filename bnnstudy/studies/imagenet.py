@@ -59,7 +59,7 @@ CLAIMS = (
     _paper_a.claim(
         "imagenet-alexnet-epochs",
         source="Table 5",
-        text="It needs far fewer binary epochs for that.",
+        text="An AlexNet that starts from a real network needs far fewer binary epochs.",
         arm="alexnet, from real",
         control="alexnet, from scratch",
         value="best epoch 30 and 88",

@@ -98,9 +98,9 @@ HEADLINES = {
         untested="Scaling was not told apart from none.",
     ),
     "scaling-adam": Reading(
-        holds="With Adam it makes no difference.",
-        fails="With Adam, too, it makes a difference.",
-        open="Whether it makes a difference with Adam is open.",
+        holds="With Adam, scaling by layer makes no difference.",
+        fails="With Adam, too, scaling by layer makes a difference.",
+        open="Whether scaling by layer makes a difference with Adam is open.",
         untested="Scaling was not told apart from none.",
     ),
     "scaling-own-rate": Reading(
@@ -112,7 +112,7 @@ HEADLINES = {
     "scaling-beats-adam": Reading(
         holds="With scaling and a rate of its own for batch norm, plain SGD ends *above* Adam.",
         fails="With scaling and a rate of its own for batch norm, plain SGD does not end above Adam.",
-        open="Whether plain SGD with both ends above Adam is open.",
+        open="Whether plain SGD with scaling and two rates ends above Adam is open.",
         untested="SGD and Adam were not told apart.",
     ),
 }

@@ -206,11 +206,11 @@ HEADLINES = {
         untested="The rates were not told apart.",
     ),
     "rate-standard-optimum": Reading(
-        holds="Between, a single rate is best.",
-        fails="No single rate is best.",
+        holds="With clip and scaling, a single rate is best.",
+        fails="With clip and scaling, no single rate is best.",
         open=(
-            "Between, it is open whether a single rate is best: the top of the curve is flat as far "
-            "as these runs can tell."
+            "With clip and scaling, it is open whether a single rate is best: the top of the curve is "
+            "flat as far as these runs can tell."
         ),
         untested="The rates were not told apart.",
     ),

@@ -210,8 +210,8 @@ CLAIMS = (
         "optimizers-own-rate",
         source="audit of Table 2",
         text=(
-            "It is the rate: plain SGD for weights and batch norm, each at a rate of its own, ends "
-            "better than plain SGD at one rate for both."
+            "Plain SGD with a rate of its own for batch norm ends better than plain SGD at one rate "
+            "for both."
         ),
         arm=f"{BINARY} sgd{OWN_RATE}",
         control=f"{BINARY} sgd",

@@ -137,15 +137,15 @@ HEADLINES = {
         untested="The two starts were not told apart.",
     ),
     "pretraining-epochs": Reading(
-        holds="It saves binary epochs.",
-        fails="It does not save binary epochs.",
-        open="Whether it saves binary epochs is open.",
+        holds="Starting from a real network saves binary epochs.",
+        fails="Starting from a real network does not save binary epochs.",
+        open="Whether starting from a real network saves binary epochs is open.",
         untested="Most runs never came to the level, so epochs to it were not counted.",
     ),
     "pretraining-cost": Reading(
-        holds="With the real epochs counted it is slower, not faster.",
-        fails="With the real epochs counted it is no slower.",
-        open="Whether it is faster with the real epochs counted is open.",
+        holds="With its real epochs counted, starting from a real network is slower, not faster.",
+        fails="With its real epochs counted, starting from a real network is no slower.",
+        open="Whether starting from a real network is faster, its real epochs counted, is open.",
         untested="Most runs never came to the level, so epochs to it were not counted.",
     ),
     "pretraining-statistics": Reading(

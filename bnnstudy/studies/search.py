@@ -78,7 +78,7 @@ CLAIMS = (
     claim(
         "search-decay-latent",
         source="section 4.2",
-        text="Nor did the decay of the latent view's rate.",
+        text="In the latent view, the decay of the rate had no effect.",
         arm="latent, constant",
         control="latent",
         value="no effect",

@@ -50,7 +50,7 @@ CLAIMS = (
         "views-start",
         paper="ours",
         source="Eq 7 with w0",
-        text="They agree from Xavier's start if the filter's state starts at -weight decay x w0.",
+        text="Both views agree from Xavier's start if the filter's state starts at -weight decay x w0.",
         arm="start",
         metric="shadows.filter",
     ),
@@ -106,8 +106,8 @@ HEADLINES = {
         fails="Latent SGD and the filter part: some signs differ.",
     ),
     "views-schedule": Reading(
-        holds="They stay one under a schedule, as alpha follows the rate.",
-        fails="Under a schedule they part.",
+        holds="Both views stay one under a schedule, as alpha follows the rate.",
+        fails="Under a schedule the two views part.",
     ),
     "views-torch-sgd": Reading(
         holds="The SGD of torch is the same filter, at other numbers than the paper's formula gives.",
