@@ -97,7 +97,8 @@ def story(found: Iterable[Verdict], *ids: str) -> str:
         if not one.beyond_quick:
             waiting[study.name] = f'<a href="{study.name}.html">{study.title}</a>'
             continue
-        measured = "; ".join(v.measured() for v in one.verdicts if v.effect is not None)
+        shown = ((called(v.task or ""), v.measured()) for v in one.verdicts if v.effect is not None)
+        measured = "; ".join(f"{on}: {numbers}" for on, numbers in shown)
         numbers = f" <small>({html.escape(measured)})</small>" if measured else ""
         chapter = f'<a href="{study.name}.html">{study.title.removesuffix("?")}</a>'
         said.append(f"{told(one)}{numbers} {chapter}.")

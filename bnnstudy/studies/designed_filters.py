@@ -208,9 +208,9 @@ HEADLINES = {
         untested="More averages than two were not tested.",
     ),
     "design-second": Reading(
-        holds="A second gains even where noise and delay are equal.",
-        fails="A second gains nothing where noise and delay are equal.",
-        open="Whether a second gains where noise and delay are equal is open.",
+        holds="A second average gains even where noise and delay are equal.",
+        fails="A second average gains nothing where noise and delay are equal.",
+        open="Whether a second average gains where noise and delay are equal is open.",
         untested="A second was not tested at equal noise and delay.",
     ),
     "design-steep": Reading(
