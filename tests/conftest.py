@@ -1,5 +1,10 @@
 """What the tests share: one thread, no stray records, small real data."""
 
+import multiprocessing
+import os
+from multiprocessing import forkserver
+from pathlib import Path
+
 import hypothesis
 import numpy as np
 import pytest
@@ -14,6 +19,29 @@ hypothesis.settings.register_profile("bnnstudy", deadline=None, max_examples=50,
 hypothesis.settings.load_profile("bnnstudy")
 
 torch.set_num_threads(1)
+
+
+PRELOADED = (
+    "faults", "bnnstudy.__main__", "bnnstudy.studies", "bnnstudy.experiments.image_folder", "pytest",
+    "torch._dynamo", "torchvision.transforms", "PIL.Image", "PIL.JpegImagePlugin",
+)  # fmt: skip
+"""What processes of tests need that are many, or are to start at once."""
+
+
+@pytest.fixture(scope="session")
+def forking():
+    """Starts processes forked from one that has imported what they need, and has no threads.
+
+    There is one such server in a process of tests, whichever test asks first: what it has not imported,
+    each of some hundred processes would.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
+    with pytest.MonkeyPatch.context() as patch:
+        # The server looks for what it preloads where Python does, not where pytest does.
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        forkserver.ensure_running()
+    return context
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ import signal
 import tempfile
 import time
 from dataclasses import replace
-from multiprocessing import forkserver, get_context
 from pathlib import Path
 
 import faults
@@ -30,17 +29,11 @@ KILLS = int(os.environ.get("BNNSTUDY_KILLS", "20"))
 
 
 @pytest.fixture(scope="module")
-def start():
+def start(forking):
     """Start a function of `faults` in a process forked from a server that has imported it all."""
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["faults"])
-    with pytest.MonkeyPatch.context() as patch:
-        # The server looks for what it preloads where Python does, not where pytest does.
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
-        forkserver.ensure_running()
 
     def start(function, *arguments):
-        process = context.Process(target=function, args=arguments)
+        process = forking.Process(target=function, args=arguments)
         process.start()
         return process
 

@@ -91,20 +91,14 @@ def free_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def together(tmp_path_factory):
+def together(tmp_path_factory, forking):
     """Runs a function of this file in several processes at once: (exit statuses, what they said)."""
-    # Each child is forked from a process that has imported everything, and has no threads.
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(
-        ["bnnstudy.__main__", "bnnstudy.studies", "bnnstudy.experiments.image_folder", "pytest",
-         "torch._dynamo", "torchvision.transforms", "PIL.Image", "PIL.JpegImagePlugin"]
-    )  # fmt: skip
     place = tmp_path_factory.mktemp("said")
 
     def start(size, does, *arguments):
         said, port = place / f"{len(list(place.iterdir()))}", free_port()
         children = [
-            context.Process(target=child, args=(does, rank, size, port, said, arguments))
+            forking.Process(target=child, args=(does, rank, size, port, said, arguments))
             for rank in range(size)
         ]
         for process in children:

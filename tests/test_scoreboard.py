@@ -62,7 +62,7 @@ def found():
 
 def test_every_claim_has_one_line_with_its_address_and_answer(found):
     page = Page(scoreboard.table(found))
-    every = {one.claim.id: one for one in answers(found)}
+    every = {one.claim.id: one for one in scoreboard.judged(found)}
     assert [row["id"] for row in page.rows] == [claim.id for claim in studies.ledger()]
     held = holm(every.values())
     for row in page.rows:
