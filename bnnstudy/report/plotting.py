@@ -230,7 +230,8 @@ def surrogates(names: Sequence[str] = tuple(SURROGATES)) -> BookFigure:
         x == 0, torch.nan
     )  # so that the jump is none of its line
     listed = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-    said = f"Forward all are the sign: {listed} differ in the gradient that they pass back."
+    every = "both" if len(names) == 2 else "all"
+    said = f"Forward {every} are the sign: {listed} differ in the gradient that they pass back."
     with figure(1, 2, (7.2, 3.0), "below", said, sharex=True) as (made, (forward, backward)):
         for name, colour in zip(names, cycle(COLOURS), strict=False):
             backward.plot(x, slope(name, x), color=colour, label=name)
