@@ -13,10 +13,16 @@ STEPS = Rule(int, "a whole number from 1 to 10^8", lambda value: 1 <= value <= 1
 LARGEST = 1e100
 """A number whose square, and sums of many such, are finite."""
 
-RATE = Rule(float, f"from {1 / LARGEST:g} to 1", lambda value: 1 / LARGEST <= value <= 1)
-"""A rate whose square is not 0."""
 
-_SIZES = {None: "numbers", 0: "a number", 1: "a row of numbers", 2: "a table of numbers"}
+def is_rate(values: Any) -> Any:
+    """Whether a number, or each of an array, is a rate whose square is not 0, up to 1."""
+    return (values >= 1 / LARGEST) & (values <= 1)
+
+
+RATE = Rule(float, f"from {1 / LARGEST:g} to 1", is_rate)
+"""Such a rate."""
+
+_SIZES = {None: "numbers", 1: "a row of numbers", 2: "a table of numbers"}
 
 
 def numbers(
@@ -37,7 +43,7 @@ def numbers(
         ValueError: gradients must be a row of numbers, each from -1e+100 to 1e+100, got [1.0, nan]
 
     Args:
-        dims: how many dimensions it has; None means any number of them.
+        dims: how many dimensions it has, one or two; None means any number of them.
         least: of its first dimension; the others have one or more.
         holds: of each number, whether it is allowed; `what` says it in words.
 

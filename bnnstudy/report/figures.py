@@ -213,13 +213,13 @@ def came_out(figure: Figure, axis: Axes) -> str:
         )
     joined = any(kind.startswith("line") for name, kind, *_ in _rows(axis) if name)
     last = {name: float(y[-1] if joined else y.mean()) for name, (_, y) in series.items()}
-    return f"{'at the right end' if joined else 'on average'} {ends(last)}"
+    return f"{'at the right end' if joined else 'on average'} {extremes(last)}"
 
 
-def ends(values: Mapping[str, float]) -> str:
+def extremes(values: Mapping[str, float]) -> str:
     """Which of several values is the highest and which the lowest, in words that end a sentence.
 
-    >>> ends({"sgd": 91.25, "adam": 97.5, "rmsprop": 97.0}), ends({"sgd": 91.25})
+    >>> extremes({"sgd": 91.25, "adam": 97.5, "rmsprop": 97.0}), extremes({"sgd": 91.25})
     ('highest adam (97.5); lowest sgd (91.25).', 'sgd (91.25).')
     """
     ranked = sorted(values, key=lambda name: values[name])
@@ -251,8 +251,15 @@ def _finite(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def message(figure: Figure) -> str:
     """A figure's title on its page, with what came out where that belongs to it."""
+    return " ".join(filter(None, _title_of(figure)))
+
+
+def _title_of(figure: Figure) -> tuple[str, str]:
+    """What stands out of a title, and what follows it."""
     own: str = getattr(figure, "message", "")
-    return own if own and not own.endswith(":") else f"{own[:-1]}. {_finding(figure)}".lstrip(". ")
+    if own.endswith(":"):
+        return f"{own[:-1]}.", _finding(figure)
+    return own or _finding(figure), ""
 
 
 def _finding(figure: Figure) -> str:
@@ -280,17 +287,11 @@ def html(figure: Figure) -> str:
         for axis, svg, own in zip(panels, svgs(figure), entries, strict=True)
     ]
     legend = _legend({name: min(found) for name, found in looks.items()}) if common else ""
-    title = f'<p class="message">{_title_of(figure)}</p>'
+    strong, rest = map(escape, _title_of(figure))
+    title = f'<p class="message"><strong>{strong}</strong> {rest}</p>'
     beside = f'<div class="panels" {_BESIDE}>{"".join(drawn)}</div>'
     rows = f'<script type="text/csv">{data(figure).replace("</", "< /")}</script>'
     return f'<figure class="plot">{title}{beside}{legend}{rows}</figure>'
-
-
-def _title_of(figure: Figure) -> str:
-    """The message, of which what was said beforehand is the stronger part."""
-    whole, own = message(figure), getattr(figure, "message", "")
-    strong = whole[: len(own)] if own.endswith(":") else whole
-    return f"<strong>{escape(strong)}</strong>{escape(whole[len(strong) :])}"
 
 
 def _above(axis: Axes) -> str:

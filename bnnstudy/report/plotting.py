@@ -21,7 +21,7 @@ from bnnstudy.evidence.records import parts
 from bnnstudy.evidence.runs import Runs, read, task_of
 from bnnstudy.evidence.statistics import paired_interval
 from bnnstudy.nn.binarize import SURROGATES, slope
-from bnnstudy.report.figures import BookFigure, ends, number
+from bnnstudy.report.figures import BookFigure, extremes, number
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Okabe and Ito's palette, told apart with any colour vision."""
@@ -286,7 +286,7 @@ def accuracies(
             if label.endswith("%"):
                 _in_percent(axis)
             if means := {arm: float(np.mean(values)) for arm, values in rows.items() if values}:
-                figure.say(axis, ends(means))
+                figure.say(axis, extremes(means))
                 figure.heights[figure.axes.index(axis)] = 0.7 + ROW * len(means)
     return _done(figure, message)
 

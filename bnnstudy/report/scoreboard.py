@@ -94,7 +94,7 @@ def story(found: Iterable[Verdict], *ids: str) -> str:
     for name in ids:
         one = by_id[name]
         study = _study(one)
-        if not one.beyond_quick:
+        if one.answer == NOT_RUN:
             waiting[study.name] = f'<a href="{study.name}.html">{study.title}</a>'
             continue
         shown = ((called(v.task or ""), v.measured()) for v in one.verdicts if v.effect is not None)
@@ -128,7 +128,7 @@ def best(found: Iterable[Verdict], answer: str = HOLDS, number: int = 5) -> list
         own = [
             (_is_firm(one, held), _tested(one), abs(_strength(one)), name)
             for name in study.headlines
-            if (one := by_id.get(name)) and one.answer == answer and one.beyond_quick
+            if (one := by_id.get(name)) and one.answer == answer
         ]
         paper = min(claim.paper for claim in study.claims)
         by_paper.setdefault(paper, []).extend([max(own)] if own else [])

@@ -194,9 +194,8 @@ def tally_sentence(found: Iterable[Verdict]) -> str:
     run, at_quick = counts.total(), sum(not one.beyond_quick and one.answer != NOT_RUN for one in every)
     told = ", ".join(f"{n} {_PLURAL.get(w, w) if n > 1 else w}" for w in ANSWERS if (n := counts[w]))
     said = f"Of {len(every)} claims {run} were run: {told or 'none yet'}."
-    return said + f" {at_quick} more ran at the smallest preset alone, which decides nothing." * bool(
-        at_quick
-    )
+    more = f" {at_quick} more ran at the smallest preset alone, which decides nothing."
+    return said + more if at_quick else said
 
 
 def provenance(records: Iterable[Mapping[str, Any]]) -> str:

@@ -56,7 +56,7 @@ HEADLINES = {
         untested="The two surrogates never differed, so the mask was not tested.",
     ),
     "layers-approx": Reading(
-        holds="The polynomial and the plain clip are equally good, for the weights of this network.",
+        holds="As surrogates of the activations, the polynomial and the plain clip are equally good.",
         fails="The polynomial and the plain clip are not equally good.",
         open="Whether the polynomial or the plain clip is better is open.",
         untested="The two surrogates never differed, so they were not compared.",

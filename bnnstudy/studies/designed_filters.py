@@ -211,7 +211,7 @@ HEADLINES = {
         holds="A second average gains even where noise and delay are equal.",
         fails="A second average gains nothing where noise and delay are equal.",
         open="Whether a second average gains where noise and delay are equal is open.",
-        untested="A second was not tested at equal noise and delay.",
+        untested="A second average was not tested at equal noise and delay.",
     ),
     "design-steep": Reading(
         holds="No alpha of its own saves a steep filter.",

@@ -152,7 +152,7 @@ HEADLINES = {
         holds="Weights flip as often as the formula for white noise says, to a quarter.",
         fails="Weights do not flip as white noise would make them.",
         open="Whether weights flip as white noise would make them is open.",
-        untested="These runs are shorter than the filter's memory, so their flips were not foretold.",
+        untested="These runs are shorter than the filter's memory, so the formula was not tested.",
     ),
     "flips-slower": Reading(
         holds="From the gradients of one training one knows the flips at a tenth of its alpha.",

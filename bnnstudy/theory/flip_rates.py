@@ -18,11 +18,6 @@ from bnnstudy.theory.filters import Filter
 _NOISE = checks.Rule(float, "from 0 to 1e100", lambda value: 0 <= value <= arrays.LARGEST)
 
 
-def _rate(values: np.ndarray) -> np.ndarray:
-    """Whether a rate has a square that is not 0, and is no larger than 1."""
-    return (values >= 1 / arrays.LARGEST) & (values <= 1)
-
-
 def compared(gradients: np.ndarray, config: RunConfig) -> dict[str, Filter]:
     """The filters that are laid side by side, by name."""
     second = filters.cascade(config.alpha, config.gamma)
@@ -213,13 +208,13 @@ def flip_ratio_by_step(
     Raises:
         ValueError: naming the argument, its value and what is allowed.
     """
-    alpha = arrays.numbers("alpha", alpha, dims=None, holds=_rate, what="from 1e-100 to 1")[()]
+    alpha = arrays.numbers("alpha", alpha, dims=None, holds=arrays.is_rate, what=arrays.RATE.text)[()]
     gamma = checks.SHARE.checked("gamma", gamma)
     most = 1 / np.max(alpha)
     factors = arrays.numbers(
         "factors",
         factors,
-        holds=lambda c: (c >= 0) & (c <= most) & _rate(c[:1] * np.min(alpha)),
+        holds=lambda c: (c >= 0) & (c <= most) & arrays.is_rate(c[:1] * np.min(alpha)),
         what="from 0, the first above it, to 1 / alpha",
     )
     spread, ratios = np.zeros_like(alpha, dtype=float), []

@@ -3,9 +3,9 @@
     python tests/benchmarks/gpu_session.py --out DIR --seconds 540
 
 Needs torch, torchvision, scipy and joblib; pytest for the tests, whose absence is said. Records are
-made seed by seed, all arms of a study, until time is up; what was begun is left out. They come back as
+made seed by seed, the arms of a study, until time is up; what was begun is left out. They come back as
 `DIR/records.tar.gz`, to be unpacked and brought in with `bnnstudy merge`, and everything that was
-printed as `DIR/*.log`. Where CIFAR-10 is not at hand, the records are of paper A's MLP on MNIST.
+printed as `DIR/*.log`. Where CIFAR-10 is not at hand, they are of a rung of the ladder, on MNIST.
 """
 
 import argparse
@@ -19,6 +19,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
+RUNS = {"cifar10": ("short", "*"), "ladder": ("desk", "widest x1: *")}
+"""By study its preset and arms: paper B's Table 2, and networks as wide as paper A's."""
+
 TESTS, BENCH = 0.25, 0.25
 """Shares of the time that tests and speed may take at most; records have what is left."""
 
@@ -29,8 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="the folder for logs and the archive")
     parser.add_argument("--seconds", type=float, default=540, help="for everything together")
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--study", help="default: cifar10, or going_further where its data is missing")
-    parser.add_argument("--preset", default="short")
+    parser.add_argument("--study", help="default: cifar10, or ladder where its data is missing")
+    parser.add_argument("--preset", help="of a study that is named")
+    parser.add_argument("--arms", default="*", help="of a study that is named")
     parser.add_argument("--seeds", type=int, default=100, help="at most so many of each arm")
     chosen = parser.parse_args(arguments)
     chosen.out.mkdir(parents=True, exist_ok=True)
@@ -41,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
         made = run_seeds(chosen, results, end)
         with tarfile.open(chosen.out / "records.tar.gz", "w:gz") as archive:
             for path in sorted(results.rglob("*")):
-                if path.is_file() and path.suffix != ".running":
+                if path.suffix == ".json":
                     archive.add(path, path.relative_to(results))
     print(f"{made} records in {chosen.out / 'records.tar.gz'}")
     return int(failed or not made)
@@ -63,25 +67,26 @@ def tests_and_speed(chosen: argparse.Namespace) -> bool:
 def run_seeds(chosen: argparse.Namespace, results: Path, end: float) -> int:
     """All arms of the study, seed by seed, until the time is up; how many records there are then."""
     study = chosen.study or study_at_hand()
+    preset, arms = RUNS[study] if not chosen.study else (chosen.preset or "short", chosen.arms)
     for seed in range(chosen.seeds):
         left = end - time.monotonic()
         if left <= 0:
             break
         command = [
-            sys.executable, "-m", "bnnstudy", "run", study, "--preset", chosen.preset,
+            sys.executable, "-m", "bnnstudy", "run", study, "--preset", preset, "--arms", arms,
             "--seeds", f"{seed}-{seed}", "--device", chosen.device, "--workers", "1",
             "--results", str(results),
         ]  # fmt: skip
         if logged(command, chosen.out / f"seed-{seed}.log", left) != 0:
             break
-    return len(list(results.glob(f"{study}/{chosen.preset}/*-s*.json")))
+    return len(list(results.glob(f"{study}/{preset}/*-s*.json")))
 
 
 def study_at_hand() -> str:
-    """The study of the papers' Table 2, or one on MNIST where CIFAR-10 is not at hand."""
+    """Of `RUNS` the one whose data is here."""
     load = "from bnnstudy import data; data.load('cifar10')"
     found = subprocess.run([sys.executable, "-c", load], cwd=ROOT, capture_output=True, check=False)
-    return "going_further" if found.returncode else "cifar10"
+    return "ladder" if found.returncode else "cifar10"
 
 
 def logged(command: list[str], log: Path, seconds: float) -> int | None:
