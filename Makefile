@@ -19,6 +19,9 @@ JOBS   ?= $(if $(filter quick,$(PRESET)),$(shell getconf _NPROCESSORS_ONLN),1)
 
 VENV := .venv
 PY   := $(VENV)/bin/python
+# Processes that find their imports done, kernels among them (see its first lines).
+WARM := $(PY) book/warm.py
+export JUPYTER_PATH := $(CURDIR)/book
 
 # The longest first, so that no core is idle at the end; the recipe last, as it waits for others.
 # `own_network` and `why_one_bit` are no studies, but wait for none either.
@@ -48,7 +51,7 @@ PARAMETERS := -p preset $(PRESET) -p device $(DEVICE) $(if $(SEEDS),-p seeds $(S
 .DELETE_ON_ERROR:
 
 book: $(VENV)/.ok
-	@$(MAKE) --no-print-directory -j$(JOBS) executed
+	@+$(WARM) --server $(MAKE) --no-print-directory -j$(JOBS) executed
 	@$(MAKE) --no-print-directory _build/.built
 
 pdf: book
@@ -66,9 +69,9 @@ _build/.built: $(REPORTS_DONE) $(PROSE)
 	@touch $@
 
 test: $(VENV)/.ok
-	$(ONE_WORKER) $(PY) -m pytest $(if $(SIDE_BY_SIDE),$(SIDE_BY_SIDE) loadfile) \
+	$(ONE_WORKER) $(WARM) --server $(PY) -m pytest $(if $(SIDE_BY_SIDE),$(SIDE_BY_SIDE) loadfile) \
 		--nbval-lax --nbval-current-env --nbval-cell-timeout 600 notebooks
-	$(PY) -m pytest $(if $(SIDE_BY_SIDE),$(SIDE_BY_SIDE) worksteal) tests
+	$(WARM) --server $(PY) -m pytest $(if $(SIDE_BY_SIDE),$(SIDE_BY_SIDE) worksteal) tests
 
 lint: $(VENV)/.ok
 	$(VENV)/bin/ruff check .
@@ -101,7 +104,7 @@ book/executed/.parameters: FORCE
 # A study's notebook. It is moved into place only when all its cells ran.
 define EXECUTE
 	@echo "executing $<"
-	@$(ONE_WORKER) $(PY) -m papermill --log-level WARNING --no-progress-bar -k python3 $(1) $< $(@:.ipynb=.part.ipynb) \
+	@$(ONE_WORKER) $(WARM) papermill --log-level WARNING --no-progress-bar -k python3 $(1) $< $(@:.ipynb=.part.ipynb) \
 		|| { echo "stopped; see $(@:.ipynb=.part.ipynb)" >&2; exit 1; }
 	@sed -i 's/"injected-parameters"/"injected-parameters", "remove-cell"/' $(@:.ipynb=.part.ipynb)
 	@mv $(@:.ipynb=.part.ipynb) $@

@@ -62,14 +62,14 @@ def _network(batch_norm_momentum: float, **sizes: Any) -> RunConfig:
 
 
 MLP = {
-    "quick": _network(0.15, preset="quick", batch_size=50, epochs=8),
+    "quick": _network(0.15, preset="quick", batch_size=50, epochs=5),
     "desk": _network(0.15, preset="desk", dataset="mnist", train_size=10_000, width=256, epochs=10),
     "paper": _network(0.15, preset="paper", dataset="mnist", width=2048, epochs=250),
 }
 """1W/32A, fully connected; both kinds of clipping, as in the released code."""
 
 CNN = {
-    "quick": _network(0.1, preset="quick", model="cnn", width=8, batch_size=50, epochs=5),
+    "quick": _network(0.1, preset="quick", model="cnn", width=8, batch_size=50, epochs=4),
     "desk": _network(
         0.1, preset="desk", dataset="cifar10", train_size=5_000, model="cnn", width=16,
         batch_size=50, epochs=5,

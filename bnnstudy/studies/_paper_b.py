@@ -41,14 +41,14 @@ def _network(**sizes: Any) -> RunConfig:
 
 
 MLP = {
-    "quick": _network(preset="quick", width=64, batch_size=50, epochs=20),
+    "quick": _network(preset="quick", width=64, batch_size=50, epochs=8),
     "desk": _network(preset="desk", dataset="mnist", train_size=10_000, width=128, epochs=10),
 }
 """1W/1A, fully connected, every layer binary: there is no real layer that could make up for flips."""
 
 
 AUDIO_NET = {
-    "quick": replace(MLP["quick"], model="audio_net", real_first=True, epochs=4),
+    "quick": replace(MLP["quick"], model="audio_net", real_first=True, epochs=3),
     "desk": replace(
         MLP["desk"], dataset="fsdd", train_size=0, model="audio_net", real_first=True, epochs=10
     ),
@@ -70,7 +70,7 @@ def _birealnet20(**sizes: Any) -> RunConfig:
 
 BIREALNET20 = {
     "quick": _birealnet20(
-        preset="quick", dataset="digits", augmentation="none", width=4, batch_size=100, epochs=4
+        preset="quick", dataset="digits", augmentation="none", width=4, batch_size=100, epochs=2
     ),
     "desk": _birealnet20(preset="desk", train_size=5_000, width=8, batch_size=64, epochs=10),
     "short": _birealnet20(preset="short", width=16, batch_size=256, epochs=40),
@@ -99,7 +99,7 @@ class Sized:
         return significant(memories / self.steps, 6)
 
 
-TINY = Sized(replace(MLP["quick"], width=32, train_size=500, batch_size=20, epochs=8), 200)
+TINY = Sized(replace(MLP["quick"], width=32, train_size=500, batch_size=20, epochs=5), 125)
 """At `quick`, where steps count."""
 
 

@@ -1,7 +1,8 @@
 """The rates of the preset `quick`, as its own searches chose them once: a quick run searches no more.
 
 Each was the best of a grid of three rates, extended at its ends, by validation accuracy with one seed.
-They do for showing on the digits what an arm does. No larger preset uses them: `desk` and up search.
+Runs of `quick` have become shorter since. The rates do for showing on the digits what an arm does. No
+larger preset uses them: `desk` and up search.
 """
 
 from collections.abc import Iterable

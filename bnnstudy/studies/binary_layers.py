@@ -86,7 +86,7 @@ STUDY = Study(
     claims=CLAIMS,
     headlines=HEADLINES,
     arms={
-        "quick": _arms(RunConfig(preset="quick", batch_size=50, epochs=15)),
+        "quick": _arms(RunConfig(preset="quick", batch_size=50, epochs=8)),
         "desk": _arms(
             RunConfig(preset="desk", dataset="mnist", train_size=15_000, width=256, epochs=8)
         ),

@@ -135,7 +135,7 @@ def _arm(name: str, config: RunConfig, **options: Any) -> Arm:
 
 
 NETWORKS = networks(20)
-NETWORKS["quick"] = replace(NETWORKS["quick"], width=192, epochs=12)
+NETWORKS["quick"] = replace(NETWORKS["quick"], width=192, epochs=10)
 """Wider than elsewhere, so that there are weights enough for rounding to turn the sign of one."""
 
 STUDY = Study(

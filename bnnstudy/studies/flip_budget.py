@@ -264,7 +264,7 @@ def _all(network: RunConfig) -> Iterable[Arm]:
     yield from _searches(network)
 
 
-QUICK = replace(MLP["quick"], epochs=8)
+QUICK = replace(MLP["quick"], epochs=5)
 CNN = replace(
     MLP["desk"], dataset="cifar10", train_size=5_000, model="cnn", width=16, batch_size=50, epochs=5
 )

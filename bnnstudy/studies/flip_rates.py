@@ -45,10 +45,10 @@ CHANGES: dict[str, dict[str, Any]] = {
 SIZES = {
     "quick": (
         Size(
-            network=replace(TINY.network, epochs=16),
+            network=replace(TINY.network, epochs=8),
             batches={
-                "batch x 1/4": {"batch_size": 5, "epochs": 4},
-                "batch x 4": {"batch_size": 80, "epochs": 66},
+                "batch x 1/4": {"batch_size": 5, "epochs": 2},
+                "batch x 4": {"batch_size": 80, "epochs": 33},
             },
         ),
     ),

@@ -346,8 +346,8 @@ def _at(preset: str) -> tuple[Arm, ...]:
     found: list[Arm] = []
     source = "quick" if preset == "quick" else "desk"
     for rung in RUNGS[preset]:
-        size = {"width": rung.width, "epochs": rung.epochs, "preset": preset}
-        size["train_size"] = 500 if preset == "quick" else 0
+        size: dict[str, Any] = {"width": rung.width, "epochs": rung.epochs, "preset": preset}
+        size |= {"train_size": 500, "batch_size": 100} if preset == "quick" else {"train_size": 0}
         sizes = (replace(paper.MLP[source], **size) for paper in (_paper_a, _paper_b))
         found += _arms(rung, *sizes)
     return tuple(found)

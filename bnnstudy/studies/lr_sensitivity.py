@@ -230,7 +230,7 @@ def _arms(network: RunConfig) -> Iterable[Arm]:
 
 
 NETWORKS = networks()
-NETWORKS["quick"] = replace(NETWORKS["quick"], epochs=12)
+NETWORKS["quick"] = replace(NETWORKS["quick"], epochs=5)
 
 STUDY = Study(
     name="lr_sensitivity",

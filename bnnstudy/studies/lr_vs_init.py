@@ -166,7 +166,7 @@ def _at(base: RunConfig, rate: float) -> RunConfig:
 
 
 NETWORKS = networks(20)
-NETWORKS["quick"] = replace(NETWORKS["quick"], epochs=12)
+NETWORKS["quick"] = replace(NETWORKS["quick"], epochs=5)
 
 STUDY = Study(
     name="lr_vs_init",

@@ -238,7 +238,7 @@ def _flat(network: RunConfig) -> Iterable[Arm]:
     )
 
 
-QUICK = replace(MLP["quick"], epochs=8)
+QUICK = replace(MLP["quick"], epochs=5)
 FLAT = replace(MLP["desk"], epochs=20)
 DEEP = replace(BIREALNET20["desk"], epochs=5)
 """At `desk` the fully connected network makes 2,000 steps, the convolutional one 390."""

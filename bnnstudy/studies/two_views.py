@@ -152,7 +152,7 @@ STUDY = Study(
     claims=CLAIMS,
     headlines=HEADLINES,
     arms={
-        "quick": _arms(RunConfig(preset="quick", width=64, batch_size=50, epochs=22)),
+        "quick": _arms(RunConfig(preset="quick", width=64, batch_size=50, epochs=8)),
         "desk": _arms(RunConfig(preset="desk", dataset="mnist", width=256, epochs=2)),
     },
     seeds={"quick": 2, "desk": 5},
