@@ -70,7 +70,7 @@ _build/.built: $(REPORTS_DONE) $(PROSE)
 
 test: $(VENV)/.ok
 	$(ONE_WORKER) $(WARM) --server $(PY) -m pytest $(if $(SIDE_BY_SIDE),$(SIDE_BY_SIDE) loadfile) \
-		--nbval-lax --nbval-current-env --nbval-cell-timeout 600 notebooks
+		--nbval-lax --nbval-kernel-name python3 --nbval-cell-timeout 600 notebooks
 	$(WARM) --server $(PY) -m pytest $(if $(SIDE_BY_SIDE),$(SIDE_BY_SIDE) worksteal) tests
 
 lint: $(VENV)/.ok

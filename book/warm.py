@@ -32,8 +32,8 @@ from typing import IO, Any
 ADDRESS = "BNNSTUDY_WARM"
 """The environment variable with the server's socket."""
 
-# `torch._dynamo` is imported by the first step of any optimizer. Left out is what reads the environment
-# as it is imported: Matplotlib (where to draw) and `ipykernel.kernelapp` (whose kernel it is).
+# `torch._dynamo` is imported by the first step of any optimizer. Left out is `ipykernel.kernelapp`: it
+# reads from the environment, as it is imported, whose kernel it is.
 IMPORTS = (
     "torch",
     "torch._dynamo",
@@ -42,9 +42,9 @@ IMPORTS = (
     "sklearn.datasets",
     "ipykernel.zmqshell",
     "papermill.cli",
-    "bnnstudy.studies",
+    "matplotlib.pyplot",
     "bnnstudy.experiments.sweep",
-    "bnnstudy.evidence.verdicts",
+    "bnnstudy.report",
 )
 
 _LARGEST = 1 << 17
@@ -76,6 +76,8 @@ def serve(listening: socket.socket, owner: IO[bytes]) -> None:
 
 @cache
 def _import() -> None:
+    # Where figures go is read as Matplotlib is imported; only kernels draw.
+    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     for name in IMPORTS:
         importlib.import_module(name)
     gc.freeze()  # what is imported stays: no fork has to look through it, which would copy it
