@@ -345,6 +345,7 @@ def _summary(one: Answer, held: bool) -> dict[str, object]:
         "holm": held,
         "contrast": claim.contrast.declared(),
         "metric": claim.contrast.metric,
+        "paired": getattr(claim.contrast, "paired", None),
         "requires": [
             {"figure": n.figure, "arm": n.arm, "at_least": n.at_least, "at_most": n.at_most}
             for n in claim.requires

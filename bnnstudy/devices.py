@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast
 import torch
 
 from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 
 NAMES = ("auto", "cpu", "cuda")
 """What a device may be called."""
@@ -32,6 +33,23 @@ def device_of(name: str) -> str:
     if name == "cuda" and not here:
         raise ValueError("device must be auto or cpu here: torch finds no GPU for 'cuda'")
     return name
+
+
+def place_of(device: str | torch.device) -> torch.device:
+    """A device as torch has it.
+
+        >>> place_of("cpu"), place_of("cuda:1")
+        (device(type='cpu'), device(type='cuda', index=1))
+
+    Raises:
+        ValueError: if torch knows no such device.
+    """
+    try:
+        return torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"device must be one that torch knows, such as 'cpu' or 'cuda:0'; got {shown(device)}"
+        ) from error
 
 
 def require_gpus(number: int, device: str) -> None:

@@ -63,6 +63,20 @@ def test_what_is_skipped_is_named():
     assert not any(isinstance(layer, BinaryLinear | BinaryConv2d) for layer in network)
 
 
+@pytest.mark.parametrize("skip", [["g"], ["g", "f"]])
+def test_a_weight_that_a_real_layer_has_too_is_not_made_its_signs(skip):
+    network = nn.ModuleDict({"e": nn.Embedding(5, 4), "f": nn.Linear(4, 4), "h": nn.Linear(4, 5)})
+    network["g"] = nn.Linear(5, 2)
+    network["h"].weight = network["e"].weight
+    before = network["e"].weight.clone()
+    with pytest.raises(
+        ValueError, match=r"must not share the weight of h, which becomes ±1.*e\.weight"
+    ):
+        binarize_layers(network, skip, weights="binary")
+    assert torch.equal(network["e"].weight, before)
+    assert type(network["h"]) is nn.Linear
+
+
 def test_attention_keeps_its_projection_whose_weight_it_reads_itself():
     layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
     assert binarize_layers(layer, skip=()) == ["linear1", "linear2"]

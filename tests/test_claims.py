@@ -310,6 +310,16 @@ def test_what_is_inconclusive_or_without_spread_counts_among_those_judged():
     assert holm(answers([near, unclear])) == set()
 
 
+def test_arms_that_are_equal_in_every_seed_leave_a_spread_to_the_others():
+    fields = {"metric": "score", "scale": 1.0, "kind": Spread, "direction": -1, "margin": -1.0}
+    found = runs(a=[0.9, 0.8, 0.7], b=[0.9, 0.8, 0.7], c=[0.95, 0.81, 0.72])
+    three = decide(claim(arms=("a", "b", "c"), **fields), found)
+    two = decide(claim(arms=("a", "c"), **fields), found)
+    assert three.verdict == two.verdict == "reproduced"
+    assert three.p == pytest.approx(two.p)
+    assert two.p < 0.05
+
+
 def test_a_report_line_and_its_object_say_the_same():
     verdict = decide(claim(), runs(a=[0.9, 0.91, 0.92], b=[0.8, 0.81, 0.83]))
     assert verdict.line().startswith("reproduced      toy: +9.67 [")
@@ -319,7 +329,7 @@ def test_a_report_line_and_its_object_say_the_same():
         "verdict", "preset", "task", "n", "effect",
         "low", "high", "unit", "p", "missing", "trajectories", "why", "otherwise", "turns",
         "runners_up", "post_hoc",
-        "scale",
+        "scale", "requires",
     ]  # fmt: skip
     assert math.isclose(summary["effect"], 9.6667, rel_tol=1e-3)
 

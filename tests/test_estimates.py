@@ -224,6 +224,22 @@ def test_what_did_not_act_in_most_seeds_was_not_tested(reached):
     else:
         assert (verdict.verdict, verdict.otherwise) == ("not tested", "reproduced")
         assert verdict.why == f"`b`: {'6.0%' if reached == 2 else '1.0%'} of the weights reached ±1"
+    (said,) = verdict.summary()["requires"]
+    assert said == {
+        "arm": "b", "figure": "curves.saturation", "at_least": 0.05, "at_most": None,
+        "median": 0.06 if reached > 1 else 0.01, "held": reached, "of": 4,
+    }  # fmt: skip
+
+
+def test_a_seed_without_the_figure_is_one_in_which_it_did_not_act():
+    found = [course(s, "a", [1.0], 0.9 + 0.01 * s) for s in range(4)]
+    found += [
+        course(s, "b", [0.9], 0.5 + 0.01 * s * s, saturation=[0.06] if s < 2 else [None])
+        for s in range(4)
+    ]
+    (verdict,) = decide(claim(Difference(**SCORE), CLIPPED), fixed(found))
+    assert (verdict.verdict, verdict.otherwise) == ("not tested", "reproduced")
+    assert [(one.held, one.of) for one in verdict.looked] == [(2, 4)]
 
 
 def test_a_speed_that_is_mostly_censored_was_not_tested():

@@ -12,6 +12,7 @@ from torch import nn
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.stage import Stage
 from bnnstudy.nn import BinaryConv2d, BinaryLinear, models
+from bnnstudy.nn.batch_norm import norms_of, reestimate
 from bnnstudy.nn.binarize import SURROGATES, not_signs
 from bnnstudy.nn.export import OutputScale, to_signs
 from bnnstudy.nn.parameters import observed_weights
@@ -148,6 +149,64 @@ def test_statistics_are_measured_again_if_images_are_given():
                  ([images] if torch.is_tensor(given_images) else given_images)]  # fmt: skip
         torch.testing.assert_close(norm.running_mean, sum(found) / len(found))
         assert not signs.training
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn", "birealnet20"])
+def test_signs_of_statistics_measured_again_are_those_of_the_network_measured_again(model):
+    latent, images = network(model, scaling="mean"), inputs(model)
+    with torch.no_grad():
+        for weight in observed_weights(latent).values():
+            weight.mul_(1e-2)  # so that batch norm's epsilon counts
+    signs = to_signs(latent, iter([(images, "labels")]))
+    reestimate(latent, [images])
+    latent.eval(), signs.eval()
+    torch.testing.assert_close(signs(images), latent(images))
+    with pytest.raises(ValueError, match="batches must be one batch or more, got none"):
+        to_signs(latent, [])
+
+
+class Doubled(nn.BatchNorm2d):
+    def forward(self, x):
+        return 2 * super().forward(x)
+
+
+class ReadsItsNorm(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = BinaryLinear(4, 3, scaling="mean")
+        self.norm = nn.BatchNorm1d(3)
+
+    def forward(self, x):
+        return self.norm(self.layer(x)) + self.norm.running_mean
+
+
+@pytest.mark.parametrize(
+    ("made", "shape"),
+    [
+        (lambda: nn.Sequential(BinaryLinear(4, 5, scaling="mean"), nn.BatchNorm1d(3)), (6, 3, 4)),
+        (lambda: nn.Sequential(BinaryConv2d(2, 3, 3, scaling="mean"), Doubled(3)), (6, 2, 5, 5)),
+        (lambda: nn.Sequential(BinaryConv2d(2, 3, 3, scaling="mean"), nn.ReLU()), (2, 5, 5)),
+        (ReadsItsNorm, (6, 4)),
+    ],
+    ids=["norm over positions", "norm of another kind", "one image", "norm that is read"],
+)
+def test_a_factor_stays_where_it_cannot_go_into_what_follows(made, shape):
+    torch.manual_seed(0)
+    latent, x = made().double().eval(), torch.randn(shape, dtype=torch.float64)
+    for norm in norms_of(latent):
+        norm.running_mean.normal_()
+        norm.running_var.uniform_(0.2, 2)
+    signs = to_signs(latent)
+    torch.testing.assert_close(signs(x), latent(x))
+    assert any(isinstance(module, OutputScale) for module in signs.modules())
+
+
+def test_a_graph_and_what_is_no_network_are_refused():
+    traced = torch.fx.symbolic_trace(nn.Sequential(nn.Linear(2, 2)))
+    with pytest.raises(ValueError, match="model must be a network of layers, not a graph"):
+        to_signs(traced)
+    with pytest.raises(ValueError, match="model must be a Module, got 'mlp'"):
+        to_signs("mlp")
 
 
 def test_a_hand_over_that_cannot_be_is_refused_before_anything_is_trained(digits):

@@ -22,13 +22,22 @@ def test_a_claims_contrast_is_the_last_that_its_history_has(claim):
     )
 
 
+@pytest.mark.parametrize("claim", studies.ledger(), ids=lambda claim: claim.id)
+def test_what_a_claim_requires_is_the_last_that_its_history_has(claim):
+    entry = history.latest()[claim.id]
+    assert json.loads(json.dumps(history.required(claim))) == list(entry.requires), (
+        f"{claim.id}: a requirement that changed needs an entry at the end of history.jsonl, as a "
+        "contrast does"
+    )
+
+
 def test_entries_come_in_the_order_of_time_and_differ_from_the_one_before():
     found = history.entries()
     assert [entry.date for entry in found] == sorted(entry.date for entry in found)
     before = {}
     for entry in found:
-        assert before.get(entry.claim) != (entry.contrast, entry.anew)
-        before[entry.claim] = (entry.contrast, entry.anew)
+        assert before.get(entry.claim) != (entry.contrast, entry.anew, entry.requires)
+        before[entry.claim] = (entry.contrast, entry.anew, entry.requires)
 
 
 def test_the_history_only_grows():

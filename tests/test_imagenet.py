@@ -11,6 +11,7 @@ import torch
 from bnnstudy.data import imagenet
 
 torchvision = pytest.importorskip("torchvision")
+v2 = pytest.importorskip("torchvision.transforms.v2")
 Image = pytest.importorskip("PIL.Image")
 
 NAMES = ("n01", "n02", "n10")
@@ -82,11 +83,20 @@ def test_an_evaluation_has_all_images_in_order_resized_and_cropped_in_the_middle
     assert same(read, epoch(root, "val", batch_size=4, size=56, seed=1))
 
 
+def test_images_in_folders_of_a_class_are_found_as_torchvision_finds_them(root, tmp_path):
+    shutil.copytree(root, tmp_path / "nested")
+    first = sorted((tmp_path / "nested/train").iterdir())[0]
+    (first / "more" / "b").mkdir(parents=True)
+    for k, image in enumerate(sorted(first.glob("*.*"))[:2]):
+        shutil.copy(image, first / "more" / ("b" if k else "") / image.name)
+    found = imagenet.files(tmp_path / "nested", "train")
+    assert found == torchvision.datasets.ImageFolder(str(tmp_path / "nested/train")).samples
+    assert len(found) == len(imagenet.files(root, "train")) + 2
+
+
 def test_the_published_size_is_scaled_to_256_and_cropped_to_224(root, monkeypatch):
-    seen, resize = [], torchvision.transforms.Resize
-    monkeypatch.setattr(
-        torchvision.transforms, "Resize", lambda side: seen.append(side) or resize(side)
-    )
+    seen, resize = [], v2.Resize
+    monkeypatch.setattr(v2, "Resize", lambda side: seen.append(side) or resize(side))
     ((images, _),) = imagenet.batches(root, "val", 6)
     assert seen == [256]
     assert images.shape == (6, 3, 224, 224)

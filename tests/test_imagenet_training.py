@@ -494,6 +494,14 @@ def test_imagenets_own_arms_want_all_of_imagenet_and_a_teacher(root, teacher, tm
         assert re.search(message, said_once(capsys.readouterr().err))
 
 
+def test_a_network_with_a_teacher_is_another_run_than_without(root, teacher, tmp_path, capsys):
+    given = ["imagenet", "--data", str(root), "--results", str(tmp_path), "--device", "cpu"]
+    given += ["--model", "mlp", "--width", "8", "--size", "32", "--batch-size", "20", "--epochs", "1"]
+    assert main(given) == main([*given, "--teacher", str(teacher)]) == 0
+    found = [json.loads(file.read_text()) for file in tmp_path.glob("folder/short/*-s0.json")]
+    assert sorted("teacher" in record["result"] for record in found) == [False, True]
+
+
 def test_a_dry_run_times_every_part_and_records_nothing(root, teacher, tmp_path, capsys):
     given = ["--data", str(root), "--results", str(tmp_path / "none"), *SETTINGS]
     assert main(["imagenet", *given, "--teacher", str(teacher), "--dry-run"]) == 0

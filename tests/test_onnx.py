@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
 import torch
@@ -48,6 +49,19 @@ def test_a_network_gives_the_same_classes_there(model, scaling, tmp_path):
     x = inputs(model).float()
     found = in_onnxruntime(signs, x, tmp_path)
     np.testing.assert_array_equal(found.argmax(1), signs(x).argmax(1))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_torchs_older_exporter_writes_the_same_network(tmp_path):
+    model, x = to_signs(network("cnn", scaling="mean", activation="sign")).eval(), inputs("cnn")
+    file = str(tmp_path / "old.onnx")
+    torch.onnx.export(model.float(), (x.float(),), file, dynamo=False)
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    assert {"Where", "Conv"} <= {node.op_type for node in onnx.load(file).graph.node}
+    (found,) = session.run(None, {session.get_inputs()[0].name: x.float().numpy()})
+    with torch.no_grad():
+        expected = model(x.float()).numpy()
+    assert (found.argmax(1) == expected.argmax(1)).all()
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # torch's own, as it saves

@@ -125,6 +125,30 @@ def test_finite_gradients_whose_sum_is_not_are_taken(dtype):
     assert (weight == -1).all()
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: SecondOrderBop(p, 1e-5, 0.1, 0.1),
+        lambda p: NormalisedFilter(p, 0.01, 0.1, 0.1),
+    ],
+    ids=["second order bop", "normalised"],
+)
+def test_a_square_that_overflows_does_not_stop_a_weight_for_ever(make):
+    weight = nn.Parameter(torch.ones(1))
+    optimizer = make([weight])
+    weight.grad = torch.tensor([1e25])
+    optimizer.step()
+    (state,) = optimizer.state.values()
+    assert state["squares"].isfinite().all()
+    flipped = False
+    for step in range(2000):
+        weight.grad = torch.full_like(weight, 1.0 if step < 1000 else -1.0)
+        optimizer.step()
+        flipped |= bool(weight < 0)
+    assert flipped
+    assert weight > 0
+
+
 def test_gradients_of_several_dtypes_are_looked_at():
     params = [nn.Parameter(torch.ones(3, dtype=d)) for d in (torch.float64, torch.float16)]
     optimizer = LatentSGD(params, 0.1)

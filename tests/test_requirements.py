@@ -47,6 +47,25 @@ def test_a_fall_at_the_end_is_that_of_the_last_quarter(losses, fell):
     assert found == (None if fell is None else pytest.approx(fell))
 
 
+@pytest.mark.parametrize(
+    ("fields", "left"),
+    [
+        ({"schedule": "constant"}, 1.0),
+        ({"schedule": "exponential"}, 0.003**0.75),
+        ({"schedule": "constant", "drops": [0.5]}, 0.1),
+        ({"schedule": "linear"}, 0.25),
+    ],
+)
+def test_what_is_left_of_a_rate_is_that_of_the_last_quarter(fields, left):
+    assert figure("@rate left", run({}, **fields)) == pytest.approx(left)
+
+
+def test_the_steps_of_all_stages_are_a_runs_length():
+    result = {"flip_ratio": {"steps": [1, 700]}, "curves": {"train_loss": [0.5] * 20}}
+    stages = [{"epochs": n, "changes": [], "rate": 1.0} for n in (13, 7)]
+    assert figure("@second memories", run(result, epochs=20, stages=stages)) == pytest.approx(2.0)
+
+
 def test_what_has_no_drop_has_no_fall_before_it():
     assert figure("@fall before drop", run({"curves": {"train_loss": [1.0]}})) is None
 

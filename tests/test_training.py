@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from bnnstudy import devices
+from bnnstudy import data, devices
 from bnnstudy.config import tricks
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.stage import Stage
@@ -204,6 +204,18 @@ def test_devices_are_named_or_refused():
     assert devices.device_of("auto") in ("cpu", "cuda")
     with pytest.raises(ValueError, match="device must be"):
         devices.device_of("tpu")
+
+
+def test_what_is_no_data_and_no_device_is_refused_by_name(digits):
+    config = RunConfig(width=16, depth=1, epochs=1)
+    with pytest.raises(ValueError, match="dataset must be a Dataset or None, got 'digits'"):
+        loop.fit(config, "digits")
+    for wrong in (
+        lambda: loop.fit(config, digits, device="gpu"),
+        lambda: data.load("digits", device="gpu"),
+    ):
+        with pytest.raises(ValueError, match=r"device must be one that torch knows, .*; got 'gpu'"):
+            wrong()
 
 
 def test_drops_divide_the_rate_and_mark_phases(digits):

@@ -28,7 +28,14 @@ def schedule_factor(
         [1.0, 0.75, 0.5, 0.25, 0.0]
         >>> [round(schedule_factor("constant", step, 4, drops=(0.5,)), 3) for step in range(4)]
         [1.0, 1.0, 0.1, 0.1]
+
+    Raises:
+        ValueError: if there is no schedule of that name, or `steps` is below 1.
     """
+    if name not in SCHEDULES:
+        raise ValueError(f"name must be one of {', '.join(SCHEDULES)}; got {name!r}")
+    if steps < 1:
+        raise ValueError(f"steps must be 1 or more, got {steps!r}")
     passed = sum(step >= round(drop * steps) for drop in drops)
     return (floor + (1 - floor) * SCHEDULES[name](step / steps)) * 0.1**passed
 

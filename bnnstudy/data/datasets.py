@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bnnstudy import devices
 from bnnstudy.config import checks
 from bnnstudy.config.checks import shown
 from bnnstudy.config.run import RunConfig
@@ -127,22 +128,21 @@ def load(
         train_size: keep only the first so many training images; 0 keeps all.
 
     Raises:
-        ValueError: for an unknown name, too large a `train_size`, or data that is not as it should be
-            (cut short, half downloaded, mis-shaped, empty, labels out of range, other data under this
-            name), naming the file and what to do.
+        ValueError: for an unknown name or device, too large a `train_size`, or data that is not as it
+            should be (cut short, half downloaded, mis-shaped, empty, labels out of range, other data
+            under this name), naming the file and what to do.
         FileNotFoundError: if the data is nowhere and cannot be downloaded: what was looked for, where.
     """
     require_resident(name)
+    place = devices.place_of(device)
     # Whole, so that another working folder means other data.
     root = "" if name == "digits" else str(Path(root or default_root()).absolute())
     (whole, *others), fingerprint = _parts(name, root)
     if not isinstance(train_size, int) or not 0 <= train_size <= len(whole):
         raise ValueError(f"train_size must be 0 to {len(whole)} for {name}, got {shown(train_size)}")
     train, mean, std = _standard(name, root, train_size or len(whole))
-    train, validation, test = (
-        Split(s.images.to(device), s.labels.to(device)) for s in (train, *others)
-    )
-    mean, std = mean.to(device), std.to(device)
+    train, validation, test = (Split(s.images.to(place), s.labels.to(place)) for s in (train, *others))
+    mean, std = mean.to(place), std.to(place)
     return Dataset(name, train, validation, test, images.CLASSES, mean, std, fingerprint)
 
 
@@ -193,7 +193,10 @@ def classes_of(name: str) -> int:
     >>> classes_of("mnist"), classes_of("imagenet")
     (10, 1000)
     """
-    return FOLDERS[name][2] if _is_folder(name) else images.CLASSES
+    if _is_folder(name):
+        return FOLDERS[name][2]
+    _require_known(name)
+    return images.CLASSES
 
 
 def require_resident(name: str) -> None:

@@ -72,7 +72,7 @@ def classes(folder: str | os.PathLike[str]) -> tuple[str, ...]:
 
 
 def files(folder: str | os.PathLike[str], split: str) -> list[tuple[str, int]]:
-    """The images of a split with their labels, sorted by class and name.
+    """The images of a split with their labels, sorted by class, folder and name, as torchvision's are.
 
     Args:
         split: `"train"` or `"val"`.
@@ -84,10 +84,15 @@ def files(folder: str | os.PathLike[str], split: str) -> list[tuple[str, int]]:
     found: list[tuple[str, int]] = []
     for label, name in enumerate(classes(folder)):
         path = os.path.join(folder, split, name)
-        images = sorted(entry for entry in os.listdir(path) if entry.lower().endswith(SUFFIXES))
+        images = [
+            os.path.join(inside, entry)
+            for inside, _, entries in sorted(os.walk(path, followlinks=True))
+            for entry in sorted(entries)
+            if entry.lower().endswith(SUFFIXES)
+        ]
         if not images:
             raise ValueError(f"{path} has no images; {_expected(folder)}")
-        found += [(os.path.join(path, image), label) for image in images]
+        found += [(image, label) for image in images]
     return found
 
 
@@ -301,7 +306,7 @@ def _lit(image: Tensor) -> Tensor:
 def _transform(split: str, size: int) -> Callable[..., Any]:
     try:
         # Here and not above: it costs seconds, and the package runs without it.
-        from torchvision import transforms
+        import torchvision.transforms.v2 as transforms
     except ImportError as error:
         raise ImportError(
             "ImageNet is read by torchvision, which is not installed: bnnstudy[downloads] has it"

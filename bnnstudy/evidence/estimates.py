@@ -139,7 +139,9 @@ class Extreme:
         beyond = [part for part in self.parts if self.sign * part.mean > edge]
         if beyond:
             return min(1.0, len(self.parts) * min(part.p(contrast) for part in beyond))
-        return max(part.p(contrast) for part in self.parts)
+        # Where two arms are one training no other draw would have parted them.
+        spread = [part for part in self.parts if part.error > 0] or self.parts
+        return max(part.p(contrast) for part in spread)
 
 
 @dataclass(frozen=True, eq=False)

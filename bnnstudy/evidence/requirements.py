@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from bnnstudy.config.checks import shown
 from bnnstudy.config.run import RunConfig
+from bnnstudy.config.schedules import weight_factor
 from bnnstudy.evidence.claims import Requirement
 from bnnstudy.evidence.curves import Curve
 from bnnstudy.evidence.records import Record, RecordError
@@ -20,8 +21,8 @@ class Looked:
     Attributes:
         requirement: what was looked for.
         held: in how many seeds it held.
-        of: how many seeds have the figure.
-        figure: the median over these seeds; None where none has it.
+        of: how many seeds are judged; one without the figure does not hold.
+        figure: the median over the seeds that have it; None where none has.
     """
 
     requirement: Requirement
@@ -31,8 +32,21 @@ class Looked:
 
     @property
     def met(self) -> bool:
-        """Whether it held in more than half of the seeds."""
+        """Whether it held in more than half of the judged seeds."""
         return 2 * self.held > self.of
+
+    def summary(self) -> dict[str, object]:
+        """What a report says of it, in JSON's types."""
+        need = self.requirement
+        return {
+            "arm": need.arm,
+            "figure": need.figure,
+            "at_least": need.at_least,
+            "at_most": need.at_most,
+            "median": self.figure,
+            "held": self.held,
+            "of": self.of,
+        }
 
     def __str__(self) -> str:
         if self.figure is None:
@@ -49,7 +63,7 @@ def look(requirement: Requirement, curves: Mapping[str, Curve], seeds: Sequence[
     found = sorted(value for value in figures if value is not None)
     held = sum(requirement.holds(value) for value in found)
     middle = found[len(found) // 2] if found else None
-    return Looked(requirement, held, len(found), middle)
+    return Looked(requirement, held, len(seeds), middle)
 
 
 def figure(name: str, record: Record) -> float | None:
@@ -78,13 +92,13 @@ def alpha_times_steps(config: RunConfig, result: Result) -> float:
     """The sum of alpha over all steps: how many of its own memories a run is long."""
     from bnnstudy.theory import memory  # scipy, which the command line need not wait for
 
-    pole, _ = memory.rates(config, steps_of(result))
+    pole, _ = memory.rates(config, steps_of(result, config.stages))
     return float(pole.sum())
 
 
 def second_memories(config: RunConfig, result: Result) -> float:
     """The length of a run in memories of Adam's second moment, (1 - beta2) times the steps."""
-    return (1 - config.betas[1]) * steps_of(result)
+    return (1 - config.betas[1]) * steps_of(result, config.stages)
 
 
 def fall_before_drop(config: RunConfig, result: Result) -> float | None:
@@ -110,6 +124,14 @@ def _fall(losses: Sequence[float | None]) -> float | None:
     return math.log10(first / last) if first and last else None
 
 
+def rate_left(config: RunConfig, result: Result) -> float:
+    """What is left of the binary weights' first rate when three quarters of the run are done.
+
+    A loss that comes to rest while its rate fades is brought to rest by the rate.
+    """
+    return weight_factor(config, 4)(3)
+
+
 def share_of_the_run(config: RunConfig, result: Result) -> float | None:
     """After what share of its epochs a run was stopped; None for one that was not meant to be."""
     stopped = read(result, "epochs")
@@ -121,6 +143,7 @@ FIGURES: dict[str, Callable[[RunConfig, Result], float | None]] = {
     "second memories": second_memories,
     "fall before drop": fall_before_drop,
     "fall at the end": fall_at_the_end,
+    "rate left": rate_left,
     "share of the run": share_of_the_run,
 }
 """Figures of a run that stand at no path of its result, by name."""

@@ -1,10 +1,11 @@
 """Views of records: results by task, arm and seed, and what stands in one at a path."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from bnnstudy.config.run import RunConfig
+from bnnstudy.config.stage import Stage
 from bnnstudy.evidence import records as recording
 from bnnstudy.evidence.results import Result
 
@@ -62,11 +63,18 @@ def read(result: Any, metric: str) -> Any:
     return result
 
 
-def steps_of(result: Result) -> int:
+def steps_of(result: Result, stages: Sequence[Stage] = ()) -> int:
     """The length of a run in steps: the last at which its flips were counted, which is its end.
 
-        >>> steps_of({"flip_ratio": {"steps": [1, 10, 100], "all": [0.2, 0.1, 0.05]}})
+        >>> result = {"flip_ratio": {"steps": [1, 10, 100], "all": [0.2, 0.1, 0.05]}}
+        >>> steps_of(result)
         100
+        >>> stages = [Stage(epochs=2), Stage(epochs=4)]
+        >>> steps_of({**result, "curves": {"train_loss": [0.5] * 6}}, stages)
+        150
+
+    Args:
+        stages: of its configuration. Flips are counted anew in each, so the last one's steps are there.
 
     Raises:
         ValueError: if the result has no `flip_ratio`, as of a run that counted none.
@@ -74,7 +82,9 @@ def steps_of(result: Result) -> int:
     steps = read(result, "flip_ratio.steps.-1")
     if steps is None:
         raise ValueError(f"result must have a flip_ratio with steps, got {', '.join(result) or 'none'}")
-    return steps
+    before = sum(stage.epochs for stage in stages[:-1])
+    epochs = len(result["curves"]["train_loss"]) if before else 0
+    return steps * epochs // (epochs - before) if epochs > before else steps
 
 
 def same_course(one: Result, other: Result) -> bool:

@@ -16,8 +16,8 @@ from bnnstudy.evidence.claims import Claim, Equivalence, Estimate, Exact, Speed
 from bnnstudy.evidence.curves import Curve, Curves, common_seeds, with_parts
 from bnnstudy.evidence.estimates import effect
 from bnnstudy.evidence.records import RecordError
-from bnnstudy.evidence.requirements import look
-from bnnstudy.evidence.runs import read, same_course
+from bnnstudy.evidence.requirements import Looked, look
+from bnnstudy.evidence.runs import read, same_course, steps_of
 
 NOT_RUN, NOT_TESTED = "not run", "not tested"
 
@@ -80,7 +80,8 @@ class Verdict:
     which arm at its runner-up value turns the verdict, and to what; `runners_up` counts the arms
     looked at so. `post_hoc` says that seeds judge which were known when the claim was written down, as
     there are too few others. `scale` is how much one run of the first arm is: `images` to train on (0
-    for all), `width`, `epochs` and, where counted, `steps`.
+    for all), `width`, `epochs` and, where counted, `steps`. `looked` is what its claim requires, as the
+    runs have it.
 
         >>> from bnnstudy.studies import STUDIES
         >>> claim = STUDIES["binary_layers"].claims[1]
@@ -110,6 +111,7 @@ class Verdict:
     runners_up: int = 0
     post_hoc: bool = False
     scale: Mapping[str, int] = field(default_factory=dict)
+    looked: tuple[Looked, ...] = ()
 
     def __post_init__(self) -> None:
         checks.instance("claim", self.claim, Claim)
@@ -122,6 +124,7 @@ class Verdict:
         if self.effect is not None and self.n is None:
             raise ValueError(f"n must be a number where there is an effect, {self.effect}, got None")
         checks.instance("scale", self.scale, Mapping)
+        checks.all_of("looked", self.looked, Looked)
 
     def summary(self) -> dict[str, object]:
         """What a report says of the verdict, in JSON's types; None where there is nothing to say."""
@@ -143,6 +146,7 @@ class Verdict:
             "runners_up": self.runners_up,
             "post_hoc": self.post_hoc,
             "scale": dict(self.scale),
+            "requires": [one.summary() for one in self.looked],
         }
 
     def measured(self) -> str:
@@ -246,8 +250,10 @@ def _verdict(
     verdict = _estimated(claim, contrast, curves, first)
     if not verdict:
         return None
-    verdict = replace(verdict, preset=preset, task=task)
-    if why := _untested(claim, contrast, curves, first):
+    seeds = common_seeds([curves[name] for name in contrast.named()], first)
+    looked = tuple(look(need, curves, seeds) for need in claim.requires)
+    verdict = replace(verdict, preset=preset, task=task, looked=looked)
+    if why := _untested(contrast, curves, seeds, first, looked):
         return replace(verdict, verdict=NOT_TESTED, otherwise=verdict.verdict, why=why)
     turned = _at_runners_up(claim, contrast, curves, first, verdict.verdict)
     turns = "; ".join(text for text in turned if text)
@@ -258,9 +264,10 @@ def _scale(curve: Curve) -> dict[str, int]:
     """How much one run of an arm is."""
     record = curve.judged()[0]
     config = RunConfig.from_dict(record["config"])
-    steps = read(record["result"], "flip_ratio.steps.-1")
     sizes = {"images": config.train_size, "width": config.width, "epochs": config.epochs}
-    return sizes if steps is None else {**sizes, "steps": steps}
+    if read(record["result"], "flip_ratio.steps.-1") is None:
+        return sizes
+    return {**sizes, "steps": steps_of(record["result"], config.stages)}
 
 
 def _exact(
@@ -319,17 +326,20 @@ def _estimated(
     )
 
 
-def _untested(claim: Claim, contrast: Estimate, curves: Mapping[str, Curve], first: int) -> str:
+def _untested(
+    contrast: Estimate,
+    curves: Mapping[str, Curve],
+    seeds: list[int],
+    first: int,
+    looked: tuple[Looked, ...],
+) -> str:
     """Why the runs do not test the claim, with the figures; empty if they do."""
-    names = contrast.named()
-    seeds = common_seeds([curves[name] for name in names], first)
-    if len(names) > 1 and _identical(curves, contrast.metrics(), seeds):
+    if len(contrast.named()) > 1 and _identical(curves, contrast.metrics(), seeds):
         return "all arms are the same training, to the last digit, in every seed"
     if isinstance(contrast, Speed):
         found = effect(contrast, curves, first)
         if found and found.censored > 0.5:
             return f"{found.censored:.0%} of the runs never came to the level"
-    looked = [look(need, curves, seeds) for need in claim.requires]
     return "; ".join(str(one) for one in looked if not one.met)
 
 

@@ -73,7 +73,7 @@ def executor(options: RunOptions, study: str) -> Any:
     try:
         made = submitit.AutoExecutor(folder=folder, cluster=kind, **limits)
         made.update_parameters(name=f"bnnstudy-{study}", **_parameters(options))
-    except (RuntimeError, NameError, TypeError, ValueError) as error:
+    except (RuntimeError, NameError, TypeError, ValueError, AssertionError) as error:
         raise ValueError(
             f"--executor {kind} with --cluster {shown(options.cluster)}: {error}"
         ) from error

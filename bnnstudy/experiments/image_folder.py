@@ -124,7 +124,7 @@ def train_job(
     _require_data(job, folder)
     # By one process: it looks at each file.
     data = str(group.from_first(folder.fingerprint if group.is_first else None))
-    options = dict(job.options) | ({"data": data, "size": job.size} if job.study == OWN else {})
+    options = _options(job, data)
     results = records.default_results() if results is None else results
     file = records.path(results, job.study, job.config, options)
     there = group.from_first(records.finished(results, job.study, job.config, options))
@@ -185,6 +185,14 @@ def _require_data(job: FolderJob, folder: ImageFolder) -> None:
             f"{classes:,} classes, and {folder.folder} has {found[0]:,} and {found[1]:,} of "
             f"{found[2]:,}; --model NAME trains on any folder"
         )
+
+
+def _options(job: FolderJob, data: str) -> dict[str, Any]:
+    """What a record goes by beside its configuration: of networks of one's own the images, too."""
+    if job.study != OWN:
+        return dict(job.options)
+    taught = {"teacher": _digest(job.teacher)} if job.teacher else {}
+    return {**job.options, "data": data, "size": job.size, **taught}
 
 
 def _teacher(job: FolderJob, folder: ImageFolder) -> Any:

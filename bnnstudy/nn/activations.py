@@ -143,6 +143,7 @@ def set_steepness(model: nn.Module, t: float) -> None:
         ValueError: if `t` is not above 0 and finite.
     """
     t = checks.POSITIVE.checked("t", t)
+    checks.instance("model", model, nn.Module)
     for module in model.modules():
         if isinstance(module, Binarizing) and module.surrogate == "ede":
             module._binarize, module.steepness = partial(binarize.ede, t=t), t

@@ -30,19 +30,25 @@ def reestimate(model: nn.Module, batches: Iterable[Tensor]) -> None:
         [1.0, 2.0]
 
     Args:
-        batches: inputs of the network, one tensor a batch.
+        batches: inputs of the network, one tensor a batch; of tuples, such as a `DataLoader` gives, the
+            first.
+
+    Raises:
+        ValueError: if there is no batch.
     """
-    norms = norms_of(model)
+    norms, count = norms_of(model), 0
     momenta = [norm.momentum for norm in norms]
     try:
         with in_mode(model, training=True):
             for count, inputs in enumerate(batches, start=1):
                 for norm in norms:
                     norm.momentum = 1 / count
-                model(inputs)
+                model(inputs[0] if isinstance(inputs, list | tuple) else inputs)
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
+    if not count:
+        raise ValueError("batches must be one batch or more, got none")
 
 
 @contextlib.contextmanager

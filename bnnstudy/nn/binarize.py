@@ -254,6 +254,9 @@ def _other(function: Callable[..., Tensor], x: Tensor, *numbers: float) -> Tenso
             return getattr(torch.ops.bnnstudy, name)(x, *numbers)
         return KINDS[name].apply(x, *numbers)
     if torch._C._is_tracing():
+        if torch.onnx.is_in_onnx_export():
+            # torch's older exporter knows no operator of ours, nor copysign. 1 / -0.0 is -inf.
+            return torch.where((x < 0) | ((x == 0) & (1 / x < 0)), -1.0, 1.0).to(x.dtype)
         return getattr(torch.ops.bnnstudy, name)(x, *numbers)
     return _WITH_TANGENTS[name].apply(x, *numbers)
 

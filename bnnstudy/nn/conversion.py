@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from torch import nn
 
+from bnnstudy.config import checks
 from bnnstudy.config.checks import shown
 from bnnstudy.nn.layers import BinaryConv2d, BinaryLinear
 
@@ -42,8 +43,10 @@ def binarize_layers(
         Names of the layers that became binary.
 
     Raises:
-        ValueError: naming the argument, if a name of `skip` is no such layer, or none is left.
+        ValueError: naming the argument, if a name of `skip` is no such layer, or none is left; if with
+            `weights="binary"` a layer that stays as it is shares the parameter of one that does not.
     """
+    checks.instance("model", model, nn.Module)
     found = {name: module for name, module in model.named_modules() if type(module) in KINDS}
     kept = {*list(found)[:1], *list(found)[-1:]} if skip is None else _names(skip)
     if unknown := sorted(kept - found.keys()):
@@ -56,11 +59,27 @@ def binarize_layers(
         )
     # Refused before the first layer is touched.
     BinaryLinear(1, 1, device="meta", surrogate=surrogate, scaling=scaling, weights=weights)
+    if weights == "binary":
+        _require_own(model, chosen)
     for module in chosen.values():
         module.__class__ = KINDS[type(module)]
         assert isinstance(module, BinaryLinear | BinaryConv2d)
         module._set_up(surrogate, scaling, weights)
     return list(chosen)
+
+
+def _require_own(model: nn.Module, chosen: dict[str, nn.Module]) -> None:
+    """Refuses parameters that would become signs where a layer that stays real has them, too."""
+    becoming = {id(module.weight): name for name, module in chosen.items()}
+    for other, module in model.named_modules():
+        if other in chosen:
+            continue
+        for own, parameter in module.named_parameters(recurse=False):
+            if name := becoming.get(id(parameter)):
+                raise ValueError(
+                    f"model must not share the weight of {name}, which becomes ±1, with a layer that "
+                    f"stays as it is, got {f'{other}.{own}' if other else own}"
+                )
 
 
 def _names(skip: Iterable[str]) -> set[str]:

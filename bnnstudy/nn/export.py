@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
+from bnnstudy.config import checks
 from bnnstudy.nn.batch_norm import NORMS, reestimate
 from bnnstudy.nn.binarize import sign
 from bnnstudy.nn.layers import BinaryConv2d, BinaryLinear
@@ -40,9 +41,10 @@ class OutputScale(nn.Module):
     Args:
         scale: the factors, one an output.
         bias: the biases; None for none.
-        dim: the dimension of the outputs: -1 after a linear layer, 1 after a convolution.
+        dim: the dimension of the outputs: -1 after a linear layer, -3 after a convolution, whose images
+            may come in batches or alone.
 
-    Shapes: input and output (N, ...), of any size but along `dim`.
+    Shapes: input and output of any size but along `dim`.
     """
 
     def __init__(self, scale: Tensor, bias: Tensor | None = None, dim: int = -1):
@@ -67,6 +69,7 @@ def to_signs(model: nn.Module, images: Tensor | Iterable[Tensor] | None = None) 
     into its running statistics: with mean' = mean / s and var' = (var + eps) / s^2 - eps it gives for
     x * v + b / s what it gave before. Where none does, s stays, as an `OutputScale` after the layer.
     So it does in a network that `torch.fx` cannot trace, as then what follows what is not known.
+    A batch norm after a linear layer that has as many features is taken to be over its outputs.
 
         >>> network = nn.Sequential(BinaryLinear(4, 3, scaling="mean"), nn.BatchNorm1d(3)).eval()
         >>> signs = to_signs(network)
@@ -76,13 +79,25 @@ def to_signs(model: nn.Module, images: Tensor | Iterable[Tensor] | None = None) 
 
     Args:
         model: a network with layers of ours, in any mode; it stays as it is.
-        images: inputs, one batch or several, on which batch norm's statistics are re-estimated then.
+        images: inputs, one batch or several, on which batch norm's statistics are re-estimated first,
+            as `reestimate` does it in the model.
 
     Returns:
         The copy, in the same mode. Its outputs in evaluation are the model's but for rounding.
+
+    Raises:
+        ValueError: if `model` is no network of layers (a graph that was traced from one has bare
+            parameters, of which nothing says that they are binary), or `images` has no batch.
     """
+    checks.instance("model", model, nn.Module)
     signs = copy.deepcopy(model)
+    if images is not None:
+        reestimate(signs, [images] if isinstance(images, Tensor) else images)
     layers = {n: m for n, m in signs.named_modules() if _is_latent(m)}
+    if not layers and _is_graph(model):
+        raise ValueError(
+            "model must be a network of layers, not a graph traced from one; take its signs, then trace"
+        )
     scales = {name: _scale(layer) for name, layer in layers.items()}
     norms = _norms_after(signs, layers)
     weights = {name: sign(layer.effective_weight()) for name, layer in layers.items()}
@@ -96,9 +111,13 @@ def to_signs(model: nn.Module, images: Tensor | Iterable[Tensor] | None = None) 
             _fold(layer, scale, norms[name])
         else:
             signs = _replaced(signs, name, _with_factor(layer, scale))
-    if images is not None:
-        reestimate(signs, [images] if isinstance(images, Tensor) else images)
     return signs
+
+
+def _is_graph(model: nn.Module) -> bool:
+    from torch import fx
+
+    return isinstance(model, fx.GraphModule)
 
 
 def _is_latent(module: nn.Module) -> bool:
@@ -149,7 +168,7 @@ def _fold(layer: BinaryLayer, scale: Tensor, norms: list[nn.BatchNorm1d | nn.Bat
 
 def _with_factor(layer: BinaryLayer, scale: Tensor) -> nn.Sequential:
     bias, layer.bias = layer.bias, None
-    dim = 1 if isinstance(layer, BinaryConv2d) else -1
+    dim = -3 if isinstance(layer, BinaryConv2d) else -1
     return nn.Sequential(layer, OutputScale(scale.to(layer.weight.dtype), bias, dim))
 
 
@@ -204,7 +223,19 @@ def _norms_after(
         # A norm that something else feeds, too, must stay as it is.
         if None not in nodes and all(sources[key] == {name} for key in norms):
             found[name] = [norm for norm in norms.values() if isinstance(norm, NORMS)]
-    return found
+    read = [str(node.target) for node in graph.nodes if node.op == "get_attr"]
+    return {
+        name: norms
+        for name, norms in found.items()
+        if all(_takes(norm, layers[name]) for norm in norms)
+        # What reads a norm's own numbers would read others.
+        and not any(modules.get(path.rpartition(".")[0]) in norms for path in read)
+    }
+
+
+def _takes(norm: nn.BatchNorm1d | nn.BatchNorm2d, layer: BinaryLayer) -> bool:
+    """Whether a norm is over the layer's outputs: what it has is as many, and what it is is known."""
+    return norm.num_features == len(layer.weight)
 
 
 def _norm_after(node: "fx.Node", modules: dict[str, nn.Module]) -> "fx.Node | None":
@@ -213,7 +244,8 @@ def _norm_after(node: "fx.Node", modules: dict[str, nn.Module]) -> "fx.Node | No
         (node,) = node.users
         module = modules[str(node.target)] if node.op == "call_module" else None
         if isinstance(module, NORMS):
-            usable = module.affine and module.running_mean is not None
+            # What a subclass computes is not known.
+            usable = type(module) in NORMS and module.affine and module.running_mean is not None
             return node if usable else None
         if not isinstance(module, PASSING):
             return None

@@ -10,11 +10,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.files import write_atomically
 from bnnstudy.nn.binarize import not_signs
 
 FORMAT = "bnnstudy packed 1"
 """What the manifest calls the format."""
+
+
+def require_path(file: object) -> None:
+    """Refuses what is no name of a file."""
+    if not isinstance(file, str | os.PathLike) or not os.fspath(file):
+        raise ValueError(f"file must be a path, got {shown(file)}")
 
 
 def save_packed(model: nn.Module, file: str | os.PathLike[str]) -> None:
@@ -40,6 +48,8 @@ def save_packed(model: nn.Module, file: str | os.PathLike[str]) -> None:
         ValueError: naming a layer that is latent or has a weight that is not ±1; or if `safetensors` is
             not installed.
     """
+    checks.instance("model", model, nn.Module)
+    require_path(file)
     packed = _packed_names(model)
     tensors, kept = {}, {}
     for name, value in model.state_dict().items():
@@ -76,6 +86,8 @@ def load_packed(model: nn.Module, file: str | os.PathLike[str]) -> None:
             `safetensors` is not installed.
         OSError: if it cannot be read.
     """
+    checks.instance("model", model, nn.Module)
+    require_path(file)
     tensors, manifest = _read(file)
     own, kept = model.state_dict(), manifest["packed"]
     packed = _packed_names(model)

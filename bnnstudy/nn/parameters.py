@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from torch import nn
 
+from bnnstudy.config import checks
 from bnnstudy.nn.binarize import not_signs
 
 
@@ -60,6 +61,7 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
 @contextlib.contextmanager
 def in_mode(model: nn.Module, *, training: bool) -> Iterator[None]:
     """A mode while it lasts; then each layer is in the mode it was in, frozen ones too."""
+    checks.instance("model", model, nn.Module)
     modes = {module: module.training for module in model.modules()}
     model.train(training)
     try:
@@ -104,6 +106,7 @@ def observed_weights(model: nn.Module) -> dict[str, nn.Parameter]:
     >>> {name: tuple(weight.shape) for name, weight in observed_weights(network).items()}
     {'1.weight': (3, 3)}
     """
+    checks.instance("model", model, nn.Module)
     marks = ("binary_parameters", "twin_parameters")
     chosen = {
         id(getattr(module, name))

@@ -14,6 +14,9 @@ from bnnstudy.config import checks
 from bnnstudy.optim._checks import require_signs
 from bnnstudy.optim.base import GroupedOptimizer, zero_state
 
+LARGEST = torch.finfo(torch.float32).max
+"""Of an average of squares: one that overflowed to infinity would stop its weight for ever."""
+
 EPS = 1e-10
 """What the source adds to the root of the second moment."""
 
@@ -139,6 +142,7 @@ class SecondOrderBop(GroupedOptimizer):
         torch._foreach_lerp_(momenta, gradients, group["gamma"] * group["lr"])
         torch._foreach_mul_(squares, 1 - group["sigma"])
         torch._foreach_addcmul_(squares, gradients, gradients, group["sigma"])
+        torch._foreach_clamp_max_(squares, LARGEST)
         sizes = torch._foreach_sqrt(squares)
         torch._foreach_add_(sizes, EPS)
         agreements = torch._foreach_mul(momenta, weights)

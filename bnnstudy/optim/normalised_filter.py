@@ -10,6 +10,9 @@ from bnnstudy.config import checks
 from bnnstudy.optim._checks import require_signs
 from bnnstudy.optim.base import GroupedOptimizer, zero_state
 
+LARGEST = torch.finfo(torch.float32).max
+"""Of an average of squares: one that overflowed to infinity would stop its weight for ever."""
+
 EPS = 1e-8
 """What Adam adds to the root, so that a gradient that has always been 0 divides by something."""
 
@@ -94,6 +97,7 @@ class NormalisedFilter(GroupedOptimizer):
         torch._foreach_lerp_(momenta, gradients, gamma)
         torch._foreach_mul_(squares, 1 - sigma)
         torch._foreach_addcmul_(squares, gradients, gradients, sigma)
+        torch._foreach_clamp_max_(squares, LARGEST)
         sizes = torch._foreach_div(squares, 1 - (1 - sigma) ** group["steps"])
         torch._foreach_sqrt_(sizes)
         torch._foreach_add_(sizes, EPS)

@@ -113,13 +113,23 @@ def gains(
     return table(("Run", *contrasts), rows)
 
 
+FEW = 5
+"""Seeds with which no test of signs comes below .05: with five the least is 2/32."""
+
+_FEW = (
+    f"\n\n<small>With n of {FEW} or less an interval rests on the normal distribution of what is "
+    "measured: a test of signs, which needs none, comes to no less than .0625 with five.</small>"
+)
+
+
 def verdicts(study: Study, curves: Curves) -> str:
     """The claims of one study: what is claimed and how it is decided, the paper's number, ours."""
-    rows = []
+    rows, found = [], list[Verdict]()
     for claim in study.claims:
         ours = decide_each(claim, curves, history.known(claim.id)) or [
             Verdict(claim=claim, verdict="not run")
         ]
+        found += ours
         measured = "<br>".join(
             f"**{v.verdict}** ({v.where()}): {v.measured()}{beside(v)}" if v.preset else v.verdict
             for v in ours
@@ -127,7 +137,8 @@ def verdicts(study: Study, curves: Curves) -> str:
         link = f'<a href="scoreboard.html#{claim.id}"><code>{claim.id}</code></a>'
         claimed = f"{source(claim)}{_mark(claim)}<br>{claim.contrast.declared()}<br>{link}"
         rows.append((claimed, claim.paper_value or "–", measured))
-    return table(("Claim", "Paper's number", "Ours"), rows)
+    few = any(v.low is not None and v.n is not None and v.n <= FEW for v in found)
+    return table(("Claim", "Paper's number", "Ours"), rows) + (_FEW if few else "")
 
 
 def conclusion(study: Study, found: Iterable[Verdict]) -> str:

@@ -34,10 +34,16 @@ def flat(arm: str) -> Requirement:
     return Requirement(figure="@fall before drop", arm=arm, at_most=0.1, says=says)
 
 
-def at_rest(arm: str) -> Requirement:
-    """That the loss has come to rest, wherever that is: stuck, and not on its way."""
-    says = "the loss still fell by {:.2f} decades in the last quarter of the run"
-    return Requirement(figure="@fall at the end", arm=arm, at_most=0.1, says=says)
+def at_rest(arm: str) -> tuple[Requirement, Requirement]:
+    """That the loss has come to rest, wherever that is, and at a rate that could still move it."""
+    falls = "the loss still fell by {:.2f} decades in the last quarter of the run"
+    fades = (
+        "by its last quarter the rate had fallen to {:.1%} of its first, which brings any loss to rest"
+    )
+    return (
+        Requirement(figure="@fall at the end", arm=arm, at_most=0.1, says=falls),
+        Requirement(figure="@rate left", arm=arm, at_least=0.1, says=fades),
+    )
 
 
 def stopped(arm: str) -> Requirement:

@@ -26,6 +26,7 @@ CLAIMS = (
     ),
     claim(
         "cifar10-two-step",
+        requires=(forgets("filter"),),
         source="Table 2",
         text="Training with the filter comes close to two-step training.",
         arm="filter",
@@ -35,6 +36,7 @@ CLAIMS = (
     ),
     claim(
         "cifar10-ir-net",
+        requires=(forgets("filter"),),
         source="Table 2",
         text="Training with the filter ends where IR-Net does.",
         arm="filter",

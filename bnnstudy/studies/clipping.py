@@ -116,7 +116,7 @@ CLAIMS = (
     ),
     claim(
         "clipping-adam",
-        requires=(reached("none"),),
+        requires=(reached("none"), reached("momentum, none")),
         source="section 3.2",
         text="Adam is the one that is sensitive to clipping: it gains more from it than momentum does.",
         arm=("both", "none"),

@@ -35,6 +35,8 @@ class Entry:
         known: seeds at `desk` that it could have been read off by then; 0 where it came before them, or
             is about what none of them had measured.
         anew: data sets and networks whose arms were changed since, so that all their runs came later.
+        requires: what has to act, as `required` has it; entries that came before these were kept have
+            none.
     """
 
     claim: str
@@ -42,6 +44,7 @@ class Entry:
     contrast: Mapping[str, Any]
     known: int = 0
     anew: tuple[str, ...] = ()
+    requires: tuple[Mapping[str, Any], ...] = ()
 
 
 def described(claim: Claim) -> dict[str, Any]:
@@ -53,6 +56,13 @@ def described(claim: Claim) -> dict[str, Any]:
         if getattr(contrast, field.name) != field.default
     }
     return {"kind": contrast.kind, **to_jsonable(fields)}
+
+
+def required(claim: Claim) -> list[dict[str, Any]]:
+    """What a claim requires, in JSON's types: the figures, the arms and the bounds."""
+    names = ("figure", "arm", "at_least", "at_most")
+    needs = [{name: getattr(need, name) for name in names} for need in claim.requires]
+    return [{name: value for name, value in need.items() if value is not None} for need in needs]
 
 
 @functools.cache
@@ -74,8 +84,8 @@ def _entry(line: str, where: str) -> Entry:
         fields = json.loads(line)
         if not isinstance(fields, dict):
             raise TypeError("no object")
-        anew = fields.get("anew", [])
-        entry = Entry(**{**fields, "anew": tuple(anew)})
+        anew, requires = fields.get("anew", []), fields.get("requires", [])
+        entry = Entry(**{**fields, "anew": tuple(anew), "requires": tuple(requires)})
     except (ValueError, TypeError, RecursionError) as error:
         raise ValueError(f"{where} is no entry of the history ({error})") from error
     for name in ("claim", "date"):
@@ -84,6 +94,8 @@ def _entry(line: str, where: str) -> Entry:
     checks.WHOLE.checked(f"known in {where}", entry.known)
     if not isinstance(anew, list) or not all(isinstance(task, str) for task in anew):
         raise ValueError(f"anew in {where} must be a list of texts, got {shown(anew)}")
+    if not isinstance(requires, list) or not all(isinstance(need, dict) for need in requires):
+        raise ValueError(f"requires in {where} must be a list of objects, got {shown(requires)}")
     return entry
 
 

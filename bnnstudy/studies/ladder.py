@@ -204,7 +204,8 @@ def _moves(effect: str, text: str, direction: int, margin: float) -> Claim:
     changes: dict[str, Any] = {"direction": direction} if direction else {"kind": Equivalence}
     return ours(
         f"ladder-{effect}",
-        requires=found.acts_at(last),
+        # What stays as it is has to be there at the start: where nothing acts, nothing stays.
+        requires=found.acts_at(last) + (() if direction else found.acts_at(first)),
         source="the step to the papers' scale",
         text=text,
         margin=margin,

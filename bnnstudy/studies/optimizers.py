@@ -120,7 +120,7 @@ CLAIMS = (
     # Written down when runs at desk were known, as was the next one.
     claim(
         "optimizers-stuck",
-        requires=tuple(at_rest(f"{BINARY} {name}") for name in NOT_ADAPTIVE),
+        requires=tuple(need for name in NOT_ADAPTIVE for need in at_rest(f"{BINARY} {name}")),
         source="section 3.1",
         text=(
             "The others get stuck in local minima: SGD, momentum and Nesterov's end at a higher "

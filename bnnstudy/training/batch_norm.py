@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from bnnstudy.config import checks
 from bnnstudy.data import Dataset
 
 
@@ -14,5 +15,6 @@ def estimation_batches(dataset: Dataset, images: int, batch: int, dtype: torch.d
     >>> [tuple(batch.shape) for batch in batches]
     [(200, 1, 8, 8), (200, 1, 8, 8)]
     """
+    images, batch = (checks.COUNT.checked(n, v) for n, v in {"images": images, "batch": batch}.items())
     parts = dataset.train.images[:images].split(batch)
     return [dataset.inputs(part, dtype) for part in parts if len(part) == batch]

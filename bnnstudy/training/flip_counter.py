@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bnnstudy.config import checks
 from bnnstudy.nn.parameters import observed_weights
 from bnnstudy.training.metrics import flips
 
@@ -55,6 +56,7 @@ class FlipCounter:
     """
 
     def __init__(self, model: nn.Module, weights: Iterable[Tensor] | None = None):
+        checks.instance("model", model, nn.Module)
         self._weights: Mapping[str, Tensor] = (
             SignedWeights(model) if weights is None else _chosen(model, weights)
         )

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from bnnstudy import data, devices
+from bnnstudy.config import checks
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.serialise import significant
 from bnnstudy.evidence.results import Accuracies, Result, best_epoch
@@ -111,16 +112,18 @@ def fit(
     """
     if not isinstance(checkpoint, Checkpoint | None):
         raise TypeError(f"checkpoint must be a Checkpoint or None, got {checkpoint!r}")
+    place = devices.place_of(device)
+    checks.instance("dataset", dataset, data.Dataset, or_none=True)
     if dataset is None:
         dataset = data.load(config.dataset, root, train_size=config.train_size, device=device)
     require_stages(config, dataset)
     with devices.one_thread(device):
-        run = Run(config, dataset, torch.device(device), callbacks)
+        run = Run(config, dataset, place, callbacks)
         if checkpoint:
             names = [callback.name for callback in run.callbacks]
             sizes = [len(part) for part in (dataset.train, dataset.validation, dataset.test)]
-            place = f"{device}{', compiled' if devices.is_compiling() else ''}"
-            state = checkpoint.load(config, f"{dataset.fingerprint} {sizes}", place, names)
+            where = f"{device}{', compiled' if devices.is_compiling() else ''}"
+            state = checkpoint.load(config, f"{dataset.fingerprint} {sizes}", where, names)
             if state:
                 run.load_state_dict(state)
         done = len(run.curves["train_loss"])

@@ -62,8 +62,8 @@ def fit_stacked(
     if why := obstacle(config):
         raise ValueError(f"config cannot be stacked: it has {why}")
     require_stages(config, dataset)
+    place = devices.place_of(device)
     with devices.one_thread(device), devices.compiling(False):
-        place = torch.device(device)
         runs = [Run(replace(config, seed=seed), dataset, place, ()) for seed in seeds]
         steps = config.epochs * (len(dataset.train) // config.batch_size)
         step = StackedStep(config, [run.model for run in runs], steps)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
+from bnnstudy.config import checks
 from bnnstudy.nn.layers import BinaryConv2d, BinaryLinear
 from bnnstudy.nn.parameters import evaluating
 
@@ -62,6 +63,7 @@ def summary(model: nn.Module, shape: tuple[int, int, int]) -> list[LayerSummary]
         >>> row.real_weights, row.real_macs, row.memory
         (76, 648, 304.0)
     """
+    checks.instance("model", model, nn.Module)
     layers = {
         name: layer for name, layer in model.named_modules() if list(layer.parameters(recurse=False))
     }
