@@ -131,6 +131,8 @@ def _end(caller: socket.socket, fork: BaseProcess) -> None:
 
 def call(address: str, module: str, arguments: Sequence[str]) -> int:
     """Have the server run a module; returns its exit status, negative where a signal ended it."""
+    handed_on = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    signal.pthread_sigmask(signal.SIG_BLOCK, handed_on)  # until there is whom to hand them to
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as server:
         server.connect(address)
         request = {
@@ -141,8 +143,9 @@ def call(address: str, module: str, arguments: Sequence[str]) -> int:
         }
         socket.send_fds(server, [json.dumps(request).encode()], [0, 1, 2])
         process = int(server.recv(64))
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in handed_on:
             signal.signal(number, lambda number, _: os.kill(process, number))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, handed_on)
         parent = os.getppid()
         server.settimeout(1)
         while os.getppid() == parent:

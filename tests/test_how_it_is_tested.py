@@ -41,7 +41,7 @@ def cases(test) -> int:
                 test_imagenet_training.test_a_killed_process_ends_the_job_with_one_error_and_the_next_goes_on
             ),
         ),
-        (r"loader: (\d+) targets", len(all_targets())),
+        (r"classes: (\d+) targets", len(all_targets())),
     ],
 )
 def test_the_page_says_it(words, number):
