@@ -21,7 +21,7 @@ VENV := .venv
 PY   := $(VENV)/bin/python
 # Processes that find their imports done, kernels among them (see its first lines).
 WARM := $(PY) book/warm.py
-export JUPYTER_PATH := $(CURDIR)/book
+export JUPYTER_PATH := $(CURDIR)/book$(addprefix :,$(JUPYTER_PATH))
 
 # The longest first, so that no core is idle at the end; the recipe last, as it waits for others.
 # `own_network` and `why_one_bit` are no studies, but wait for none either.
