@@ -152,7 +152,8 @@ def _add_run_options(run: argparse.ArgumentParser) -> None:
         type=_parameters,
         default={},
         metavar="NAME=VALUE,…",
-        help="what submitit is told, such as timeout_min=240,slurm_partition=gpu,gpus_per_node=1",
+        help="what submitit is told, such as timeout_min=240,slurm_partition=gpu,gpus_per_node=1; "
+        "without timeout_min a task is cut after its 5 minutes, and queued again",
     )
 
 
@@ -162,8 +163,8 @@ def _add_imagenet_options(imagenet: argparse.ArgumentParser) -> None:
         "--data", type=_folder, metavar="DIR", required=True, help="has train/<class>/ and val/<class>/"
     )
     add("--teacher", type=Path, metavar="FILE", help="weights of torchvision's resnet34 to distil from")
-    add("--preset", choices=("paper",), default="paper", help="whose arms are trained, without --model")
-    add("--arm", default="filter, one step", help="of the study `imagenet` (filter, one step)")
+    add("--preset", choices=("paper",), help="whose arms are trained, without --model (paper)")
+    add("--arm", help="of the study `imagenet`, without --model (filter, one step)")
     add("--model", metavar="NAME", help="any network of the package, on any folder of images")
     add("--seed", type=int, default=0, metavar="N")
     add("--epochs", type=_count, metavar="N")
@@ -240,9 +241,15 @@ def _imagenet(options: argparse.Namespace) -> int:
         with processes(devices.device_of(options.device)) as group:
             changes = {n: getattr(options, n) for n in _FIELDS if getattr(options, n) is not None}
             if options.model:
+                for name in ("arm", "preset"):
+                    if given := getattr(options, name):
+                        raise ValueError(
+                            f"--{name} is of the study imagenet, not of --model: {given!r}"
+                        )
                 job = image_folder.own(options.model, {**changes, "seed": options.seed})
             else:
-                arm = STUDIES["imagenet"].arm(options.preset, options.arm)
+                preset, name = options.preset or "paper", options.arm or "filter, one step"
+                arm = STUDIES["imagenet"].arm(preset, name)
                 job = image_folder.of_arm("imagenet", arm, options.seed, changes)
             job = replace(job, data=options.data, size=options.size, teacher=options.teacher)
             here = int(os.environ.get("LOCAL_WORLD_SIZE", 1))

@@ -110,6 +110,8 @@ def _become(request: dict[str, Any], streams: Sequence[int], inherited: Sequence
         os.close(stream)
     # What the server's own could do, such as to seek, these need not.
     sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w", 1)
+    # A caller that a shell put in the background is deaf to Ctrl-C, and so is what it started.
+    signal.signal(signal.SIGINT, signal.SIG_IGN if request["deaf"] else signal.default_int_handler)
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["environment"])
@@ -140,6 +142,7 @@ def call(address: str, module: str, arguments: Sequence[str]) -> int:
             "arguments": list(arguments),
             "folder": os.getcwd(),
             "environment": dict(os.environ),
+            "deaf": signal.getsignal(signal.SIGINT) == signal.SIG_IGN,
         }
         socket.send_fds(server, [json.dumps(request).encode()], [0, 1, 2])
         process = int(server.recv(64))

@@ -488,6 +488,7 @@ def test_imagenets_own_arms_want_all_of_imagenet_and_a_teacher(root, teacher, tm
         (["--dry-run", "--size", "32"], "teacher must be a file of weights of resnet34, got none"),
         (["--arm", "sgd"], "arm of study 'imagenet' must be one of filter, one step, .* got 'sgd'"),
         (["--model", "alexnet"], "model must be one of .*got 'alexnet'"),
+        (["--model", "mlp", "--arm", "sgd"], "--arm is of the study imagenet, not of --model: 'sgd'"),
         (["--model", "resnet18", "--batch-size", "90"], "at most the 80 training images, got 90"),
     ):
         assert main([*given, *more]) == 2

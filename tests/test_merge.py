@@ -98,7 +98,7 @@ def test_the_command_says_what_it_did_and_refuses_what_is_no_folder(shards, tmp_
     assert command_line.main(arguments) == 0
     assert capsys.readouterr().out == f"4 records copied to {tmp_path}, 0 there already\n"
     assert command_line.main(["merge", str(tmp_path / "none"), "--results", str(tmp_path)]) == 2
-    assert "DIR must be a folder of records" in capsys.readouterr().err
+    assert "DIR must be a folder of records, got '" in capsys.readouterr().err
 
 
 def test_status_counts_what_is_there_running_and_missing(shards, whole, tmp_path, monkeypatch, capsys):

@@ -95,7 +95,12 @@ def test_an_error_is_the_callers(address, module, tmp_path):
 def test_a_signal_to_the_caller_ends_what_runs(address, module, tmp_path, number):
     call = [*WARM, module(SLEEPS)]
     with subprocess.Popen(
-        call, cwd=tmp_path, env=os.environ | address, stdout=subprocess.PIPE, text=True
+        call,
+        cwd=tmp_path,
+        env=os.environ | address,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # whoever runs these tests
     ) as caller:
         process = int(caller.stdout.readline())
         assert process != caller.pid

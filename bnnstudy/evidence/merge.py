@@ -41,7 +41,8 @@ def merge(sources: Iterable[str | os.PathLike[str]], results: str | os.PathLike[
     there = older = 0
     for source in sources:
         if not isinstance(source, str | os.PathLike) or not checks.is_folder(source):
-            raise ValueError(f"DIR must be a folder of records, got {shown(source)}")
+            given = str(source) if isinstance(source, Path) else source
+            raise ValueError(f"DIR must be a folder of records, got {shown(given)}")
         for file in sorted(Path(source).glob("*/*/*-s*.json")):
             own = Path(results, file.relative_to(source))
             record = records.load_of(file.parts[-3], file)

@@ -234,7 +234,7 @@ def _norms_after(
 
 
 def _takes(norm: nn.BatchNorm1d | nn.BatchNorm2d, layer: BinaryLayer) -> bool:
-    """Whether a norm is over the layer's outputs: what it has is as many, and what it is is known."""
+    """Whether a norm may be over the layer's outputs: it has as many features."""
     return norm.num_features == len(layer.weight)
 
 

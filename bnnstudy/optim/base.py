@@ -12,6 +12,9 @@ from torch.optim.optimizer import ParamsT
 from bnnstudy.config import checks
 from bnnstudy.optim.finite import FiniteGradients
 
+LARGEST = torch.finfo(torch.float32).max
+"""Of an average of squares: one that overflowed to infinity would stop its weight for ever."""
+
 
 def listed(params: ParamsT) -> ParamsT:
     """The same parameters with generators as lists, so that they can be gone through more than once.

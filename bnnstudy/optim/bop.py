@@ -12,10 +12,7 @@ from torch.optim.optimizer import ParamsT
 
 from bnnstudy.config import checks
 from bnnstudy.optim._checks import require_signs
-from bnnstudy.optim.base import GroupedOptimizer, zero_state
-
-LARGEST = torch.finfo(torch.float32).max
-"""Of an average of squares: one that overflowed to infinity would stop its weight for ever."""
+from bnnstudy.optim.base import LARGEST, GroupedOptimizer, zero_state
 
 EPS = 1e-10
 """What the source adds to the root of the second moment."""

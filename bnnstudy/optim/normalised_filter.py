@@ -8,10 +8,7 @@ from torch.optim.optimizer import ParamsT
 
 from bnnstudy.config import checks
 from bnnstudy.optim._checks import require_signs
-from bnnstudy.optim.base import GroupedOptimizer, zero_state
-
-LARGEST = torch.finfo(torch.float32).max
-"""Of an average of squares: one that overflowed to infinity would stop its weight for ever."""
+from bnnstudy.optim.base import LARGEST, GroupedOptimizer, zero_state
 
 EPS = 1e-8
 """What Adam adds to the root, so that a gradient that has always been 0 divides by something."""
