@@ -353,10 +353,7 @@ def _summary(one: Answer, held: bool) -> dict[str, object]:
         "contrast": claim.contrast.declared(),
         "metric": claim.contrast.metric,
         "paired": getattr(claim.contrast, "paired", None),
-        "requires": [
-            {"figure": n.figure, "arm": n.arm, "at_least": n.at_least, "at_most": n.at_most}
-            for n in claim.requires
-        ],
+        "requires": [need.declared() for need in claim.requires],
         "verdicts": [
             {**v.summary(), "paper_scale": paper_scale(claim, v.task) if v.task else {}}
             for v in one.verdicts

@@ -23,7 +23,7 @@ torch.set_num_threads(1)
 
 PRELOADED = (
     "faults", "bnnstudy.__main__", "bnnstudy.studies", "bnnstudy.experiments.image_folder", "pytest",
-    "torch._dynamo", "torchvision.transforms", "PIL.Image", "PIL.JpegImagePlugin",
+    "torch._dynamo", "torchvision.transforms.v2", "PIL.Image", "PIL.JpegImagePlugin",
 )  # fmt: skip
 """What processes of tests need that are many, or are to start at once."""
 

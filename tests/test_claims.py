@@ -312,7 +312,7 @@ def test_what_is_inconclusive_or_without_spread_counts_among_those_judged():
 
 def test_arms_that_are_equal_in_every_seed_leave_a_spread_to_the_others():
     fields = {"metric": "score", "scale": 1.0, "kind": Spread, "direction": -1, "margin": -1.0}
-    found = runs(a=[0.9, 0.8, 0.7], b=[0.9, 0.8, 0.7], c=[0.95, 0.81, 0.72])
+    found = runs(a=[0.9, 0.8, 0.7], b=[0.9, 0.8, 0.8 - 0.1], c=[0.95, 0.81, 0.72])
     three = decide(claim(arms=("a", "b", "c"), **fields), found)
     two = decide(claim(arms=("a", "c"), **fields), found)
     assert three.verdict == two.verdict == "reproduced"

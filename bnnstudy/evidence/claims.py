@@ -635,6 +635,10 @@ class Requirement:
         except (ValueError, LookupError, AttributeError, TypeError) as error:
             raise ValueError(f"says must be a text with one number, got {shown(self.says)}") from error
 
+    def declared(self) -> dict[str, str | float | None]:
+        """What is looked at, and the bounds, in JSON's types; the words are no part of it."""
+        return {name: getattr(self, name) for name in ("figure", "arm", "at_least", "at_most")}
+
     def holds(self, value: float) -> bool:
         """Whether a figure lies within the bounds."""
         low = self.at_least is None or value >= self.at_least

@@ -82,11 +82,13 @@ class Effect:
 
     def p(self, contrast: Estimate) -> float:
         """Two-sided p-value of lying so far from the contrast's margin; 1 where there is no spread."""
-        distance = contrast.beyond(self.mean)
-        # Differences of accuracies that are equal in arithmetic are not to the last bit.
-        if not math.isfinite(self.error) or self.error <= 1e-9 * max(abs(self.mean), abs(distance)):
+        if not math.isfinite(self.error) or not self.spreads(contrast):
             return 1.0
-        return two_sided_p(distance / self.error, self.freedom)
+        return two_sided_p(contrast.beyond(self.mean) / self.error, self.freedom)
+
+    def spreads(self, contrast: Estimate) -> bool:
+        """Whether seeds differ: accuracies that are equal in arithmetic are not to the last bit."""
+        return self.error > 1e-9 * max(abs(self.mean), abs(contrast.beyond(self.mean)))
 
 
 @dataclass(frozen=True)
@@ -140,7 +142,7 @@ class Extreme:
         if beyond:
             return min(1.0, len(self.parts) * min(part.p(contrast) for part in beyond))
         # Where two arms are one training no other draw would have parted them.
-        spread = [part for part in self.parts if part.error > 0] or self.parts
+        spread = [part for part in self.parts if part.spreads(contrast)] or self.parts
         return max(part.p(contrast) for part in spread)
 
 

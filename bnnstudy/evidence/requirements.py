@@ -37,16 +37,8 @@ class Looked:
 
     def summary(self) -> dict[str, object]:
         """What a report says of it, in JSON's types."""
-        need = self.requirement
-        return {
-            "arm": need.arm,
-            "figure": need.figure,
-            "at_least": need.at_least,
-            "at_most": need.at_most,
-            "median": self.figure,
-            "held": self.held,
-            "of": self.of,
-        }
+        found = {"median": self.figure, "held": self.held, "of": self.of}
+        return {**self.requirement.declared(), **found}
 
     def __str__(self) -> str:
         if self.figure is None:

@@ -19,7 +19,7 @@ FORMAT = "bnnstudy packed 1"
 """What the manifest calls the format."""
 
 
-def require_path(file: object) -> None:
+def _require_path(file: object) -> None:
     """Refuses what is no name of a file."""
     if not isinstance(file, str | os.PathLike) or not os.fspath(file):
         raise ValueError(f"file must be a path, got {shown(file)}")
@@ -49,7 +49,7 @@ def save_packed(model: nn.Module, file: str | os.PathLike[str]) -> None:
             not installed.
     """
     checks.instance("model", model, nn.Module)
-    require_path(file)
+    _require_path(file)
     packed = _packed_names(model)
     tensors, kept = {}, {}
     for name, value in model.state_dict().items():
@@ -87,7 +87,7 @@ def load_packed(model: nn.Module, file: str | os.PathLike[str]) -> None:
         OSError: if it cannot be read.
     """
     checks.instance("model", model, nn.Module)
-    require_path(file)
+    _require_path(file)
     tensors, manifest = _read(file)
     own, kept = model.state_dict(), manifest["packed"]
     packed = _packed_names(model)

@@ -12,7 +12,7 @@ from torch.optim.optimizer import ParamsT
 from bnnstudy.config import checks
 from bnnstudy.optim.finite import FiniteGradients
 
-LARGEST = torch.finfo(torch.float32).max
+LARGEST_SQUARE = torch.finfo(torch.float32).max
 """Of an average of squares: one that overflowed to infinity would stop its weight for ever."""
 
 

@@ -12,7 +12,7 @@ from torch.optim.optimizer import ParamsT
 
 from bnnstudy.config import checks
 from bnnstudy.optim._checks import require_signs
-from bnnstudy.optim.base import LARGEST, GroupedOptimizer, zero_state
+from bnnstudy.optim.base import LARGEST_SQUARE, GroupedOptimizer, zero_state
 
 EPS = 1e-10
 """What the source adds to the root of the second moment."""
@@ -139,7 +139,7 @@ class SecondOrderBop(GroupedOptimizer):
         torch._foreach_lerp_(momenta, gradients, group["gamma"] * group["lr"])
         torch._foreach_mul_(squares, 1 - group["sigma"])
         torch._foreach_addcmul_(squares, gradients, gradients, group["sigma"])
-        torch._foreach_clamp_max_(squares, LARGEST)
+        torch._foreach_clamp_max_(squares, LARGEST_SQUARE)
         sizes = torch._foreach_sqrt(squares)
         torch._foreach_add_(sizes, EPS)
         agreements = torch._foreach_mul(momenta, weights)

@@ -8,7 +8,7 @@ from torch.optim.optimizer import ParamsT
 
 from bnnstudy.config import checks
 from bnnstudy.optim._checks import require_signs
-from bnnstudy.optim.base import LARGEST, GroupedOptimizer, zero_state
+from bnnstudy.optim.base import LARGEST_SQUARE, GroupedOptimizer, zero_state
 
 EPS = 1e-8
 """What Adam adds to the root, so that a gradient that has always been 0 divides by something."""
@@ -94,7 +94,7 @@ class NormalisedFilter(GroupedOptimizer):
         torch._foreach_lerp_(momenta, gradients, gamma)
         torch._foreach_mul_(squares, 1 - sigma)
         torch._foreach_addcmul_(squares, gradients, gradients, sigma)
-        torch._foreach_clamp_max_(squares, LARGEST)
+        torch._foreach_clamp_max_(squares, LARGEST_SQUARE)
         sizes = torch._foreach_div(squares, 1 - (1 - sigma) ** group["steps"])
         torch._foreach_sqrt_(sizes)
         torch._foreach_add_(sizes, EPS)

@@ -116,7 +116,7 @@ def gains(
 FEW = 5
 """Seeds with which no test of signs comes below .05: with five the least is 2/32."""
 
-_FEW = (
+_RESTS_ON_NORMALITY = (
     f"\n\n<small>With n of {FEW} or less an interval rests on the normal distribution of what is "
     "measured: a test of signs, which needs none, comes to no less than .0625 with five.</small>"
 )
@@ -138,7 +138,7 @@ def verdicts(study: Study, curves: Curves) -> str:
         claimed = f"{source(claim)}{_mark(claim)}<br>{claim.contrast.declared()}<br>{link}"
         rows.append((claimed, claim.paper_value or "–", measured))
     few = any(v.low is not None and v.n is not None and v.n <= FEW for v in found)
-    return table(("Claim", "Paper's number", "Ours"), rows) + (_FEW if few else "")
+    return table(("Claim", "Paper's number", "Ours"), rows) + (_RESTS_ON_NORMALITY if few else "")
 
 
 def conclusion(study: Study, found: Iterable[Verdict]) -> str:

@@ -60,8 +60,7 @@ def described(claim: Claim) -> dict[str, Any]:
 
 def required(claim: Claim) -> list[dict[str, Any]]:
     """What a claim requires, in JSON's types: the figures, the arms and the bounds."""
-    names = ("figure", "arm", "at_least", "at_most")
-    needs = [{name: getattr(need, name) for name in names} for need in claim.requires]
+    needs = [need.declared() for need in claim.requires]
     return [{name: value for name, value in need.items() if value is not None} for need in needs]
 
 
