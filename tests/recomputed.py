@@ -144,6 +144,13 @@ def interval_of(contrast, arms, seeds, task: str, level: float = 0.95) -> tuple[
     """Effect and interval, worked out anew."""
     if contrast.kind in ("every", "spread"):
         return extreme(contrast, arms, seeds, task)
+    mean, error, freedom = estimate_of(contrast, arms, seeds, task)
+    half = stats.t.ppf((1 + level) / 2, freedom) * error
+    return mean, mean - half, mean + half
+
+
+def estimate_of(contrast, arms, seeds, task: str) -> tuple[float, float, float]:
+    """Effect, standard error and degrees of freedom of one difference, trend or speed."""
     runs = judged(arms, contrast, seeds)
     values = [effect(runs, seed, contrast) for seed in seeds]
     seeds_part, images_part = np.var(values, ddof=1) / len(values), images(runs, seeds, task, contrast)
@@ -151,8 +158,47 @@ def interval_of(contrast, arms, seeds, task: str, level: float = 0.95) -> tuple[
     error = (seeds_part + images_part) ** 0.5
     # Satterthwaite: what is known of thousands of images is as good as exact.
     freedom = (len(values) - 1) * (error**2 / seeds_part) ** 2 if seeds_part else len(values) - 1
-    half = stats.t.ppf((1 + level) / 2, freedom) * error
-    return np.mean(values), np.mean(values) - half, np.mean(values) + half
+    return np.mean(values), error, freedom
+
+
+def p_of(contrast, arms, seeds, task: str, holds: bool | None) -> float:
+    """The p-value of a verdict: how rare an effect so far beyond its margin is if it lies on it."""
+    if holds is None:
+        return 1.0
+    if contrast.kind not in ("every", "spread"):
+        return p_of_one(contrast, arms, seeds, task)
+    parts = {part: estimate_of(part, arms, seeds, task)[0] for part in contrast.differences()}
+    p = {part: p_of_one(part, arms, seeds, task) for part in parts}
+    if holds == (contrast.kind == "every" or contrast.direction < 0):
+        # Each part has to show it; one that is the same training in both arms has nothing to show.
+        apart = [value for part, value in p.items() if has_spread(part, arms, seeds, task)]
+        return max(apart or p.values())
+    up = contrast.direction if holds else -contrast.direction
+    shown = [p[part] for part, mean in parts.items() if up * (mean - edge_of(contrast)) > 0]
+    return min(1.0, len(parts) * min(shown))
+
+
+def p_of_one(contrast, arms, seeds, task: str) -> float:
+    mean, error, freedom = estimate_of(contrast, arms, seeds, task)
+    if not has_spread(contrast, arms, seeds, task):
+        return 1.0
+    return 2 * stats.t.sf(distance(contrast, mean) / error, freedom)
+
+
+def has_spread(contrast, arms, seeds, task: str) -> bool:
+    mean, error, _ = estimate_of(contrast, arms, seeds, task)
+    return error > 1e-9 * max(abs(mean), distance(contrast, mean))
+
+
+def distance(contrast, mean: float) -> float:
+    """From the nearest value at which a verdict turns."""
+    if contrast.kind == "equivalence":
+        return min(abs(mean - contrast.margin), abs(mean + contrast.margin))
+    return abs(mean - edge_of(contrast))
+
+
+def edge_of(contrast) -> float:
+    return contrast.direction * contrast.margin
 
 
 def chosen_anew(contrast, arms, seeds: list[int]) -> float:
@@ -290,7 +336,7 @@ def figure_of(run, name: str) -> float | None:
 
 def expected_verdict(claim, low, high) -> str:
     contrast = claim.contrast
-    good, bad = ("supported", "refuted") if claim.paper == "ours" else ("reproduced", "not reproduced")
+    good, bad = exact_word(claim, 0), exact_word(claim, 1)
     if contrast.kind == "equivalence":
         yes = max(abs(low), abs(high)) <= contrast.margin
         no = min(abs(low), abs(high)) > contrast.margin and low * high > 0
@@ -300,6 +346,11 @@ def expected_verdict(claim, low, high) -> str:
         # Arms that are equal in every seed are no test of a difference.
         no = no and not (low == high == 0 and contrast.margin >= 0)
     return good if yes else bad if no else "inconclusive"
+
+
+def exact_word(claim, counterexamples: int) -> str:
+    good, bad = ("supported", "refuted") if claim.paper == "ours" else ("reproduced", "not reproduced")
+    return bad if counterexamples else good
 
 
 def counted(contrast, arms: dict[str, Rates]) -> dict[str, int]:
@@ -322,11 +373,47 @@ def judging_seeds(claim, arms: dict[str, Rates], preset: str, task: str) -> list
 
 def verdict_of(
     claim, arms: dict[str, Rates], preset: str, task: str
-) -> tuple[str, float, float, float]:
-    """Word, effect and interval of a claim that is estimated, and has no seed without a value."""
+) -> tuple[str, float, float, float, float]:
+    """Word, effect, interval and p of a claim that is estimated, and has no seed without a value."""
     contrast, seeds = claim.contrast, judging_seeds(claim, arms, preset, task)
     mean, low, high = interval_of(contrast, arms, seeds, task)
     runs = judged(arms, contrast, seeds)
     idle = one_training(runs, seeds, contrast) or never_there(runs, seeds, contrast)
+    word = expected_verdict(claim, low, high)
+    p = p_of(contrast, arms, seeds, task, STATES[word])
     tested = not idle and not unmet(arms, seeds, claim.requires)
-    return (expected_verdict(claim, low, high) if tested else "not tested"), mean, low, high
+    return (word if tested else "not tested"), mean, low, high, p
+
+
+STATES = {
+    "reproduced": True, "supported": True, "not reproduced": False, "refuted": False,
+    "inconclusive": None,
+}  # fmt: skip
+
+
+def answer_of(words: list[str], p_values: list[float | None]) -> tuple[str, float | None]:
+    """What verdicts on one claim come to, and the p that Holm's correction counts it with."""
+    tested = [STATES[word] for word in words if word in STATES]
+    known = [p for word, p in zip(words, p_values, strict=True) if word in STATES and p is not None]
+    if not tested:
+        return ("not tested" if "not tested" in words else "not run"), None
+    answer = {
+        frozenset({True}): "holds",
+        frozenset({True, None}): "holds in some",
+        frozenset({False}): "fails",
+        frozenset({False, None}): "fails in some",
+        frozenset({None}): "open",
+    }.get(frozenset(tested), "mixed")
+    if not known:
+        return answer, None
+    if answer == "open":
+        return answer, 1.0
+    return answer, max(known) if answer in ("holds", "fails") else min(1.0, len(known) * min(known))
+
+
+def standing(p_values: dict[str, float], level: float = 0.05) -> set[str]:
+    """What Holm's correction leaves, by adjusted p-values."""
+    names = sorted(p_values, key=p_values.__getitem__)
+    factors = len(names) - np.arange(len(names))
+    adjusted = np.maximum.accumulate([p_values[name] for name in names] * factors)
+    return {name for name, p in zip(names, adjusted, strict=True) if p <= level}

@@ -29,7 +29,6 @@ DECLARED = {
     "adam_as_filter": {"mnist mlp", *BIREALNET20},
     "collapse": {"mnist mlp", "fsdd audio_net"},
     "flip_budget": BIREALNET20,
-    "silent_weights": BIREALNET20,
 }
 """By study the tasks whose claims are written down and whose runs at desk are still to come."""
 
