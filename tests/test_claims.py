@@ -17,6 +17,7 @@ from bnnstudy.evidence.claims import (
     Every,
     Exact,
     FactorialEffect,
+    Requirement,
     Shorthand,
     Speed,
     Spread,
@@ -487,3 +488,29 @@ def test_shorthand_says_which_arm_is_the_control_and_fills_in_accuracies_alone()
             write("x", "Figure 1", "It does.", "a", "b")
     with pytest.raises(TypeError, match="control"):
         short.claim("x", **said, arm="a")
+
+
+@pytest.mark.parametrize(
+    ("figure", "good"),
+    [
+        ("curves.loss.3", False), ("curves.loss", False), ("curves.loss.3.first", False),
+        ("silent.last", False), ("curves.loss.4", True), ("curves.accuracy", True), ("silent.first", True),
+    ],
+)  # fmt: skip
+def test_what_has_to_act_is_read_elsewhere_than_what_is_compared(figure, good):
+    contrast = Difference(metric="curves.loss.3", arm="a", control="b", control_metric="silent.last")
+    need = Requirement(figure=figure, arm="a", says="{:g}", at_least=1.0)
+    fields = {"id": "it", "paper": "ours", "source": "here", "text": "It is so.", "contrast": contrast}
+    if good:
+        assert Claim(**fields, requires=(need,)).requires == (need,)
+        return
+    with pytest.raises(ValueError, match=f"requires must be read on another metric.*'{figure}'"):
+        Claim(**fields, requires=(need,))
+
+
+def test_a_claim_adds_no_control_to_itself():
+    contrast = Difference(metric="x", arm="a", control="b")
+    with pytest.raises(ValueError, match="with_control must be another claim's id, got 'it'"):
+        Claim(
+            id="it", paper="ours", source="here", text="It is so.", contrast=contrast, with_control="it"
+        )

@@ -14,7 +14,7 @@ from bnnstudy.evidence import right
 from bnnstudy.evidence.claims import Claim, Difference, Equivalence, Requirement, Speed
 from bnnstudy.evidence.curves import Curve, fixed, with_parts
 from bnnstudy.evidence.estimates import effect
-from bnnstudy.evidence.verdicts import decide
+from bnnstudy.evidence.verdicts import Verdict, decide
 from bnnstudy.report import tables
 
 
@@ -291,10 +291,30 @@ def test_a_verdict_says_what_turns_it():
     assert (verdict.turns, verdict.runners_up) == ("not reproduced with `a` at 2", 1)
     said = tables.second_look([verdict, replace(verdict, verdict="not reproduced")]).splitlines()
     assert len(said) == 3
-    assert said[-1].endswith("| not reproduced with `a` at 2 |")
+    assert said[-1].endswith("| not reproduced with `a` at 2 | – |")
     for runners_up, words in ((1, "stands"), (0, "no second rate was run")):
         failed = replace(verdict, verdict="not reproduced", turns="", runners_up=runners_up)
-        assert tables.second_look([failed]).endswith(f"| {words} |")
+        assert tables.second_look([failed]).endswith(f"| {words} | – |")
+
+
+def test_what_failed_stands_beside_the_claim_that_adds_the_control_it_lacks():
+    lacking = replace(claim(Difference(**SCORE)), id="without", with_control="with")
+    adding = replace(claim(Difference(**SCORE)), id="with", text="It is so at equal rates.")
+    failed = Verdict(claim=lacking, verdict="not reproduced", preset="desk", task="mnist mlp")
+    held = Verdict(
+        claim=adding,
+        verdict="supported",
+        preset="desk",
+        task="mnist mlp",
+        n=5,
+        effect=1.0,
+        low=0.5,
+        high=1.5,
+    )
+    elsewhere = replace(held, task="cifar10 cnn")
+    ending = "| It is so at equal rates. supported: +1.00 [+0.50, +1.50] percentage points, n = 5 |"
+    assert tables.second_look([failed, held]).endswith(ending)
+    assert tables.second_look([failed, elsewhere]).endswith("| – |")
 
 
 @pytest.mark.parametrize("paired", [True, False])

@@ -44,6 +44,13 @@ def test_ids_are_unique_and_every_claim_has_its_words():
         assert claim.paper == "ours" or claim.paper_value or isinstance(claim.contrast, Exact), claim.id
 
 
+@pytest.mark.parametrize("study", studies.STUDIES.values(), ids=lambda study: study.name)
+def test_a_control_that_a_claim_lacks_is_added_by_one_of_ours_beside_it(study):
+    papers = {claim.id: claim.paper for claim in study.claims}
+    adding = {claim.with_control for claim in study.claims if claim.with_control}
+    assert {papers[name] for name in adding} <= {"ours"}
+
+
 def test_the_ledger_holds_the_claims_of_both_papers():
     counts = Counter(claim.paper for claim in studies.ledger())
     assert counts["A"] >= 40

@@ -664,6 +664,8 @@ class Claim:
         paper_value: the paper's own number, None where it gives none.
         contrast: what decides it.
         requires: what has to act for it to be tested.
+        with_control: id of the claim that asks the same with a control which this one lacks, such as a
+            rate of its own for each arm; empty if it lacks none, or has no such claim.
 
     Raises:
         ValueError: naming the argument, its value and what is allowed.
@@ -676,6 +678,7 @@ class Claim:
     contrast: Contrast
     paper_value: str | None = None
     requires: tuple[Requirement, ...] = ()
+    with_control: str = ""
 
     def __post_init__(self) -> None:
         texts = ("id", "source", "text", "paper_value")
@@ -684,10 +687,20 @@ class Claim:
         checks.instance("contrast", self.contrast, Contrast)
         checks.all_of("requires", self.requires, Requirement)
         for need in self.requires:
-            if need.figure == self.contrast.metric:
+            if any(_overlap(need.figure, metric) for metric in self.contrast.metrics().values()):
                 raise ValueError(
                     f"requires must be read on another metric than the contrast's, got {need.figure!r}"
                 )
+        checks.settle(self, {"with_control": checks.NAME})
+        if self.with_control == self.id:
+            raise ValueError(f"with_control must be another claim's id, got {self.id!r}")
+
+
+def _overlap(figure: str, metric: str) -> bool:
+    """Whether one path is the other, or leads to where that lies, as a curve and its last value."""
+    steps, others = figure.split("."), metric.split(".")
+    both = min(len(steps), len(others))
+    return steps[:both] == others[:both]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -714,6 +727,7 @@ class Shorthand:
         value: str | None = None,
         kind: type[Contrast] = Difference,
         requires: tuple[Requirement, ...] = (),
+        with_control: str = "",
         **contrast: Any,
     ) -> Claim:
         """A claim of the paper, decided by a contrast of this kind with these fields.
@@ -723,6 +737,7 @@ class Shorthand:
             value: the paper's number; None means the shorthand's own words for none.
             kind: a class of contrast.
             requires: what has to act for it to be tested.
+            with_control: as in `Claim`.
             contrast: its fields, such as `arm`, `control`, `margin`.
 
         Raises:
@@ -736,6 +751,7 @@ class Shorthand:
             paper_value=self.value if value is None else value,
             contrast=self._contrast(kind, contrast),
             requires=requires,
+            with_control=with_control,
         )
 
     def ours(

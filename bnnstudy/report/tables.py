@@ -166,7 +166,13 @@ def _measurements(one: Answer) -> str:
 
 
 def second_look(found: Iterable[Verdict]) -> str:
-    """What did not hold of the papers' claims, and whether that stands where a rate is second-best."""
+    """What did not hold of the papers' claims: whether it stands at second-best rates, with a control.
+
+    Args:
+        found: all verdicts, those on claims that add a control among them.
+    """
+    found = list(found)
+    there = {(v.claim.id, v.preset, v.task): v for v in found}
     rows = []
     for verdict in found:
         if verdict.verdict != "not reproduced":
@@ -174,8 +180,11 @@ def second_look(found: Iterable[Verdict]) -> str:
         claim = verdict.claim
         stands = "stands" if verdict.runners_up else "no second rate was run"
         text = f"{claim.text} ({claim.source}; {claim.id}){_mark(claim)}"
-        rows.append((text, verdict.where(), verdict.measured(), verdict.turns or stands))
-    return table(("Claim", "Where", "Effect", "At the second-best rate of each arm in turn"), rows)
+        asked = there.get((claim.with_control, verdict.preset, verdict.task))
+        control = f"{asked.claim.text} {asked.verdict}: {asked.measured()}" if asked else "–"
+        rows.append((text, verdict.where(), verdict.measured(), verdict.turns or stands, control))
+    rates = "At the second-best rate of each arm in turn"
+    return table(("Claim", "Where", "Effect", rates, "With the control that it lacks"), rows)
 
 
 def _mark(claim: Claim) -> str:

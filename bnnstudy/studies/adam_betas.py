@@ -63,6 +63,7 @@ CLAIMS = (
         value="end: about .03 (.999) and .3 to .4 (.8, .9), read off the plot",
         direction=-1,
         **_END,
+        with_control="betas-tuned-loss",
     ),
     claim(
         "betas-first",

@@ -66,6 +66,7 @@ CLAIMS = (
         metric=AFTER_POOLING,
         margin=90.0,
         unit="% of the inputs that are +1",
+        with_control="pooling-more-ones",
     ),
     ours(
         "pooling-more-ones",

@@ -62,6 +62,7 @@ CLAIMS = (
         metric="curves.train_loss_sum.-1",
         margin=0.1,
         **_SUM,
+        with_control="batch-size-mean-end",
     ),
     ours(
         "batch-size-mean-loss",
@@ -97,6 +98,7 @@ CLAIMS = (
         log=True,
         scale=1.0,
         unit="decades of training loss",
+        with_control="momentum-rate",
     ),
     claim(
         "momentum-early",
@@ -108,6 +110,7 @@ CLAIMS = (
         log=True,
         scale=1.0,
         unit="decades of training loss",
+        with_control="momentum-rate",
     ),
     claim(
         "momentum-accuracy",

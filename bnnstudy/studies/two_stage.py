@@ -47,6 +47,7 @@ CLAIMS = (
         below=HALF_A_POINT,
         direction=-1,
         margin=0.5,
+        with_control="two-stages-clipping",
     ),
     claim(
         "two-stages-first-stage",
