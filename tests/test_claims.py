@@ -494,7 +494,8 @@ def test_shorthand_says_which_arm_is_the_control_and_fills_in_accuracies_alone()
     ("figure", "good"),
     [
         ("curves.loss.3", False), ("curves.loss", False), ("curves.loss.3.first", False),
-        ("silent.last", False), ("curves.loss.4", True), ("curves.accuracy", True), ("silent.first", True),
+        ("silent.last", False), ("curves.loss.4", True), ("curves.accuracy", True),
+        ("silent.first", True),
     ],
 )  # fmt: skip
 def test_what_has_to_act_is_read_elsewhere_than_what_is_compared(figure, good):

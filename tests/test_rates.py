@@ -15,6 +15,7 @@ from bnnstudy.evidence import records
 from bnnstudy.evidence.curves import EVERYWHERE, Curve, leave_one_out
 from bnnstudy.experiments import lookup, sweep, tasks
 from bnnstudy.experiments.study import Arm, Study, Tuned
+from bnnstudy.report import plotting, tables
 
 
 @pytest.fixture
@@ -198,6 +199,11 @@ def test_a_curve_that_is_not_complete_takes_no_seed_from_the_value_of_most(gone)
         assert curve.seeds == tuple(range(7))
         whole = {value for value in (1.0, 4.0) if value not in {value for value, _ in gone}}
         assert set(curve.runs) == {2.0, *whole}
+        # Two rates that most seeds have are no curve: it waits for runs, and says so.
+        groups = {("desk", "digits mlp"): {"a": curve}}
+        assert tables.tuned(groups).endswith("| curve to come |" if gone else "| no |")
+        if gone:
+            assert plotting.rates(groups) is None
 
 
 accuracies = st.integers(2, 5).flatmap(

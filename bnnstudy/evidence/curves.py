@@ -42,6 +42,7 @@ class Curve:
         field: the field of the configuration that is tuned; empty for none.
         leader: the curve whose choice this one takes, if it follows another arm.
         part: what of a run this is; empty for all of it.
+        partial: whether the curve waits for runs, so that the values of most seeds stand for it.
     """
 
     arm: str
@@ -49,6 +50,7 @@ class Curve:
     field: str = ""
     leader: "Curve | None" = None
     part: str = ""
+    partial: bool = False
 
     @property
     def of(self) -> str:
@@ -64,7 +66,9 @@ class Curve:
             for name in record["result"].get("parts", {})
         )
         return [
-            Curve(f"{self.arm}, {name}", self._of_part(name), self.field, self.chooser, name)
+            Curve(
+                f"{self.arm}, {name}", self._of_part(name), self.field, self.chooser, name, self.partial
+            )
             for name in names
         ]
 

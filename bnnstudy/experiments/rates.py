@@ -27,14 +27,14 @@ class Plan:
         seeds: the seeds that judge.
         leader: the plan of the arm that it follows, if that one tunes.
         runs: the records that are there, by value and seed.
-        alone: whether the values of most seeds stand for a curve that is not complete (`point`).
+        partial: whether the values of most seeds stand for a curve that is not complete (`point`).
     """
 
     arm: Arm
     seeds: Collection[int]
     leader: "Plan | None" = None
     runs: dict[Value, dict[int, Record]] = field(default_factory=dict)
-    alone: bool = False
+    partial: bool = False
     _keys: dict[Value, str] = field(default_factory=dict, init=False, repr=False)
 
     def config(self, value: Value, seed: int) -> RunConfig:
@@ -79,7 +79,7 @@ class Plan:
         """Whether it is known which values judge: the grid is run, and its best is inside."""
         if self.leader:
             return self.leader.settled
-        if not self.arm.tuned or self.alone:
+        if not self.arm.tuned or self.partial:
             return True
         few = sorted(self.seeds)[:EVERYWHERE]
         return not (self._missing(self.grid(), few) or self._extension())
@@ -132,7 +132,7 @@ class Plan:
         """The curve of what is there."""
         runs = {value: self.runs[value] for value in sorted(self.runs, key=lambda v: v or 0.0)}
         leader = self.leader.curve() if self.leader else None
-        return Curve(self.arm.name, runs, self.tuned_field, leader)
+        return Curve(self.arm.name, runs, self.tuned_field, leader, partial=self.partial)
 
 
 def beyond(value: float, factor: float, *, up: bool) -> float:
@@ -208,7 +208,7 @@ def recorded(study: Study, preset: str, results: str | os.PathLike[str] | None =
         # Whatever number was asked for when they were run.
         plan.seeds = sorted(set().union(*plan.runs.values())) or plan.seeds
         if point := plan.point():
-            plan.runs, plan.alone = point, True
+            plan.runs, plan.partial = point, True
             plan.seeds = sorted(set().union(*point.values()))
     return found
 

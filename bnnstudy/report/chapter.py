@@ -177,7 +177,7 @@ class Chapter:
     def rates(self) -> Figure | Markdown:
         """The curves over what is tuned: validation accuracy at each value that was tried."""
         drawn = plotting.rates(self.curves)
-        return drawn or Markdown("*Each arm was run at one rate so far.*")
+        return drawn or Markdown("*No arm's curve of rates is run yet.*")
 
     def tuned(self) -> Markdown:
         """Of each arm that tunes a value: what was tried, what came near the best, what judges."""

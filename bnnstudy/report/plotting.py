@@ -355,13 +355,13 @@ def against(
 def rates(curves: Curves) -> BookFigure | None:
     """Validation accuracy over the tuned value: dots are seeds, the line their mean, rings what judges.
 
-    Panels for each preset, data set and network, of as many arms as there are colours. None where each
-    arm was run at one value.
+    Panels for each preset, data set and network, of as many arms as there are colours. None where no
+    curve is complete.
     """
     found = [
         (f"{preset}, {task}", tuned[at : at + len(COLOURS)])
         for (preset, task), arms in curves.items()
-        if (tuned := [c for c in arms.values() if c.field and not c.leader and len(c.runs) > 1])
+        if (tuned := [c for c in arms.values() if c.field and not (c.leader or c.partial)])
         for at in range(0, len(tuned), len(COLOURS))
     ]
     if not found:

@@ -379,7 +379,7 @@ def tuned(curves: Curves) -> str:
             near = ", ".join(f"{value:.3g}" for value in curve.near)
             counts = Counter(curve.chosen(curve.seeds))
             chosen = ", ".join(f"{value:.3g} ({count})" for value, count in counts.most_common())
-            edge = "–" if len(tried) == 1 else "yes" if curve.at_edge else "no"
+            edge = "curve to come" if curve.partial else "yes" if curve.at_edge else "no"
             shown = (span(tried, "{:.3g}"), near, chosen, edge)
             rows.append((f"{preset}, {task}", curve.arm, *shown))
     what = "Rates" if fields <= {"lr"} else "Values"
