@@ -14,6 +14,9 @@ from bnnstudy.nn.models.blocks import (
     shifted_activation,
 )
 
+BLOCKS = 6
+"""Convolutions in each of BiRealNet-20's three stages."""
+
 
 class BiRealBlock(nn.Module):
     """One convolution with a shortcut of its own: y = PReLU(norm(conv(activation(x))) + shortcut(x)).
@@ -75,7 +78,7 @@ def birealnet20(config: RunConfig, shape: tuple[int, int, int], classes: int) ->
     inputs = width
     for stage in range(3):
         outputs = width * 2**stage
-        for k in range(6):
+        for k in range(BLOCKS):
             stride = 2 if stage and k == 0 else 1
             layers.append(BiRealBlock(config, inputs, outputs, stride))
             inputs = outputs
