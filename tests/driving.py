@@ -3,6 +3,7 @@
 import torch
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn.utils import parametrizations, prune, weight_norm
 
 from bnnstudy.nn.binarize import sign
 
@@ -44,3 +45,12 @@ def apply(optimizer, params, step: list[torch.Tensor]) -> None:
 
 def signs(params) -> list[list[float]]:
     return [sign(p).flatten().tolist() for p in params]
+
+
+MADE_OF_OTHERS = {
+    "weight norm": parametrizations.weight_norm,
+    "older weight norm": weight_norm,
+    "spectral norm": parametrizations.spectral_norm,
+    "pruning": lambda layer: prune.random_unstructured(layer, "weight", 0.5),
+}
+"""By what it is called, what makes a layer's weight of other parameters, anew in each pass."""

@@ -5,6 +5,7 @@ import copy
 import pytest
 import torch
 import torch.nn.functional as F
+from driving import MADE_OF_OTHERS
 from torch import nn
 from torchvision.models import resnet18
 
@@ -75,6 +76,18 @@ def test_a_weight_that_a_real_layer_has_too_is_not_made_its_signs(skip):
         binarize_layers(network, skip, weights="binary")
     assert torch.equal(network["e"].weight, before)
     assert type(network["h"]) is nn.Linear
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated:FutureWarning")
+@pytest.mark.parametrize("made", MADE_OF_OTHERS.values(), ids=MADE_OF_OTHERS)
+@pytest.mark.parametrize("weights", ["latent", "binary"])
+def test_a_weight_that_each_pass_makes_of_others_is_refused_by_name_or_skipped(made, weights):
+    network = nn.Sequential(nn.Linear(3, 3), made(nn.Linear(3, 3)), nn.Linear(3, 3), nn.Linear(3, 3))
+    kinds = [type(layer) for layer in network]
+    with pytest.raises(ValueError, match="model must have the weight of '1' as a parameter of its own"):
+        binarize_layers(network, weights=weights)
+    assert [type(layer) for layer in network] == kinds
+    assert binarize_layers(network, ["0", "1", "3"], weights=weights) == ["2"]
 
 
 def test_attention_keeps_its_projection_whose_weight_it_reads_itself():

@@ -5,13 +5,14 @@ import itertools
 
 import pytest
 import torch
+from driving import MADE_OF_OTHERS
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.stage import Stage
-from bnnstudy.nn import BinaryConv2d, BinaryLinear, models
+from bnnstudy.nn import BinaryConv2d, BinaryLinear, models, save_packed
 from bnnstudy.nn.batch_norm import norms_of, reestimate
 from bnnstudy.nn.binarize import SURROGATES, not_signs
 from bnnstudy.nn.export import OutputScale, to_signs
@@ -207,6 +208,24 @@ def test_a_graph_and_what_is_no_network_are_refused():
         to_signs(traced)
     with pytest.raises(ValueError, match="model must be a Module, got 'mlp'"):
         to_signs("mlp")
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated:FutureWarning")
+@pytest.mark.parametrize("made", MADE_OF_OTHERS.values(), ids=MADE_OF_OTHERS)
+@pytest.mark.parametrize("weights", ["latent", "binary"])
+def test_a_weight_that_each_pass_makes_of_others_has_no_signs_to_take(made, weights, tmp_path):
+    network = nn.Sequential(made(BinaryLinear(3, 3, weights=weights)))
+    for export in (to_signs, lambda model: save_packed(model, tmp_path / "packed.safetensors")):
+        with pytest.raises(ValueError, match="0 must have its weight as a parameter of its own"):
+            export(network)
+
+
+def test_a_layer_that_lost_its_signs_has_none_to_take():
+    layer = BinaryLinear(3, 2, weights="binary")
+    with torch.no_grad():
+        layer.weight[0] *= 0.5
+    with pytest.raises(ValueError, match=r"0\.weight must be ±1 .*; 3 of its values are not"):
+        to_signs(nn.Sequential(layer))
 
 
 def test_a_hand_over_that_cannot_be_is_refused_before_anything_is_trained(digits):

@@ -3,10 +3,12 @@
 from collections.abc import Iterable
 
 from torch import nn
+from torch.nn.utils import parametrize
 
 from bnnstudy.config import checks
 from bnnstudy.config.checks import shown
 from bnnstudy.nn.layers import BinaryConv2d, BinaryLinear
+from bnnstudy.nn.parameters import MADE
 
 KINDS: dict[type[nn.Module], type[BinaryLinear] | type[BinaryConv2d]] = {
     nn.Linear: BinaryLinear,
@@ -43,11 +45,12 @@ def binarize_layers(
         Names of the layers that became binary.
 
     Raises:
-        ValueError: naming the argument, if a name of `skip` is no such layer, or none is left; if with
+        ValueError: naming the argument, if a name of `skip` is no such layer, or none is left; if the
+            weight of a layer is made of others, as by weight norm or pruning; if with
             `weights="binary"` a layer that stays as it is shares the parameter of one that does not.
     """
     checks.instance("model", model, nn.Module)
-    found = {name: module for name, module in model.named_modules() if type(module) in KINDS}
+    found = {name: module for name, module in model.named_modules() if _kind(module) in KINDS}
     kept = {*list(found)[:1], *list(found)[-1:]} if skip is None else _names(skip)
     if unknown := sorted(kept - found.keys()):
         raise ValueError(f"skip must be of {', '.join(found) or 'no layer'}; got {', '.join(unknown)}")
@@ -59,6 +62,7 @@ def binarize_layers(
         )
     # Refused before the first layer is touched.
     BinaryLinear(1, 1, device="meta", surrogate=surrogate, scaling=scaling, weights=weights)
+    _require_plain(chosen)
     if weights == "binary":
         _require_own(model, chosen)
     for module in chosen.values():
@@ -66,6 +70,21 @@ def binarize_layers(
         assert isinstance(module, BinaryLinear | BinaryConv2d)
         module._set_up(surrogate, scaling, weights)
     return list(chosen)
+
+
+def _kind(module: nn.Module) -> type[nn.Module]:
+    """Its class, but for what a parametrisation has made of it."""
+    return parametrize.type_before_parametrizations(module)
+
+
+def _require_plain(chosen: dict[str, nn.Module]) -> None:
+    """Refuses weights that are made of others: each forward pass would make them anew, and real."""
+    for name, module in chosen.items():
+        if parametrize.is_parametrized(module) or "weight" not in module._parameters:
+            raise ValueError(
+                f"model must have the weight of {name!r} as a parameter of its own (or its name in "
+                f"skip), and has none: {MADE}"
+            )
 
 
 def _require_own(model: nn.Module, chosen: dict[str, nn.Module]) -> None:

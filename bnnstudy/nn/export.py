@@ -15,6 +15,7 @@ from bnnstudy.config import checks
 from bnnstudy.nn.batch_norm import NORMS, reestimate
 from bnnstudy.nn.binarize import sign
 from bnnstudy.nn.layers import BinaryConv2d, BinaryLinear
+from bnnstudy.nn.parameters import own_binary
 
 if TYPE_CHECKING:
     from torch import fx
@@ -87,9 +88,12 @@ def to_signs(model: nn.Module, images: Tensor | Iterable[Tensor] | None = None) 
 
     Raises:
         ValueError: if `model` is no network of layers (a graph that was traced from one has bare
-            parameters, of which nothing says that they are binary), or `images` has no batch.
+            parameters, of which nothing says that they are binary), if a binary weight is made of
+            others, as by pruning, or is that of a ±1 layer and not ±1, or if `images` has no batch.
     """
     checks.instance("model", model, nn.Module)
+    for path, module in model.named_modules():
+        own_binary(module, path)
     signs = copy.deepcopy(model)
     if images is not None:
         reestimate(signs, [images] if isinstance(images, Tensor) else images)

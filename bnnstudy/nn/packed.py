@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from bnnstudy.config import checks
 from bnnstudy.config.checks import shown
 from bnnstudy.files import write_atomically
-from bnnstudy.nn.binarize import not_signs
+from bnnstudy.nn.parameters import own_binary
 
 FORMAT = "bnnstudy packed 1"
 """What the manifest calls the format."""
@@ -115,12 +115,10 @@ def _packed_names(model: nn.Module) -> set[str]:
     """
     names = set()
     for path, module in model.named_modules(remove_duplicate=False):
-        for own in getattr(module, "binary_parameters", ()):
+        for own in own_binary(module, path):
             name = f"{path}.{own}".lstrip(".")
             if getattr(module, "weights", None) != "binary":
                 raise ValueError(f"{name} must be ±1 and is latent: `to_signs` makes it so")
-            if wrong := not_signs(getattr(module, own)):
-                raise ValueError(f"{name} must be ±1; {wrong} of its values are not")
             names.add(name)
     return names
 

@@ -9,6 +9,9 @@ from torch import nn
 from bnnstudy.config import checks
 from bnnstudy.nn.binarize import not_signs
 
+MADE = "a parametrisation, weight norm or pruning makes it; torch.nn.utils can remove these"
+"""Why a layer may lack a parameter of its own."""
+
 
 def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """The model's parameters as two lists: (binary, real). Total and exclusive.
@@ -33,22 +36,10 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
     binary: dict[int, nn.Parameter] = {}
     real: dict[int, nn.Parameter] = {}
     for path, module in model.named_modules():
-        own = getattr(module, "binary_parameters", ())
-        there = dict(module.named_parameters(recurse=False))
-        if lost := [name for name in own if name not in there]:
-            raise ValueError(
-                f"{path or 'model'} must have its {', '.join(lost)} as a parameter of its own, and has "
-                "none (a parametrisation moves it elsewhere)"
-            )
-        for name, parameter in there.items():
+        own = own_binary(module, path)
+        for name, parameter in module.named_parameters(recurse=False):
             kind = binary if name in own else real
             kind[id(parameter)] = parameter
-            if name in own and getattr(module, "weights", None) == "binary":
-                where = f"{path}.{name}".lstrip(".")
-                if wrong := not_signs(parameter):
-                    raise ValueError(
-                        f"{where} must be ±1 (weights='binary'); {wrong} of its values are not"
-                    )
     if not binary and not real:
         raise ValueError("model has no parameters to split")
     shared = binary.keys() & real.keys()
@@ -56,6 +47,35 @@ def split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Para
         names = [name for name, parameter in model.named_parameters() if id(parameter) in shared]
         raise ValueError(f"parameters {names} are shared by a binary and a real layer")
     return list(binary.values()), list(real.values())
+
+
+def own_binary(module: nn.Module, path: str = "") -> tuple[str, ...]:
+    """Names of a layer's binary parameters, which are its own, and ±1 where they have to be.
+
+    >>> from bnnstudy.nn import BinaryLinear
+    >>> own_binary(BinaryLinear(4, 3)), own_binary(nn.Linear(4, 3))
+    (('weight',), ())
+
+    Args:
+        module: any layer; what is inside of it is not looked at.
+        path: its name in its network, for errors.
+
+    Raises:
+        ValueError: naming the parameter, if it is made of others (by a parametrisation, weight norm or
+            pruning), or is that of a ±1 layer and not ±1.
+    """
+    names = tuple(getattr(module, "binary_parameters", ()))
+    there = dict(module.named_parameters(recurse=False))
+    if lost := [name for name in names if name not in there]:
+        raise ValueError(
+            f"{path or 'model'} must have its {', '.join(lost)} as a parameter of its own, and has "
+            f"none: {MADE}"
+        )
+    for name in names if getattr(module, "weights", None) == "binary" else ():
+        if wrong := not_signs(there[name]):
+            where = f"{path}.{name}".lstrip(".")
+            raise ValueError(f"{where} must be ±1 (weights='binary'); {wrong} of its values are not")
+    return names
 
 
 @contextlib.contextmanager
