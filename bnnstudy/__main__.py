@@ -354,6 +354,7 @@ def _summary(one: Answer, held: bool) -> dict[str, object]:
         "metric": claim.contrast.metric,
         "paired": getattr(claim.contrast, "paired", None),
         "requires": [need.declared() for need in claim.requires],
+        "with_control": claim.with_control or None,
         "verdicts": [
             {**v.summary(), "paper_scale": paper_scale(claim, v.task) if v.task else {}}
             for v in one.verdicts

@@ -82,6 +82,8 @@ def test_run_then_report(monkeypatch, tmp_path, capsys):
     assert report["imagenet-one-step"]["answer"] == "not run"
     (absent,) = report["imagenet-one-step"]["verdicts"]
     assert [absent[k] for k in ("preset", "n", "effect", "low", "high")] == [None] * 5
+    assert report["momentum-faster"]["with_control"] == "momentum-rate"
+    assert report["momentum-rate"]["with_control"] is None
     (need, *_) = report["clipping-both"]["requires"]
     assert need == {"figure": "curves.saturation", "arm": "none", "at_least": 0.05, "at_most": None}
     assert command_line.main(["report", "--results", str(tmp_path)]) == 0
