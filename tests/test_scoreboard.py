@@ -133,6 +133,38 @@ def test_a_story_has_a_sentence_and_a_link_for_each_claim(found):
     assert "At one rate for all parameters, plain SGD ends below Adam." in text
 
 
+def test_a_story_has_effects_in_short_and_marks_what_is_post_hoc():
+    claims = {claim.id: claim for claim in studies.ledger()}
+    measured = {"preset": "desk", "task": "mnist mlp", "n": 5, "effect": 1.234, "low": 1.0, "high": 1.5}
+    after = Verdict(claim=claims["optimizers-own-rate"], verdict="supported", **measured)
+    before = Verdict(claim=claims["optimizers-sgd"], verdict="reproduced", **measured)
+    marked, plain = (scoreboard.story([one], one.claim.id) for one in (after, before))
+    assert "<em>post hoc</em> <small>(MNIST (MLP) +1.23 points)</small>" in marked
+    assert "post hoc" not in plain
+    exact = {"preset": "desk", "task": "mnist mlp", "n": 99, "effect": 0.0, "trajectories": 2}
+    counted = Verdict(claim=claims["views-filter"], verdict="reproduced", **exact)
+    assert "(MNIST (MLP) 0 of 99 signs that differ (2 trajectories))" in scoreboard.story(
+        [counted], "views-filter"
+    )
+
+
+def test_what_runs_decide_is_told_apart_from_what_they_leave_open(found):
+    every = {one.claim.id: one for one in scoreboard.judged(found)}
+    ids = [name for study in studies.STUDIES.values() for name in study.headlines]
+    parts = scoreboard.decided(found, ids)
+    assert sorted(parts[True] + parts[False]) == sorted(ids)
+    assert {every[name].answer for name in parts[False]} <= {"open", "not tested", "not run"}
+    assert not {every[name].answer for name in parts[True]} & {"open", "not tested", "not run"}
+    text = scoreboard.undecided(found, *parts[False][:3])
+    assert Page(text).links == [f"scoreboard.html#{name}" for name in parts[False][:3]]
+
+
+def test_words_are_set_as_they_are_meant():
+    assert scoreboard._words("`a*b*c` ends *above* 2 * 3 < 7 * 1") == (
+        "<code>a*b*c</code> ends <em>above</em> 2 * 3 &lt; 7 * 1"
+    )
+
+
 def test_a_claim_that_ran_at_quick_alone_is_not_counted_as_run():
     first, second = studies.ledger()[:2]
     small = Verdict(claim=first, verdict="supported", preset="quick", task="digits mlp", n=2, p=0.001)

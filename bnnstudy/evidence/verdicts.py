@@ -12,7 +12,7 @@ from bnnstudy.config import checks
 from bnnstudy.config.checks import shown
 from bnnstudy.config.fields import PRESETS
 from bnnstudy.config.run import RunConfig
-from bnnstudy.evidence.claims import Claim, Equivalence, Estimate, Exact, Speed
+from bnnstudy.evidence.claims import Claim, Equivalence, Estimate, Every, Exact, Speed
 from bnnstudy.evidence.curves import Curve, Curves, common_seeds, with_parts
 from bnnstudy.evidence.estimates import effect
 from bnnstudy.evidence.records import RecordError
@@ -160,7 +160,10 @@ class Verdict:
         interval = "" if self.low is None else f" [{self.low:+.2f}, {self.high:+.2f}]"
         equal = " (equal in every seed)" if self.effect == self.low == self.high == 0 else ""
         missing = f" (seeds without a value: {self.missing})" if self.missing else ""
-        return f"{self.effect:+.2f}{interval} {unit}{equal}{missing}, n = {self.n}"
+        contrast = self.claim.contrast
+        parts = len(contrast.pairs()) if isinstance(contrast, Every) else 1
+        least = f" (the least of {parts})" if parts > 1 else ""
+        return f"{self.effect:+.2f}{interval} {unit}{least}{equal}{missing}, n = {self.n}"
 
     def line(self) -> str:
         """The verdict as one line of text."""

@@ -16,10 +16,10 @@ from typing import Any
 
 from bnnstudy.data import sizes_of
 from bnnstudy.data.datasets import COMMAND, FOLDERS
-from bnnstudy.evidence.answers import ANSWERS, HOLDS, STATES, Answer, answers, holm
+from bnnstudy.evidence.answers import ANSWERS, HOLDS, OPEN, STATES, Answer, answers, holm
 from bnnstudy.evidence.claims import Directed, Equivalence, Exact
 from bnnstudy.evidence.readings import called, concluded
-from bnnstudy.evidence.verdicts import NOT_RUN, Verdict
+from bnnstudy.evidence.verdicts import NOT_RUN, NOT_TESTED, Verdict
 from bnnstudy.experiments.study import Study
 from bnnstudy.report.tables import beside
 from bnnstudy.studies import history
@@ -68,7 +68,7 @@ def lines(found: Iterable[Verdict], ids: Iterable[str]) -> str:
         numbers = "<br>".join(map(html.escape, shown))
         link = f'<a href="scoreboard.html#{name}">evidence</a>'
         items.append(
-            f"<li>{_chip(one.answer)} {_words(one.claim.text)} {link}"
+            f"<li>{_chip(one.answer)} {_words(one.claim.text)}{_mark(one)} {link}"
             f'<span class="measured">{_forest(one)}<small>{numbers}</small></span></li>'
         )
     return f'<ul class="findings">{"".join(items)}</ul>'
@@ -84,7 +84,7 @@ def judged(found: Iterable[Verdict]) -> list[Answer]:
 
 
 def story(found: Iterable[Verdict], *ids: str) -> str:
-    """Headline claims as a list: a sentence each, its numbers, and a link to its chapter.
+    """Headline claims as a list: a sentence each, its effects, and a link to its chapter.
 
     Those that were not run, or at `quick` alone, are no story: their chapters are named at the end.
     """
@@ -97,14 +97,44 @@ def story(found: Iterable[Verdict], *ids: str) -> str:
         if one.answer == NOT_RUN:
             waiting[study.name] = f'<a href="{study.name}.html">{study.title}</a>'
             continue
-        shown = ((called(v.task or ""), v.measured()) for v in one.verdicts if v.effect is not None)
-        measured = "; ".join(f"{on}: {numbers}" for on, numbers in shown)
-        numbers = f" <small>({html.escape(measured)})</small>" if measured else ""
+        numbers = f" <small>({effects})</small>" if (effects := _effects(one)) else ""
         chapter = f'<a href="{study.name}.html">{study.title.removesuffix("?")}</a>'
-        said.append(f"{told(one)}{numbers} {chapter}.")
+        said.append(f"{told(one)}{_mark(one)}{numbers} {chapter}.")
     if waiting:
         said.append(f"Not run yet: {', '.join(waiting.values())}.")
     return f'<ul class="story">{"".join(f"<li>{each}</li>" for each in said)}</ul>'
+
+
+def undecided(found: Iterable[Verdict], *ids: str) -> str:
+    """Headline claims as a paragraph: a sentence each, and a link to its evidence."""
+    by_id = {one.claim.id: one for one in judged(found)}
+    said = (f'{told(by_id[name])} <a href="scoreboard.html#{name}">Evidence</a>.' for name in ids)
+    return f"<p>{' '.join(said)}</p>"
+
+
+def decided(found: Iterable[Verdict], ids: Iterable[str]) -> dict[bool, list[str]]:
+    """Ids of claims, by whether runs decide them anywhere: the rest is open, not tested or not run."""
+    by_id = {one.claim.id: one for one in judged(found)}
+    parts: dict[bool, list[str]] = {True: [], False: []}
+    for name in ids:
+        parts[by_id[name].answer not in (OPEN, NOT_TESTED, NOT_RUN)].append(name)
+    return parts
+
+
+def _mark(one: Answer) -> str:
+    return " <em>post hoc</em>" if history.is_post_hoc(one.claim.id) else ""
+
+
+def _effects(one: Answer) -> str:
+    """The effects in short, by data set and network: intervals stand with the claim's evidence."""
+    exact = isinstance(one.claim.contrast, Exact)
+    shown = [
+        f"{called(v.task or '')} {v.measured() if exact else f'{v.effect:+.3g}'}"
+        for v in one.verdicts
+        if v.effect is not None
+    ]
+    unit = one.claim.contrast.unit.removeprefix("percentage ")
+    return html.escape("; ".join(shown) + (f" {unit}" if shown and not exact else ""))
 
 
 def told(one: Answer) -> str:
@@ -212,9 +242,8 @@ def _row(one: Answer, held: bool) -> str:
     }
     attributes = " ".join(f'{name}="{html.escape(value)}"' for name, value in fields.items())
     star = f' <abbr title="{TOGETHER}">*</abbr>' if held else ""
-    mark = " <em>post hoc</em>" if history.is_post_hoc(claim.id) else ""
     cells = (
-        ("Claim", f"{_words(claim.text)}{mark}{_details(one)}"),
+        ("Claim", f"{_words(claim.text)}{_mark(one)}{_details(one)}"),
         ("Answer", f"{_chip(one.answer)}{star}<br>{_where(one)}"),
         ("Effect", _forest(one)),
     )
@@ -355,5 +384,6 @@ def _slug(word: str) -> str:
 
 
 def _words(text: str) -> str:
-    """A text as HTML, what stands between backquotes as code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
+    """A text as HTML, what stands between backquotes as code, between asterisks emphasised."""
+    coded = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text, quote=False))
+    return re.sub(r"(?<!\w)\*(\w[^*]*)\*(?!\w)", r"<em>\1</em>", coded)

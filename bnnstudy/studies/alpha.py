@@ -147,30 +147,32 @@ CLAIMS = (
     ),
 )
 
+_SHORT = "these runs are too short to forget their start."
+
 HEADLINES = {
     "alpha-sensitive-constant": Reading(
         holds="At a constant alpha accuracy is very sensitive to it.",
         fails="At a constant alpha accuracy hardly depends on it.",
         open="Whether accuracy is sensitive to a constant alpha is open.",
-        untested="A constant alpha was not tested: these runs are shorter than its memory.",
+        untested=f"Whether accuracy is sensitive to a constant alpha was not tested: {_SHORT}",
     ),
     "alpha-sensitive": Reading(
         holds="With its decay accuracy is still sensitive to alpha.",
         fails="With its decay alpha hardly matters: six decades end within a point.",
         open="Whether accuracy is sensitive to an alpha that decays is open.",
-        untested="With its decay alpha was not tested: these runs are shorter than the memory.",
+        untested=f"Whether accuracy is sensitive to an alpha that decays was not tested: {_SHORT}",
     ),
     "alpha-large-constant": Reading(
         holds="A constant alpha that is too large flips too much to converge.",
         fails="A large constant alpha converges all the same.",
         open="Whether a large constant alpha converges is open.",
-        untested="A constant alpha was not tested: these runs are shorter than its memory.",
+        untested=f"Whether a large constant alpha converges was not tested: {_SHORT}",
     ),
     "alpha-small": Reading(
         holds="Too small an alpha ends lower, with its decay.",
         fails="Too small an alpha costs little, with its decay.",
         open="Whether too small an alpha costs accuracy is open.",
-        untested="With its decay alpha was not tested: these runs are shorter than the memory.",
+        untested=f"What too small an alpha costs was not tested: {_SHORT}",
     ),
 }
 

@@ -140,7 +140,8 @@ CLAIMS = (
 
 HEADLINES = {
     "bop-published": Reading(
-        holds="Bop's published threshold does not act: it is a first-order filter whose rate falls.",
+        holds="Bop's published threshold moves the end by less than half a point: what is left is a "
+        "first-order filter whose rate falls.",
         fails="Bop's published threshold changes where a run ends.",
         open="Whether Bop's published threshold acts is open.",
         untested="No weight flipped late, so no threshold was tested.",

@@ -261,7 +261,7 @@ HEADLINES = {
     "clipping-same": Reading(
         holds=(
             "With <= at the boundary, clipping weights alone and clipping both are one algorithm: the"
-            " paper's gap between them is noise."
+            " paper's gap between them is noise, if its mask has the boundary."
         ),
         fails="Clipping weights alone and clipping both are two algorithms.",
     ),
@@ -274,7 +274,7 @@ HEADLINES = {
     "speed-legend": Reading(
         holds="Without clipping training is stuck, as the legend of Figure 5 has it.",
         fails="Without clipping training is not stuck: the legend of Figure 5 and its text contradict "
-        "each other, and the legend is wrong.",
+        "each other, and in these runs it is the text that holds.",
         open="Whether the legend of Figure 5 is right is open.",
         untested="The loss was not on the plateau of Figure 5, so its legend was not tested.",
     ),

@@ -172,10 +172,10 @@ HEADLINES = {
         untested="The loop was not tested.",
     ),
     "budget-gain": Reading(
-        holds="That changes no accuracy.",
-        fails="That changes the accuracy.",
-        open="Whether that changes the accuracy is open.",
-        untested="What that does to the accuracy was not tested.",
+        holds="To hold flips to a curve changes no accuracy.",
+        fails="To hold flips to a curve changes the accuracy.",
+        open="Whether it changes the accuracy to hold flips to a curve is open.",
+        untested="What it does to the accuracy to hold flips to a curve was not tested.",
     ),
     "budget-one-curve": Reading(
         holds="Adam held to the same flips ends as the filter does.",
