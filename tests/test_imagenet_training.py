@@ -575,3 +575,16 @@ def test_a_sweep_says_how_such_a_study_is_run(capsys, tmp_path):
     )
     assert not list(tmp_path.rglob("*.json"))
     assert json.dumps(studies.STUDIES["imagenet"].seeds) == '{"paper": 3}'
+
+
+def test_a_checkpoint_and_its_folders_are_names_on_the_disk(tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+
+    def watch(handle):
+        synced.append(Path(os.readlink(f"/proc/self/fd/{handle}")))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", watch)
+    with processes("cpu") as group:
+        ShardedCheckpoint(tmp_path / "a" / "b", {}, group).save(1, {"weights": torch.ones(3)})
+    assert {tmp_path, tmp_path / "a", tmp_path / "a" / "b"} <= set(synced)

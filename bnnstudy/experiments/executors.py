@@ -163,7 +163,7 @@ def _end_with(parent: _Parent) -> None:
 
 def _require_writable(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        files.make_folder(folder)
     except OSError as error:
         raise ValueError(f"results must be a folder that can be written: {error}") from error
     if not os.access(folder, os.W_OK | os.X_OK):
