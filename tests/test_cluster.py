@@ -1,11 +1,13 @@
 """Tasks that are another system's: preempted, killed, submitted twice; none lost, none done twice."""
 
+import functools
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections import Counter
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -15,7 +17,8 @@ from test_interrupted import waited
 from test_sweep import contents, options
 from toy_study import STUDY
 
-from bnnstudy.experiments import cluster, markers, sweep, tasks
+from bnnstudy.evidence.provenance import Code
+from bnnstudy.experiments import cluster, executors, markers, sweep, tasks
 from bnnstudy.experiments.options import RunOptions
 from bnnstudy.experiments.tasks import WorkerLost
 from bnnstudy.report.status import status
@@ -84,6 +87,63 @@ def test_who_submits_may_be_killed_and_others_may_submit_too(in_one_process, tmp
     assert contents(tmp_path) == in_one_process
     assert list(trainings(tmp_path).values()) == [1, 1, 1]
     assert status(STUDY, "quick", tmp_path).running == ()
+
+
+def at_a_run(folder: Path, **changes) -> tuple[cluster.Work, Path]:
+    """The first task of the toy study, and the marker of a process elsewhere that is at its run."""
+    (adam, *_), where = STUDY.arms["quick"], options(folder)
+    job = tasks.Job(STUDY.name, adam, adam.config)
+    marker = markers.beside(tasks.file_of(job, where))
+    marker.parent.mkdir(parents=True)
+    owner = {**asdict(markers.Owner.here()), "host": "elsewhere", **changes}
+    marker.write_text(json.dumps(owner))
+    return cluster.Work([(0, job)], where, Code.started()), marker
+
+
+def when_waited(monkeypatch, *happens):
+    """What happens at each look at a marker, in turn; `time.sleep` takes no time."""
+    left = list(happens)
+    monkeypatch.setattr(markers, "time", Mock(monotonic=lambda: 0.0, sleep=lambda _: left.pop(0)()))
+
+
+def test_a_task_that_is_queued_again_elsewhere_goes_on_when_its_first_start_is_over(
+    in_one_process, tmp_path, monkeypatch
+):
+    """Who submitted it may be gone: if it ended as taken, nobody would do its run."""
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    work, marker = at_a_run(tmp_path, job="7 0")
+    beat = functools.partial(os.utime, marker)
+    when_waited(monkeypatch, beat, beat, beat, marker.unlink)
+    assert work() == ("done", "")
+    assert contents(tmp_path) == first(in_one_process, 1)
+
+
+def test_a_task_leaves_a_run_to_a_process_that_is_there(tmp_path, monkeypatch):
+    work, marker = at_a_run(tmp_path)
+    when_waited(monkeypatch, functools.partial(os.utime, marker))
+    assert work() == ("taken", "")
+    assert not contents(tmp_path)
+
+
+def test_a_sweep_is_not_over_before_what_others_took_is_recorded(in_one_process, tmp_path, monkeypatch):
+    """A task that ended as taken is submitted once more when whoever took it left no record."""
+    monkeypatch.setattr(executors, "POLL", 0.0)
+    _, marker = at_a_run(tmp_path)
+    submitted = []
+
+    def execute(todo, given, code):
+        for task in todo:
+            submitted.append(task)
+            yield task, tasks.perform(task, given, code)
+        if len(submitted) == 1:
+            os.utime(marker, (1, 1))
+            monkeypatch.setattr(markers, "SILENT", 0.0)
+
+    monkeypatch.setattr(cluster, "execute", execute)
+    sweep.run(STUDY, "quick", 1, replace(options(tmp_path), executor="local"), ["adam"])
+    assert len(submitted) == 2
+    assert contents(tmp_path) == first(in_one_process, 1)
 
 
 def test_bad_input_in_a_task_is_one_error_here(tmp_path, monkeypatch):

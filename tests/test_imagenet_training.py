@@ -9,8 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
-from dataclasses import replace
+import threading
+from dataclasses import asdict, replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from bnnstudy.data.imagenet import ImageFolder, standardised
 from bnnstudy.evidence import provenance, records
 from bnnstudy.evidence.right import unpack
 from bnnstudy.experiments import image_folder as jobs
+from bnnstudy.experiments import markers
 from bnnstudy.training import image_folder, sharded_checkpoint
 from bnnstudy.training.distributed import processes
 from bnnstudy.training.dry_run import PARTS, Timing
@@ -266,6 +269,112 @@ def test_torchrun_restarts_a_job_that_lost_a_process(undisturbed, root, tmp_path
     assert done.returncode == 0, done.stderr
     assert "goes on after step" in done.stdout
     assert result_of(tmp_path / "results") == result_of(undisturbed[0])
+
+
+def impatient(rank):
+    """Another machine's process is taken to be gone after a short silence."""
+    markers.SILENT, markers.POLL = 0.5, 0.1
+
+
+@contextlib.contextmanager
+def marked(root, results, *, touched=False, **changes):
+    """The marker of another process at the run of `arguments`, touched while it lasts or never."""
+    config = jobs.own("reactnet_a", {"width": 4, "batch_size": BATCH, "epochs": EPOCHS,
+                                     "alpha": 0.001, "real_lr": 0.02}).config  # fmt: skip
+    options = {"data": ImageFolder(root, 32).fingerprint, "size": 32}
+    record = records.path(results, jobs.OWN, config, options)
+    marker, over = markers.beside(record), threading.Event()
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.write_text(json.dumps({**asdict(markers.Owner.here()), **changes}))
+
+    def touch():
+        while not over.wait(0.05):
+            os.utime(marker)
+
+    thread = threading.Thread(target=touch)
+    if touched:
+        thread.start()
+    try:
+        yield record
+    finally:
+        over.set()
+        if touched:
+            thread.join()
+
+
+@pytest.mark.parametrize("host", ["here", "elsewhere"])
+def test_a_second_job_at_a_run_is_refused_before_it_touches_the_checkpoint(
+    host, root, together, tmp_path
+):
+    changes = {} if host == "here" else {"host": "elsewhere", "touched": True}
+    with marked(root, tmp_path, **changes) as record:
+        kept = record.with_suffix(".checkpoints") / "step-000000002"
+        kept.mkdir(parents=True)  # whoever read it would say that it is damaged
+        codes, _, err = together(2, command, arguments(root, tmp_path))
+        owner = markers.Owner.of(markers.beside(record))
+        assert all(codes)
+        assert said_once(err) == (
+            f"bnnstudy: results must have no other job at this run, and {owner.line()} is at it: wait "
+            "for its record or end it, or choose another --results or --seed"
+        )
+        assert owner.pid == os.getpid()
+        assert kept.exists()
+        assert not list(tmp_path.rglob("*.json"))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"host": "elsewhere"}, {"born": "1"}], ids=["another machine", "this machine"]
+)
+def test_the_marker_of_a_job_that_is_gone_stops_no_other(
+    changes, undisturbed, root, together, tmp_path
+):
+    with marked(root, tmp_path, **changes) as record:
+        codes, out, err = together(2, command, arguments(root, tmp_path), impatient)
+        assert codes == [0, 0], err
+        assert ("waits to see whether elsewhere:" in out) == ("host" in changes)
+        assert not markers.beside(record).exists()
+    assert result_of(tmp_path) == result_of(undisturbed[0])
+
+
+def test_what_ended_while_it_was_waited_for_is_not_trained_again(
+    undisturbed, root, tmp_path, monkeypatch, capsys
+):
+    with marked(root, tmp_path, host="elsewhere") as record:
+
+        def ends(_):
+            (file,) = undisturbed[0].glob("folder/short/*.json")
+            record.write_bytes(file.read_bytes())
+            markers.beside(record).unlink()
+
+        monkeypatch.setattr(markers, "time", Mock(monotonic=lambda: 0.0, sleep=ends))
+        monkeypatch.setattr(jobs, "FolderRun", None)
+        assert main(["imagenet", *arguments(root, tmp_path)]) == 0
+    assert "after the last epoch" in capsys.readouterr().out
+
+
+def test_status_says_who_is_at_a_run_on_imagenet(root, tmp_path, monkeypatch, capsys):
+    def train(*given):
+        assert main(["status", "imagenet", "--results", str(tmp_path)]) == 0
+        raise ValueError("enough")
+
+    monkeypatch.setattr(jobs, "_require_data", lambda *given: None)
+    monkeypatch.setattr(jobs, "_teacher", lambda *given: None)
+    monkeypatch.setattr(jobs, "FolderRun", Mock())
+    monkeypatch.setattr(jobs, "train", train)
+    given = ["imagenet", "--data", str(root), "--results", str(tmp_path), "--device", "cpu"]
+    assert main([*given, "--arm", "reactnet, two steps", "--seed", "1"]) == 2
+    out, err = capsys.readouterr()
+    assert said_once(err) == "bnnstudy: enough"
+    assert "   1 running" in out
+    assert f"reactnet, two steps, seed 1: {markers.Owner.here().name()} since " in out
+    assert not list(tmp_path.rglob("*.running"))
+
+
+def test_a_folder_that_cannot_be_written_ends_a_job_before_its_first_step(root, together, tmp_path):
+    (tmp_path / "folder").touch()
+    codes, _, err = together(2, command, arguments(root, tmp_path))
+    assert all(codes)
+    assert "results must be a folder that can be written: " in said_once(err)
 
 
 def said_once(err: str) -> str:

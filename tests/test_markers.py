@@ -66,7 +66,7 @@ def test_who_is_gone_from_this_machine_is_taken_over_at_once(change, tmp_path):
 
 def test_a_dead_child_that_nobody_asked_for_is_gone(tmp_path):
     child = subprocess.Popen([sys.executable, "-c", ""])
-    assert waited(lambda: Owner(Owner.here().host, child.pid, "0", "").is_gone())
+    assert waited(lambda: Owner(Owner.here().host, child.pid, "0", "", "").is_gone())
     child.wait()
 
 
@@ -96,8 +96,11 @@ def test_a_marker_is_touched_while_its_run_lasts(tmp_path, monkeypatch):
         assert waited(lambda: markers.beside(record).stat().st_mtime > 1)
 
 
+NO_DATE = json.dumps({**asdict(Owner.here()), "host": "elsewhere", "since": "yesterday"})
+
+
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"host": 1, "pid": "x", "born": [], "since": null}', "7"]
+    "text", ["", "{", "[]", '{"host": 1, "pid": "x", "born": [], "since": null}', "7", NO_DATE]
 )
 def test_what_is_no_marker_has_no_owner_and_is_given_up_in_time(text, tmp_path, monkeypatch):
     record, watch = tmp_path / "a-s0.json", Watch()
@@ -106,6 +109,91 @@ def test_what_is_no_marker_has_no_owner_and_is_given_up_in_time(text, tmp_path, 
     assert not watch.is_over(record)
     monkeypatch.setattr(markers, "SILENT", 0.0)
     assert watch.is_over(record)
+
+
+@pytest.fixture
+def sleeps(monkeypatch):
+    """What happens at each second that is waited for, in turn; nothing after the last."""
+    happens, now = [], [0.0]
+
+    def sleep(_):
+        now[0] += 1.0
+        if happens:
+            happens.pop(0)()
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", sleep)
+    return happens.append, now
+
+
+def touched(marker: Path):
+    """A sign of life: the marker has another time."""
+    before = marker.stat().st_mtime_ns
+    os.utime(marker, ns=(before + 10**9,) * 2)
+
+
+def test_who_wants_a_marked_run_waits_until_it_is_known_who_is_there(tmp_path, sleeps):
+    happens, now = sleeps
+    record = tmp_path / "a-s0.json"
+    # Of this machine it is known at once.
+    with markers.claimed([record]), markers.awaited([record]) as ours:
+        assert not ours
+    assert now == [0.0]
+    # Another machine's process lives if it touches its marker,
+    marker = marked(record, host="elsewhere")
+    happens(lambda: None)
+    happens(lambda: touched(marker))
+    with markers.awaited([tmp_path / "b-s0.json", record]) as ours:
+        assert not ours
+    assert now == [2.0]
+    assert Owner.of(marker).host == "elsewhere"
+    # and is gone if it is silent.
+    with markers.awaited([record]) as ours:
+        assert ours
+    assert markers.SILENT <= now[0] - 2 <= markers.SILENT + 1
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"), [("7 0", True), ("7 2", False), ("8 0", False), ("", False), ("x", False)]
+)
+def test_a_job_that_a_queue_starts_again_waits_for_its_earlier_start_alone(
+    theirs, ours, tmp_path, sleeps, monkeypatch
+):
+    """The process before it is being ended, and may touch its marker until it is."""
+    happens, now = sleeps
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "2")
+    record = tmp_path / "a-s0.json"
+    marker = marked(record, host="elsewhere", job=theirs)
+    for _ in range(200):
+        happens(lambda: touched(marker))
+    happens(marker.unlink)
+    with markers.awaited([record]) as found:
+        assert found == ours
+        if ours:
+            assert Owner.of(marker).job == "7 2"
+    assert now == [201.0 if ours else 1.0]
+
+
+def test_what_another_takes_meanwhile_is_not_ours(tmp_path, sleeps):
+    happens, _ = sleeps
+    record = tmp_path / "a-s0.json"
+    marker = marked(record, host="elsewhere")
+    happens(marker.unlink)
+    claim = markers._claim
+
+    def claimed(*given):
+        if not marker.exists():
+            marked(record, host="third")
+            happens(lambda: touched(marker))
+        return claim(*given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(markers, "_claim", claimed)
+        with markers.awaited([record]) as ours:
+            assert not ours
+    assert Owner.of(marker).host == "third"
 
 
 def test_a_sweep_leaves_to_others_what_they_are_at_and_has_their_record(tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ from typing import Any
 from bnnstudy.config.checks import shown
 from bnnstudy.evidence.provenance import Code
 from bnnstudy.evidence.records import RecordError
-from bnnstudy.experiments import tasks
+from bnnstudy.experiments import markers, tasks
 from bnnstudy.experiments.options import RunOptions
 from bnnstudy.experiments.tasks import Done, Task, WorkerLost
 
@@ -38,9 +38,13 @@ class Work:
         self.task, self.options, self.code = task, options, code
 
     def __call__(self) -> tuple[str, str]:
-        """Does it; returns how it ended, and of bad input what is wrong."""
+        """Does it; returns how it ended, and of bad input what is wrong.
+
+        A task that is queued again on another node may find the marker of its own earlier start: it
+        waits until that is over, as whoever submitted it may be gone, and then nobody else would.
+        """
         try:
-            done = tasks.perform(self.task, self.options, self.code)
+            done = tasks.perform(self.task, self.options, self.code, markers.awaited)
         except (ValueError, OSError) as error:
             return "failed", str(error)
         except MemoryError as error:
