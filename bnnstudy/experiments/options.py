@@ -77,6 +77,12 @@ class RunOptions:
             raise ValueError(f"shard must be (i, n) with i from 1 to n, got {shown(self.shard)}")
         if self.cluster and not self.executor:
             raise ValueError(f"cluster must be empty without an executor, got {shown(self.cluster)}")
+        parallel = self.cluster.get("slurm_array_parallelism")
+        if parallel is not None and self.workers:
+            raise ValueError(
+                "workers must be None where cluster has slurm_array_parallelism, which says how many "
+                f"tasks run at a time, too; got {self.workers} and {shown(parallel)}"
+            )
         if self.gpus and (self.executor or self.workers):
             raise ValueError(f"gpus must be None with an executor or workers, got {self.gpus}")
 
