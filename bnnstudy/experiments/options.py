@@ -116,7 +116,8 @@ class RunOptions:
 
         Raises:
             ValueError: if the device, so many GPUs or a compiler are not there, `data` is no folder or
-                `workers` no count.
+                `workers` no count. With an executor the device has to be a name here; what is there of
+                it, and a compiler for it, each task looks for where it runs.
         """
         for name, folder in (("results", results), ("data", data)):
             # An empty text, such as a variable that is not set, would be the working folder.
@@ -124,11 +125,11 @@ class RunOptions:
                 raise ValueError(f"{name} must be a folder, got {shown(folder)}")
         if data is not None and not checks.is_folder(data):
             raise ValueError(f"data must be a folder, got {str(data)!r}")
-        if compile:
-            devices.require_compiler(device)
-        # What a cluster's machines have is for them to find out.
+        checks.one_of("device", device, devices.NAMES)
         if not executor:
             device = devices.device_of("cuda" if gpus and device == "auto" else device)
+            if compile:
+                devices.require_compiler(device)
         if gpus:
             devices.require_gpus(gpus, device)
         return cls(

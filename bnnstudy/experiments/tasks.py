@@ -85,8 +85,9 @@ def perform(task: Task, options: RunOptions, code: Code, claim: Claim = markers.
 
 def _train(task: Task, options: RunOptions, code: Code) -> Done:
     start = time.perf_counter()
-    if options.compile and options.side_by_side > 1:
-        # Each process would start a pool of its own, of as many as there are cores, to compile with.
+    if options.compile and options.side_by_side > 1 and options.executor != "slurm":
+        # Each process would start a pool of its own to compile with, of as many as there are cores.
+        # SLURM gives each task cores of its own.
         share = max(1, cpu_count() // options.side_by_side)
         os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(share))
     options = replace(options, device=devices.device_of(options.device))
@@ -96,7 +97,7 @@ def _train(task: Task, options: RunOptions, code: Code) -> Done:
     if len(task) == 1:
         ((k, job),) = task
         checkpoint = checkpoints.beside(file_of(job, options))
-        with devices.compiling(options.compile) as made:
+        with devices.compiling(options.compile, device) as made:
             result = run_arm(job.arm, config, dataset, device=device, checkpoint=checkpoint)
         seconds = checkpoint.earlier + time.perf_counter() - start
         found = [(k, _save(job, result, options, code, dataset, seconds, compiled=bool(made)))]
