@@ -618,8 +618,14 @@ def test_a_dry_run_times_every_part_and_records_nothing(root, teacher, tmp_path,
     out = capsys.readouterr().out
     for part in PARTS:
         assert re.search(rf"^{part} +[\d.]+ +[\d,]+", out, re.MULTILINE), part
-    for number in (1, 8, 64):
-        assert re.search(rf"^ ?{number} processes: .* hours for 8 steps, bound by", out, re.MULTILINE)
+    # Eight share 16 of a batch's 20 images, and need a quarter more steps; 64 have too few.
+    for line in (
+        r" 1 processes: .* hours for 8 steps, bound by .*",
+        r" 8 processes: .* hours for 10 steps of 16 images, as 20 cannot be shared by 8, bound by .*",
+        r"64 processes: not with batches of 20, two images each or more",
+        r"measured: .* Inferred, for other numbers of processes: .* forward and backward, .*",
+    ):
+        assert re.search(rf"^{line}$", out, re.MULTILINE), line
     assert not (tmp_path / "none").exists()
 
 
@@ -630,10 +636,20 @@ def test_hours_follow_from_the_parts():
     # With two processes what was measured; decoding is a tenth of a second, behind the rest.
     assert timing.step(2) == pytest.approx(0.1 + 0.2 + 0.3 + 0.4 + 0.05)
     assert timing.hours(2) == pytest.approx(2 * timing.step(2))
-    # One has twice the images and nobody to wait for; eight have a quarter, and send 7 / 4 as much.
+    # One has twice the images and nobody to wait for; ten have a fifth, and send 9 / 5 as much.
     assert timing.step(1) == pytest.approx(2 * 0.6 + 0.05)
-    assert timing.step(8) == pytest.approx(0.6 / 4 + 0.4 * (7 / 4) / 1 + 0.05)
-    assert timing.binds(8) == "all-reduce"
+    assert timing.step(10) == pytest.approx(0.6 / 5 + 0.4 * (9 / 5) / 1 + 0.05)
+    assert timing.binds(10) == "all-reduce"
+    # Eight share 96 images, twelve each, in as many more steps; 64 have one each, which is too few.
+    assert timing.step(8) == pytest.approx(0.6 * 12 / 50 + 0.4 * (7 / 4) / 1 + 0.05)
+    assert timing.hours(8) == pytest.approx(7200 / 0.96 * timing.step(8) / 3600)
+    assert [timing.batch_of(n) for n in (1, 8, 10, 50, 51, 64)] == [100, 96, 100, 100, 0, 0]
+    # The paper's batch on ImageNet: every image as often, whatever the number.
+    paper = replace(timing, batch=510, steps=600_368)
+    for number in (1, 6, 8, 64):
+        batch, steps = paper.batch_of(number), paper.steps_of(number)
+        assert (batch % number, batch) == (0, {8: 504, 64: 448}.get(number, 510))
+        assert (steps - 1) * batch < 600_368 * 510 <= steps * batch
     assert replace(timing, workers=0).step(2) == pytest.approx(1.0 + 1.05)
     assert replace(timing, workers=1).binds(2) == "all-reduce"
     assert replace(timing, workers=1, seconds={**seconds, "decode": 2.0}).binds(2) == "decode"
