@@ -1,9 +1,11 @@
 """Who runs what: markers say so, are left to the living, and cost no run where they are wrong."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import asdict, replace
@@ -15,7 +17,7 @@ from test_sweep import contents, options
 from toy_study import STUDY
 
 from bnnstudy.evidence.provenance import Code
-from bnnstudy.experiments import arms, executors, markers, sweep, tasks
+from bnnstudy.experiments import arms, executors, gpus, markers, sweep, tasks
 from bnnstudy.experiments.markers import Owner, Watch
 from bnnstudy.experiments.tasks import Job
 
@@ -250,10 +252,76 @@ def test_a_task_that_is_recorded_by_its_turn_is_not_run(tmp_path, monkeypatch):
     assert (number, record) == (7, tasks.finished(job, where))
 
 
+@pytest.fixture
+def no_driver(tmp_path, monkeypatch):
+    """Locks of this test's own, and no GPU to go to."""
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(gpus, "_last", [])
+    monkeypatch.setattr(gpus, "POLL", 0.0)
+    went = []
+    monkeypatch.setattr(gpus.torch.cuda, "device", lambda k: contextlib.nullcontext(went.append(k)))
+    return went
+
+
+def test_a_gpu_is_given_back_with_its_task_and_looked_for_where_it_was(no_driver):
+    with gpus.held(3, "sweep"), gpus.held(3, "sweep") as second:
+        assert second == 1
+    # One process that has two: the last it took is where it looks first.
+    with gpus.held(3, "sweep") as again:
+        assert again == 1
+    with gpus.held(1, "sweep") as fewer:
+        assert fewer == 0
+        with pytest.raises(RuntimeError, match="all 1 GPUs"):
+            gpus.held(1, "sweep").__enter__()
+    with gpus.held(1, "sweep"), gpus.held(1, "another") as theirs:
+        assert theirs == 0
+    assert no_driver == [0, 1, 1, 0, 0, 0]
+
+
+def test_a_gpu_that_is_given_back_as_one_looks_is_found(no_driver, monkeypatch):
+    with contextlib.ExitStack() as both:
+        first = both.enter_context(contextlib.ExitStack())
+        first.enter_context(gpus.held(2, "sweep"))
+        both.enter_context(gpus.held(2, "sweep"))
+        monkeypatch.setattr(gpus.time, "sleep", lambda _: first.close())
+        with gpus.held(2, "sweep") as found:
+            assert found == 0
+
+
+def test_a_second_sweep_of_a_process_has_other_numbers_of_gpus_or_none(
+    no_driver, tmp_path, monkeypatch
+):
+    """A sweep of one task runs in this process; so does one of one GPU, whose tasks take turns."""
+    monkeypatch.setattr(tasks, "perform", lambda task, options, code: [])
+    for number in (4, 1, 2):
+        chosen = options(tmp_path, workers=None, gpus=number)
+        found = list(executors._execute([[(0, None)]], chosen, None))
+        assert found == [([(0, None)], [])]
+        # The workers of the sweep before are idle, and their GPUs free.
+        taken = subprocess.run(
+            [sys.executable, "-c", LOCKS.format(number=number, sweep=sweep_here())],
+            env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert taken.stdout.split() == [str(k) for k in range(number)]
+
+
+LOCKS = """
+import contextlib
+from bnnstudy.experiments.gpus import first_free
+with contextlib.ExitStack() as all:
+    for _ in range({number}):
+        print(all.enter_context(first_free({number}, {sweep!r})))
+"""
+
+
+def sweep_here() -> str:
+    return f"{executors._Parent.here().host}-{os.getpid()}"
+
+
 def test_each_process_takes_a_gpu_of_its_own_and_frees_it_when_it_ends(tmp_path):
     code = (
-        "from bnnstudy.experiments.gpus import first_free;"
-        "print(first_free(2, 'test'), flush=True); input()"
+        "from bnnstudy.experiments.gpus import first_free\n"
+        "with first_free(2, 'test') as place:\n    print(place, flush=True); input()"
     )
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
 
