@@ -565,6 +565,30 @@ def test_the_arms_are_the_recipes_as_published():
     assert {arm.options["teacher"] for arm in study.arms["paper"]} == {"resnet34"}
 
 
+def test_epochs_of_an_arm_are_those_of_all_its_steps(root, tmp_path, monkeypatch, capsys):
+    (one, *two), given = studies.STUDIES["imagenet"].arms["paper"], {"epochs": 7}
+    assert jobs.of_arm("imagenet", one, changes=given).config.epochs == 7
+    for arm in two:
+        assert jobs.of_arm("imagenet", arm).config == arm.config
+        config = jobs.of_arm("imagenet", arm, changes=given).config
+        assert [stage.epochs for stage in config.plan()] == [3, 4]
+        # Nothing but their length is another.
+        assert config.differences(arm.config).keys() == {"epochs", "stages"}
+        assert [stage.changes for stage in config.stages] == [s.changes for s in arm.config.stages]
+        assert jobs.of_arm("x", arm, changes={"epochs": arm.config.epochs}).config == arm.config
+    thirds = tuple(replace(two[0].config.stages[0], epochs=n) for n in (1, 1, 4))
+    arm = replace(two[0], config=replace(two[0].config, epochs=6, stages=thirds))
+    for epochs in range(6, 60):
+        lengths = [s.epochs for s in jobs.of_arm("x", arm, changes={"epochs": epochs}).config.stages]
+        assert sum(lengths) == epochs
+        assert all(abs(n - epochs * s.epochs / 6) < 1 for n, s in zip(lengths, thirds, strict=True))
+    name = "reactnet, two steps"
+    command = ["imagenet", "--data", str(root), "--results", str(tmp_path), "--device", "cpu"]
+    assert main([*command, "--arm", name, "--epochs", "1"]) == 2
+    message = f"epochs must leave one or more to each of the 2 steps of arm '{name}', got 1"
+    assert said_once(capsys.readouterr().err) == f"bnnstudy: {message}"
+
+
 def test_the_study_decides_its_claims_from_such_records(tmp_path):
     study, levels = studies.STUDIES["imagenet"], (0.697, 0.694, 0.705)
     random = np.random.default_rng(0)

@@ -5,6 +5,7 @@ They are no part of a sweep: one run takes all processes. Its record is like any
 
 import contextlib
 import hashlib
+import itertools
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -12,8 +13,10 @@ from pathlib import Path
 from typing import Any, NoReturn, cast
 
 from bnnstudy import devices, files
+from bnnstudy.config import checks
 from bnnstudy.config.fields import BINARY_OPTIMIZERS, READS
 from bnnstudy.config.run import RunConfig
+from bnnstudy.config.stage import Stage
 from bnnstudy.data.datasets import FOLDERS, require_resident
 from bnnstudy.data.imagenet import ImageFolder
 from bnnstudy.evidence import provenance, records
@@ -62,15 +65,36 @@ class FolderJob:
 def of_arm(study: str, arm: Arm, seed: int = 0, changes: Mapping[str, Any] | None = None) -> FolderJob:
     """An arm of a study as a job, with a seed.
 
+        >>> from bnnstudy.studies import STUDIES
+        >>> arm = STUDIES["imagenet"].arm("paper", "adambnn, two steps")
+        >>> [stage.epochs for stage in of_arm("imagenet", arm, changes={"epochs": 5}).config.stages]
+        [2, 3]
+
     Args:
         changes: fields of its configuration that are changed. Its record is then another one, which
-            judges no claim.
+            judges no claim. `epochs` are those of all its stages, which keep their shares.
 
     Raises:
-        ValueError: if the changes are no configuration.
+        ValueError: if the changes are no configuration, or stages would have no epoch.
     """
-    config = replace(arm.config, seed=seed, **dict(changes or {}))
+    changes = dict(changes or {})
+    if arm.config.stages and "epochs" in changes and "stages" not in changes:
+        changes["stages"] = _stages(arm, checks.COUNT.checked("epochs", changes["epochs"]))
+    config = replace(arm.config, seed=seed, **changes)
     return FolderJob(study=study, arm=arm.name, config=config, options=arm.options)
+
+
+def _stages(arm: Arm, epochs: int) -> tuple[Stage, ...]:
+    """An arm's stages in so many epochs together."""
+    stages, whole = arm.config.stages, arm.config.epochs
+    ends = [epochs * sum(s.epochs for s in stages[:k]) // whole for k in range(len(stages) + 1)]
+    lengths = [end - begin for begin, end in itertools.pairwise(ends)]
+    if min(lengths) < 1:
+        raise ValueError(
+            f"epochs must leave one or more to each of the {len(stages)} steps of arm {arm.name!r}, "
+            f"got {epochs}"
+        )
+    return tuple(replace(s, epochs=n) for s, n in zip(stages, lengths, strict=True))
 
 
 def own(model: str, changes: Mapping[str, Any] | None = None) -> FolderJob:
