@@ -167,7 +167,7 @@ def _add_imagenet_options(imagenet: argparse.ArgumentParser) -> None:
     add("--arm", help="of the study `imagenet`, without --model (filter, one step)")
     add("--model", metavar="NAME", help="any network of the package, on any folder of images")
     add("--seed", type=int, default=0, metavar="N")
-    add("--epochs", type=_count, metavar="N")
+    add("--epochs", type=_count, metavar="N", help="of all steps of an arm together")
     add("--batch-size", type=_count, metavar="N", help="images of all processes in a step")
     add("--width", type=_count, metavar="N")
     add("--size", type=_count, metavar="N", default=224, help="side of the images (224)")

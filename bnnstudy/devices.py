@@ -124,7 +124,7 @@ VARIANTS = 256
 
 
 @contextlib.contextmanager
-def compiling(wanted: bool = True) -> Iterator[list[Callable[..., Any]]]:
+def compiling(wanted: bool = True, device: str = "auto") -> Iterator[list[Callable[..., Any]]]:
     """While it lasts, what goes through `compiled` is, if `wanted`; gives the list of what did.
 
         >>> with compiling(False) as made:  # True compiles, where there is a compiler
@@ -133,10 +133,10 @@ def compiling(wanted: bool = True) -> Iterator[list[Callable[..., Any]]]:
         []
 
     Raises:
-        ValueError: if it is wanted and torch cannot compile here.
+        ValueError: if it is wanted and torch cannot compile here for the device.
     """
     if wanted:
-        require_compiler()
+        require_compiler(device)
     made: list[Callable[..., Any]] = []
     token = _compiling.set(made if wanted else None)
     try:

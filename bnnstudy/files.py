@@ -20,7 +20,8 @@ def write_atomically(file: Path, content: bytes) -> Path:
     """Write `content` so that at any moment `file` is either absent, the old one or the new one.
 
     It goes to a hidden file beside it first, which is renamed when it is complete and on the disk; the
-    folder follows, so that a power cut does not take the name back. Permissions follow the umask.
+    folder follows, and those that were made for it, so that a power cut does not take a name back.
+    Permissions follow the umask.
 
     Raises:
         OSError: naming the file, if the folder takes no more; nothing is left behind.
@@ -28,7 +29,7 @@ def write_atomically(file: Path, content: bytes) -> Path:
     file = Path(file)
     temporary = file.with_name(f".{file.name}.{secrets.token_hex(8)}{TEMPORARY}")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(file.parent)
         with open(temporary, "xb") as stream:
             stream.write(content)
             stream.flush()
@@ -45,15 +46,35 @@ def write_atomically(file: Path, content: bytes) -> Path:
     return file
 
 
+def make_folder(folder: Path) -> Path:
+    """Make a folder and what lacks above it, and have the name of each that was made on the disk.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as place:
+        ...     make_folder(Path(place, "results", "study")).is_dir()
+        True
+
+    Raises:
+        OSError: if one of them cannot be made.
+    """
+    folder = Path(folder)
+    lacking = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for made in reversed(lacking):
+        sync_folder(made.parent)
+    return folder
+
+
 def sync_folder(folder: Path) -> None:
     """Have the names in a folder on the disk, where the file system can."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        # Some network file systems cannot: there the file is as safe as they make it.
-        with contextlib.suppress(OSError):
+    # Some network file systems cannot, and some folders may be written to and not read: there a name
+    # is as safe as they make it.
+    with contextlib.suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
             os.fsync(handle)
-    finally:
-        os.close(handle)
+        finally:
+            os.close(handle)
 
 
 def remove_litter(folder: Path, wanted: Collection[Path] = ()) -> None:

@@ -5,6 +5,7 @@ import math
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -25,6 +26,15 @@ def test_many_runs_are_compared_in_three_ways(benchmarks):
     ratios = list(benchmarks("gpu").many("cpu", members=2, epochs=1, rounds=2))
     assert [ratio.what.rpartition(" / ")[2] for ratio in ratios] == ["2 processes", "stacked"]
     assert all(math.isfinite(ratio.ratio) and ratio.ratio > 0 for ratio in ratios)
+
+
+def test_status_is_measured_beside_its_goal_in_seconds(benchmarks, tmp_path):
+    (ratio,) = benchmarks("sweep").told(tmp_path, many=100)
+    assert ratio.within == 2.0
+    for seconds, says in ((1.9, "1900.0 ms  <= 2 s   met"), (2.1, "2100.0 ms  <= 2 s   MISSED")):
+        assert replace(ratio, seconds=seconds).line().endswith(says)
+    both = replace(ratio, ratio=3.0, goal=2.0, seconds=1.0).line()
+    assert both.endswith("<= 2     MISSED, <= 2 s   met")
 
 
 def test_what_a_session_runs_is_on_the_data_that_it_asks_for(benchmarks):

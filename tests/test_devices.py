@@ -1,5 +1,6 @@
 """Where a run is computed and how: compiled or not, in bfloat16 or not, it is the same training."""
 
+import os
 import warnings
 from dataclasses import replace
 
@@ -12,9 +13,12 @@ from bnnstudy import devices
 from bnnstudy.config import tricks
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence import provenance
+from bnnstudy.evidence.provenance import Code
 from bnnstudy.experiments import sweep
+from bnnstudy.experiments.cluster import Work
 from bnnstudy.experiments.options import RunOptions
 from bnnstudy.experiments.study import Arm, Study, named
+from bnnstudy.experiments.tasks import Job
 from bnnstudy.nn import models
 from bnnstudy.nn.binarize import sign
 from bnnstudy.nn.models import residual
@@ -130,6 +134,46 @@ def test_without_a_compiler_it_is_refused_before_a_run(monkeypatch):
         message = r"compile must be False here: .*C\+\+ compiler .*\(NoCompiler: none\)"
         with pytest.raises(ValueError, match=message):
             start()
+
+
+@pytest.mark.parametrize("executor", ["slurm", "local"])
+def test_what_a_task_needs_is_looked_for_where_it_runs_and_names_at_once(executor, monkeypatch):
+    """A login node has no GPU, and may have no compiler."""
+    monkeypatch.setattr(devices, "compiler_error", lambda device: "NoCompiler: none")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    options = RunOptions.of(device="cuda", compile=True, executor=executor)
+    assert (options.device, options.compile) == ("cuda", True)
+    assert RunOptions.of(executor=executor).device == "auto"
+    with pytest.raises(ValueError, match="device must be one of auto, cpu, cuda; got 'gpu'"):
+        RunOptions.of(device="gpu", executor=executor)
+
+
+@pytest.mark.parametrize(
+    ("device", "message"),
+    [("cuda", "device must be auto or cpu here: torch finds no GPU"), ("cpu", "compile must be False")],
+)
+def test_a_task_says_in_one_line_what_is_not_there(device, message, tmp_path, monkeypatch):
+    monkeypatch.setattr(devices, "compiler_error", lambda device: "NoCompiler: none")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    arm = Arm(name="one", config=replace(FILTER, epochs=1))
+    monkeypatch.delenv("TORCHINDUCTOR_COMPILE_THREADS", raising=False)
+    options = RunOptions.of(device=device, compile=True, executor="slurm", workers=4, results=tmp_path)
+    work = Work([(0, Job("toy", arm, arm.config))], options, Code.started())
+    how, why = work()
+    assert how == "failed"
+    assert message in why
+    # All cores that SLURM gave to the task are its own, however many tasks run elsewhere.
+    assert "TORCHINDUCTOR_COMPILE_THREADS" not in os.environ
+
+
+def test_a_compiler_is_looked_for_on_the_device_of_the_run(tmp_path, monkeypatch):
+    """A machine may compile for its processor alone, and have a GPU."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(devices, "compiler_error", lambda device: "no triton" * (device == "cuda"))
+    with devices.compiling(True, "cpu"):
+        assert devices.is_compiling()
+    with pytest.raises(ValueError, match="no triton"), devices.compiling():
+        pass
 
 
 def test_a_warning_is_no_lack_of_a_compiler(monkeypatch):

@@ -33,7 +33,7 @@ def cases(test) -> int:
         (r"of up to (\d+) events", MACHINE.stateful_step_count),
         (
             r"two submit \| (\d+) courses",
-            cases(test_cluster.test_a_task_that_is_cut_goes_on_from_its_checkpoint) + 2,
+            cases(test_cluster.test_a_task_that_is_cut_goes_on_from_its_checkpoint) + 3,
         ),
         (
             r"a checkpoint \| (\d+) cases",

@@ -9,8 +9,10 @@ import signal
 import socket
 import subprocess
 import sys
-from dataclasses import replace
+import threading
+from dataclasses import asdict, replace
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -23,6 +25,7 @@ from bnnstudy.data.imagenet import ImageFolder, standardised
 from bnnstudy.evidence import provenance, records
 from bnnstudy.evidence.right import unpack
 from bnnstudy.experiments import image_folder as jobs
+from bnnstudy.experiments import markers
 from bnnstudy.training import image_folder, sharded_checkpoint
 from bnnstudy.training.distributed import processes
 from bnnstudy.training.dry_run import PARTS, Timing
@@ -268,6 +271,112 @@ def test_torchrun_restarts_a_job_that_lost_a_process(undisturbed, root, tmp_path
     assert result_of(tmp_path / "results") == result_of(undisturbed[0])
 
 
+def impatient(rank):
+    """Another machine's process is taken to be gone after a short silence."""
+    markers.SILENT, markers.POLL = 0.5, 0.1
+
+
+@contextlib.contextmanager
+def marked(root, results, *, touched=False, **changes):
+    """The marker of another process at the run of `arguments`, touched while it lasts or never."""
+    config = jobs.own("reactnet_a", {"width": 4, "batch_size": BATCH, "epochs": EPOCHS,
+                                     "alpha": 0.001, "real_lr": 0.02}).config  # fmt: skip
+    options = {"data": ImageFolder(root, 32).fingerprint, "size": 32}
+    record = records.path(results, jobs.OWN, config, options)
+    marker, over = markers.beside(record), threading.Event()
+    marker.parent.mkdir(parents=True, exist_ok=True)
+    marker.write_text(json.dumps({**asdict(markers.Owner.here()), **changes}))
+
+    def touch():
+        while not over.wait(0.05):
+            os.utime(marker)
+
+    thread = threading.Thread(target=touch)
+    if touched:
+        thread.start()
+    try:
+        yield record
+    finally:
+        over.set()
+        if touched:
+            thread.join()
+
+
+@pytest.mark.parametrize("host", ["here", "elsewhere"])
+def test_a_second_job_at_a_run_is_refused_before_it_touches_the_checkpoint(
+    host, root, together, tmp_path
+):
+    changes = {} if host == "here" else {"host": "elsewhere", "touched": True}
+    with marked(root, tmp_path, **changes) as record:
+        kept = record.with_suffix(".checkpoints") / "step-000000002"
+        kept.mkdir(parents=True)  # whoever read it would say that it is damaged
+        codes, _, err = together(2, command, arguments(root, tmp_path))
+        owner = markers.Owner.of(markers.beside(record))
+        assert all(codes)
+        assert said_once(err) == (
+            f"bnnstudy: results must have no other job at this run, and {owner.line()} is at it: wait "
+            "for its record or end it, or choose another --results or --seed"
+        )
+        assert owner.pid == os.getpid()
+        assert kept.exists()
+        assert not list(tmp_path.rglob("*.json"))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"host": "elsewhere"}, {"born": "1"}], ids=["another machine", "this machine"]
+)
+def test_the_marker_of_a_job_that_is_gone_stops_no_other(
+    changes, undisturbed, root, together, tmp_path
+):
+    with marked(root, tmp_path, **changes) as record:
+        codes, out, err = together(2, command, arguments(root, tmp_path), impatient)
+        assert codes == [0, 0], err
+        assert ("waits to see whether elsewhere:" in out) == ("host" in changes)
+        assert not markers.beside(record).exists()
+    assert result_of(tmp_path) == result_of(undisturbed[0])
+
+
+def test_what_ended_while_it_was_waited_for_is_not_trained_again(
+    undisturbed, root, tmp_path, monkeypatch, capsys
+):
+    with marked(root, tmp_path, host="elsewhere") as record:
+
+        def ends(_):
+            (file,) = undisturbed[0].glob("folder/short/*.json")
+            record.write_bytes(file.read_bytes())
+            markers.beside(record).unlink()
+
+        monkeypatch.setattr(markers, "time", Mock(monotonic=lambda: 0.0, sleep=ends))
+        monkeypatch.setattr(jobs, "FolderRun", None)
+        assert main(["imagenet", *arguments(root, tmp_path)]) == 0
+    assert "after the last epoch" in capsys.readouterr().out
+
+
+def test_status_says_who_is_at_a_run_on_imagenet(root, tmp_path, monkeypatch, capsys):
+    def train(*given):
+        assert main(["status", "imagenet", "--results", str(tmp_path)]) == 0
+        raise ValueError("enough")
+
+    monkeypatch.setattr(jobs, "_require_data", lambda *given: None)
+    monkeypatch.setattr(jobs, "_teacher", lambda *given: None)
+    monkeypatch.setattr(jobs, "FolderRun", Mock())
+    monkeypatch.setattr(jobs, "train", train)
+    given = ["imagenet", "--data", str(root), "--results", str(tmp_path), "--device", "cpu"]
+    assert main([*given, "--arm", "reactnet, two steps", "--seed", "1"]) == 2
+    out, err = capsys.readouterr()
+    assert said_once(err) == "bnnstudy: enough"
+    assert "   1 running" in out
+    assert f"reactnet, two steps, seed 1: {markers.Owner.here().name()} since " in out
+    assert not list(tmp_path.rglob("*.running"))
+
+
+def test_a_folder_that_cannot_be_written_ends_a_job_before_its_first_step(root, together, tmp_path):
+    (tmp_path / "folder").touch()
+    codes, _, err = together(2, command, arguments(root, tmp_path))
+    assert all(codes)
+    assert "results must be a folder that can be written: " in said_once(err)
+
+
 def said_once(err: str) -> str:
     (line,) = [line for line in err.splitlines() if line.startswith("bnnstudy:")]
     assert "Traceback" not in err
@@ -456,6 +565,30 @@ def test_the_arms_are_the_recipes_as_published():
     assert {arm.options["teacher"] for arm in study.arms["paper"]} == {"resnet34"}
 
 
+def test_epochs_of_an_arm_are_those_of_all_its_steps(root, tmp_path, monkeypatch, capsys):
+    (one, *two), given = studies.STUDIES["imagenet"].arms["paper"], {"epochs": 7}
+    assert jobs.of_arm("imagenet", one, changes=given).config.epochs == 7
+    for arm in two:
+        assert jobs.of_arm("imagenet", arm).config == arm.config
+        config = jobs.of_arm("imagenet", arm, changes=given).config
+        assert [stage.epochs for stage in config.plan()] == [3, 4]
+        # Nothing but their length is another.
+        assert config.differences(arm.config).keys() == {"epochs", "stages"}
+        assert [stage.changes for stage in config.stages] == [s.changes for s in arm.config.stages]
+        assert jobs.of_arm("x", arm, changes={"epochs": arm.config.epochs}).config == arm.config
+    thirds = tuple(replace(two[0].config.stages[0], epochs=n) for n in (1, 1, 4))
+    arm = replace(two[0], config=replace(two[0].config, epochs=6, stages=thirds))
+    for epochs in range(6, 60):
+        lengths = [s.epochs for s in jobs.of_arm("x", arm, changes={"epochs": epochs}).config.stages]
+        assert sum(lengths) == epochs
+        assert all(abs(n - epochs * s.epochs / 6) < 1 for n, s in zip(lengths, thirds, strict=True))
+    name = "reactnet, two steps"
+    command = ["imagenet", "--data", str(root), "--results", str(tmp_path), "--device", "cpu"]
+    assert main([*command, "--arm", name, "--epochs", "1"]) == 2
+    message = f"epochs must leave one or more to each of the 2 steps of arm '{name}', got 1"
+    assert said_once(capsys.readouterr().err) == f"bnnstudy: {message}"
+
+
 def test_the_study_decides_its_claims_from_such_records(tmp_path):
     study, levels = studies.STUDIES["imagenet"], (0.697, 0.694, 0.705)
     random = np.random.default_rng(0)
@@ -509,8 +642,14 @@ def test_a_dry_run_times_every_part_and_records_nothing(root, teacher, tmp_path,
     out = capsys.readouterr().out
     for part in PARTS:
         assert re.search(rf"^{part} +[\d.]+ +[\d,]+", out, re.MULTILINE), part
-    for number in (1, 8, 64):
-        assert re.search(rf"^ ?{number} processes: .* hours for 8 steps, bound by", out, re.MULTILINE)
+    # Eight share 16 of a batch's 20 images, and need a quarter more steps; 64 have too few.
+    for line in (
+        r" 1 processes: .* hours for 8 steps, bound by .*",
+        r" 8 processes: .* hours for 10 steps of 16 images, as 20 cannot be shared by 8, bound by .*",
+        r"64 processes: not with batches of 20, two images each or more",
+        r"measured: .* Inferred, for other numbers of processes: .* forward and backward, .*",
+    ):
+        assert re.search(rf"^{line}$", out, re.MULTILINE), line
     assert not (tmp_path / "none").exists()
 
 
@@ -521,10 +660,20 @@ def test_hours_follow_from_the_parts():
     # With two processes what was measured; decoding is a tenth of a second, behind the rest.
     assert timing.step(2) == pytest.approx(0.1 + 0.2 + 0.3 + 0.4 + 0.05)
     assert timing.hours(2) == pytest.approx(2 * timing.step(2))
-    # One has twice the images and nobody to wait for; eight have a quarter, and send 7 / 4 as much.
+    # One has twice the images and nobody to wait for; ten have a fifth, and send 9 / 5 as much.
     assert timing.step(1) == pytest.approx(2 * 0.6 + 0.05)
-    assert timing.step(8) == pytest.approx(0.6 / 4 + 0.4 * (7 / 4) / 1 + 0.05)
-    assert timing.binds(8) == "all-reduce"
+    assert timing.step(10) == pytest.approx(0.6 / 5 + 0.4 * (9 / 5) / 1 + 0.05)
+    assert timing.binds(10) == "all-reduce"
+    # Eight share 96 images, twelve each, in as many more steps; 64 have one each, which is too few.
+    assert timing.step(8) == pytest.approx(0.6 * 12 / 50 + 0.4 * (7 / 4) / 1 + 0.05)
+    assert timing.hours(8) == pytest.approx(7200 / 0.96 * timing.step(8) / 3600)
+    assert [timing.batch_of(n) for n in (1, 8, 10, 50, 51, 64)] == [100, 96, 100, 100, 0, 0]
+    # The paper's batch on ImageNet: every image as often, whatever the number.
+    paper = replace(timing, batch=510, steps=600_368)
+    for number in (1, 6, 8, 64):
+        batch, steps = paper.batch_of(number), paper.steps_of(number)
+        assert (batch % number, batch) == (0, {8: 504, 64: 448}.get(number, 510))
+        assert (steps - 1) * batch < 600_368 * 510 <= steps * batch
     assert replace(timing, workers=0).step(2) == pytest.approx(1.0 + 1.05)
     assert replace(timing, workers=1).binds(2) == "all-reduce"
     assert replace(timing, workers=1, seconds={**seconds, "decode": 2.0}).binds(2) == "decode"
@@ -575,3 +724,16 @@ def test_a_sweep_says_how_such_a_study_is_run(capsys, tmp_path):
     )
     assert not list(tmp_path.rglob("*.json"))
     assert json.dumps(studies.STUDIES["imagenet"].seeds) == '{"paper": 3}'
+
+
+def test_a_checkpoint_and_its_folders_are_names_on_the_disk(tmp_path, monkeypatch):
+    synced, fsync = [], os.fsync
+
+    def watch(handle):
+        synced.append(Path(os.readlink(f"/proc/self/fd/{handle}")))
+        fsync(handle)
+
+    monkeypatch.setattr(os, "fsync", watch)
+    with processes("cpu") as group:
+        ShardedCheckpoint(tmp_path / "a" / "b", {}, group).save(1, {"weights": torch.ones(3)})
+    assert {tmp_path, tmp_path / "a", tmp_path / "a" / "b"} <= set(synced)

@@ -1,9 +1,11 @@
 """Who runs what: markers say so, are left to the living, and cost no run where they are wrong."""
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import asdict, replace
@@ -15,7 +17,7 @@ from test_sweep import contents, options
 from toy_study import STUDY
 
 from bnnstudy.evidence.provenance import Code
-from bnnstudy.experiments import arms, executors, markers, sweep, tasks
+from bnnstudy.experiments import arms, executors, gpus, markers, sweep, tasks
 from bnnstudy.experiments.markers import Owner, Watch
 from bnnstudy.experiments.tasks import Job
 
@@ -66,7 +68,7 @@ def test_who_is_gone_from_this_machine_is_taken_over_at_once(change, tmp_path):
 
 def test_a_dead_child_that_nobody_asked_for_is_gone(tmp_path):
     child = subprocess.Popen([sys.executable, "-c", ""])
-    assert waited(lambda: Owner(Owner.here().host, child.pid, "0", "").is_gone())
+    assert waited(lambda: Owner(Owner.here().host, child.pid, "0", "", "").is_gone())
     child.wait()
 
 
@@ -96,8 +98,11 @@ def test_a_marker_is_touched_while_its_run_lasts(tmp_path, monkeypatch):
         assert waited(lambda: markers.beside(record).stat().st_mtime > 1)
 
 
+NO_DATE = json.dumps({**asdict(Owner.here()), "host": "elsewhere", "since": "yesterday"})
+
+
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", '{"host": 1, "pid": "x", "born": [], "since": null}', "7"]
+    "text", ["", "{", "[]", '{"host": 1, "pid": "x", "born": [], "since": null}', "7", NO_DATE]
 )
 def test_what_is_no_marker_has_no_owner_and_is_given_up_in_time(text, tmp_path, monkeypatch):
     record, watch = tmp_path / "a-s0.json", Watch()
@@ -106,6 +111,91 @@ def test_what_is_no_marker_has_no_owner_and_is_given_up_in_time(text, tmp_path, 
     assert not watch.is_over(record)
     monkeypatch.setattr(markers, "SILENT", 0.0)
     assert watch.is_over(record)
+
+
+@pytest.fixture
+def sleeps(monkeypatch):
+    """What happens at each second that is waited for, in turn; nothing after the last."""
+    happens, now = [], [0.0]
+
+    def sleep(_):
+        now[0] += 1.0
+        if happens:
+            happens.pop(0)()
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", sleep)
+    return happens.append, now
+
+
+def touched(marker: Path):
+    """A sign of life: the marker has another time."""
+    before = marker.stat().st_mtime_ns
+    os.utime(marker, ns=(before + 10**9,) * 2)
+
+
+def test_who_wants_a_marked_run_waits_until_it_is_known_who_is_there(tmp_path, sleeps):
+    happens, now = sleeps
+    record = tmp_path / "a-s0.json"
+    # Of this machine it is known at once.
+    with markers.claimed([record]), markers.awaited([record]) as ours:
+        assert not ours
+    assert now == [0.0]
+    # Another machine's process lives if it touches its marker,
+    marker = marked(record, host="elsewhere")
+    happens(lambda: None)
+    happens(lambda: touched(marker))
+    with markers.awaited([tmp_path / "b-s0.json", record]) as ours:
+        assert not ours
+    assert now == [2.0]
+    assert Owner.of(marker).host == "elsewhere"
+    # and is gone if it is silent.
+    with markers.awaited([record]) as ours:
+        assert ours
+    assert markers.SILENT <= now[0] - 2 <= markers.SILENT + 1
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours"), [("7 0", True), ("7 2", False), ("8 0", False), ("", False), ("x", False)]
+)
+def test_a_job_that_a_queue_starts_again_waits_for_its_earlier_start_alone(
+    theirs, ours, tmp_path, sleeps, monkeypatch
+):
+    """The process before it is being ended, and may touch its marker until it is."""
+    happens, now = sleeps
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "2")
+    record = tmp_path / "a-s0.json"
+    marker = marked(record, host="elsewhere", job=theirs)
+    for _ in range(200):
+        happens(lambda: touched(marker))
+    happens(marker.unlink)
+    with markers.awaited([record]) as found:
+        assert found == ours
+        if ours:
+            assert Owner.of(marker).job == "7 2"
+    assert now == [201.0 if ours else 1.0]
+
+
+def test_what_another_takes_meanwhile_is_not_ours(tmp_path, sleeps):
+    happens, _ = sleeps
+    record = tmp_path / "a-s0.json"
+    marker = marked(record, host="elsewhere")
+    happens(marker.unlink)
+    claim = markers._claim
+
+    def claimed(*given):
+        if not marker.exists():
+            marked(record, host="third")
+            happens(lambda: touched(marker))
+        return claim(*given)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(markers, "_claim", claimed)
+        with markers.awaited([record]) as ours:
+            assert not ours
+    assert Owner.of(marker).host == "third"
 
 
 def test_a_sweep_leaves_to_others_what_they_are_at_and_has_their_record(tmp_path, monkeypatch):
@@ -162,10 +252,76 @@ def test_a_task_that_is_recorded_by_its_turn_is_not_run(tmp_path, monkeypatch):
     assert (number, record) == (7, tasks.finished(job, where))
 
 
+@pytest.fixture
+def no_driver(tmp_path, monkeypatch):
+    """Locks of this test's own, and no GPU to go to."""
+    monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(gpus, "_last", [])
+    monkeypatch.setattr(gpus, "POLL", 0.0)
+    went = []
+    monkeypatch.setattr(gpus.torch.cuda, "device", lambda k: contextlib.nullcontext(went.append(k)))
+    return went
+
+
+def test_a_gpu_is_given_back_with_its_task_and_looked_for_where_it_was(no_driver):
+    with gpus.held(3, "sweep"), gpus.held(3, "sweep") as second:
+        assert second == 1
+    # One process that has two: the last it took is where it looks first.
+    with gpus.held(3, "sweep") as again:
+        assert again == 1
+    with gpus.held(1, "sweep") as fewer:
+        assert fewer == 0
+        with pytest.raises(RuntimeError, match="all 1 GPUs"):
+            gpus.held(1, "sweep").__enter__()
+    with gpus.held(1, "sweep"), gpus.held(1, "another") as theirs:
+        assert theirs == 0
+    assert no_driver == [0, 1, 1, 0, 0, 0]
+
+
+def test_a_gpu_that_is_given_back_as_one_looks_is_found(no_driver, monkeypatch):
+    with contextlib.ExitStack() as both:
+        first = both.enter_context(contextlib.ExitStack())
+        first.enter_context(gpus.held(2, "sweep"))
+        both.enter_context(gpus.held(2, "sweep"))
+        monkeypatch.setattr(gpus.time, "sleep", lambda _: first.close())
+        with gpus.held(2, "sweep") as found:
+            assert found == 0
+
+
+def test_a_second_sweep_of_a_process_has_other_numbers_of_gpus_or_none(
+    no_driver, tmp_path, monkeypatch
+):
+    """A sweep of one task runs in this process; so does one of one GPU, whose tasks take turns."""
+    monkeypatch.setattr(tasks, "perform", lambda task, options, code: [])
+    for number in (4, 1, 2):
+        chosen = options(tmp_path, workers=None, gpus=number)
+        found = list(executors._execute([[(0, None)]], chosen, None))
+        assert found == [([(0, None)], [])]
+        # The workers of the sweep before are idle, and their GPUs free.
+        taken = subprocess.run(
+            [sys.executable, "-c", LOCKS.format(number=number, sweep=sweep_here())],
+            env={**os.environ, "TMPDIR": str(tmp_path)}, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert taken.stdout.split() == [str(k) for k in range(number)]
+
+
+LOCKS = """
+import contextlib
+from bnnstudy.experiments.gpus import first_free
+with contextlib.ExitStack() as all:
+    for _ in range({number}):
+        print(all.enter_context(first_free({number}, {sweep!r})))
+"""
+
+
+def sweep_here() -> str:
+    return f"{executors._Parent.here().host}-{os.getpid()}"
+
+
 def test_each_process_takes_a_gpu_of_its_own_and_frees_it_when_it_ends(tmp_path):
     code = (
-        "from bnnstudy.experiments.gpus import first_free;"
-        "print(first_free(2, 'test'), flush=True); input()"
+        "from bnnstudy.experiments.gpus import first_free\n"
+        "with first_free(2, 'test') as place:\n    print(place, flush=True); input()"
     )
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
 

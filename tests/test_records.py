@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from bnnstudy import files
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence import provenance, records
+from bnnstudy.experiments import executors
 from bnnstudy.experiments.options import RunOptions
 
 CONFIG = RunConfig(lr=0.5, seed=3, preset="desk")
@@ -346,14 +348,47 @@ def test_a_new_file_has_the_permissions_that_the_umask_leaves(tmp_path):
     assert file.stat().st_mode & 0o777 == 0o640
 
 
-def test_a_record_is_on_the_disk_with_its_folder(tmp_path, monkeypatch):
-    synced, fsync = [], os.fsync
+@pytest.fixture
+def synced(monkeypatch):
+    """What is synced, by its path, in its order."""
+    found, fsync = [], os.fsync
 
     def watch(handle):
-        synced.append(os.readlink(f"/proc/self/fd/{handle}"))
+        found.append(Path(os.readlink(f"/proc/self/fd/{handle}")))
         fsync(handle)
 
     monkeypatch.setattr(os, "fsync", watch)
-    file = saved(tmp_path)
-    assert len(synced) == 2
-    assert synced[1] == str(file.parent)
+    return found
+
+
+def test_a_record_is_on_the_disk_with_its_folders(tmp_path, synced):
+    folder = saved(tmp_path).parent
+    # Each folder that is made is a name in the one above it; then the file, and its own name.
+    made = [tmp_path, folder.parent]
+    assert [path for path in synced if path.is_dir()] == [*made, folder]
+    assert len(synced) == 4
+    assert synced.index(folder) == 3
+    synced.clear()
+    saved(tmp_path)
+    assert synced[1:] == [folder]
+
+
+@pytest.mark.parametrize("make", [files.make_folder, executors._require_writable])
+def test_folders_that_are_made_are_names_on_the_disk(make, tmp_path, synced):
+    make(tmp_path / "a" / "b" / "c")
+    assert synced == [tmp_path, tmp_path / "a", tmp_path / "a" / "b"]
+    synced.clear()
+    make(tmp_path / "a" / "b" / "c")
+    assert synced == []
+
+
+def test_a_folder_that_cannot_be_synced_takes_its_files_all_the_same(tmp_path, monkeypatch):
+    opened = os.open
+
+    def refuse(path, flags, *rest, **more):
+        if Path(path).is_dir():
+            raise PermissionError(13, "not yours to read")
+        return opened(path, flags, *rest, **more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    assert saved(tmp_path).exists()

@@ -112,16 +112,57 @@ class ResultsFolder(RuleBasedStateMachine):
             return result_of(arm, config, *rest, **more)
 
         self.left = None
+        self.swept(seeds, run)
+        if self.left:
+            self.left[0].write_text(self.left[1])
+        self.note()
+
+    @rule(
+        seeds=SEEDS, others=SEEDS, moment=strategies.integers(0, 5), ends=strategies.integers(0, 6),
+        goes_on=strategies.booleans(),
+    )  # fmt: skip
+    def two_at_once(self, seeds, others, moment, ends, goes_on):
+        """A sweep stands still in a run; another does what it finds, is killed or not; it goes on.
+
+        The first holds its marker all the while. The other takes it to be gone, and does its run, too;
+        or the first is killed where it stands, and the other was right.
+        """
+        runs, second = iter(range(moment)), iter(range(ends))
+
+        def dies(*given, **more):
+            if next(second, None) is None:
+                raise Killed
+            return result_of(*given, **more)
+
+        def stands(arm, config, *rest, **more):
+            if next(runs, None) is None and not stood:
+                stood.append(markers.beside(tasks.file_of(
+                    tasks.Job(self.study.name, arm, config), self.options())))  # fmt: skip
+                assert Owner.of(stood[0]) is not None
+                self.swept(others, dies if ends < 6 else result_of)
+                self.note()
+                second_left.update({file: file.stat().st_ino for file in self.whole})
+                if not goes_on:
+                    raise Killed
+            return result_of(arm, config, *rest, **more)
+
+        stood, second_left = [], {}
+        self.swept(seeds, stands)
+        self.note()
+        # The first did not even write the same once more.
+        assert second_left.items() <= {file: file.stat().st_ino for file in self.whole}.items()
+        assert not any(marker.exists() for marker in stood)
+
+    def swept(self, seeds, run):
+        """A sweep that may be killed, or refuse what is damaged."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(tasks, "run_arm", run)
             try:
                 sweep.run(self.study, "quick", seeds, self.options())
             except Killed:
-                if self.left:
-                    self.left[0].write_text(self.left[1])
+                pass
             except RecordError as error:
                 self.require_named(error)
-        self.note()
 
     @precondition(lambda self: self.whole)
     @rule(data=strategies.data(), how=strategies.sampled_from(["truncate", "edit", "empty"]))

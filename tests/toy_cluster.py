@@ -15,7 +15,11 @@ from bnnstudy.experiments.options import RunOptions
 from bnnstudy.training import checkpoints
 from bnnstudy.training.checkpoints import Checkpoint
 
-MISHAPS = {"preempted": signal.SIGUSR2, "killed": signal.SIGKILL, "always": signal.SIGKILL, "": 0}
+MISHAPS = {
+    "preempted": signal.SIGUSR2, "always preempted": signal.SIGUSR2,
+    "killed": signal.SIGKILL, "always killed": signal.SIGKILL, "out of time": signal.SIGCONT, "": 0,
+}  # fmt: skip
+"""The signal that a task gets half-way; of SIGCONT it takes no notice, and waits for another."""
 
 
 class Work(cluster.Work):
@@ -25,7 +29,7 @@ class Work(cluster.Work):
 
     def __init__(self, *given):
         super().__init__(*given)
-        self.signal, self.always = MISHAPS[self.mishap], self.mishap == "always"
+        self.signal, self.always = MISHAPS[self.mishap], self.mishap.startswith("always")
 
     def __call__(self):
         """Does the task, in a process of its own."""
@@ -49,6 +53,8 @@ class Work(cluster.Work):
         if self.signal and (self.always or not met.exists()):
             met.touch()
             os.kill(os.getpid(), self.signal)
+            while self.signal == signal.SIGCONT:
+                signal.pause()
 
 
 def note(file: Path, line: str) -> None:
@@ -57,10 +63,16 @@ def note(file: Path, line: str) -> None:
         stream.write(f"{line}\n")
 
 
-def run(results: Path, mishap: str = "", seeds: int = 1) -> None:
+LONG, SHORT = {"timeout_min": 30}, {"timeout_min": 5}
+"""What a task has: cut in its first minutes it was preempted, or is out of its time if it has few."""
+
+AT_ONCE = {"local_timeout_min": 0.75}
+"""After 45 seconds a task is killed; half a minute before that it is told."""
+
+
+def run(results: Path, mishap: str = "", seeds: int = 1, given: dict = LONG) -> None:
     """Seeds of the toy study's first arm, as tasks of submitit's executor of this machine."""
     Work.mishap = mishap
-    given = {"timeout_min": 30}
     options = RunOptions(results=results, executor="local", cluster=given, workers=2, progress=False)
     before, cluster.Work = cluster.Work, Work
     try:

@@ -13,16 +13,20 @@ from typing import Any
 from bnnstudy.config.checks import shown
 from bnnstudy.evidence.provenance import Code
 from bnnstudy.evidence.records import RecordError
-from bnnstudy.experiments import tasks
+from bnnstudy.experiments import markers, tasks
 from bnnstudy.experiments.options import RunOptions
 from bnnstudy.experiments.tasks import Done, Task, WorkerLost
 
 ARRAY = 1000
 """Tasks of an array: what SLURM takes unless it is told otherwise."""
 TIMEOUTS = 1000
-"""How often a task may run out of time: a long run goes on from its checkpoint each time."""
+"""How often a task is queued again as its time was over: a long run goes on from its checkpoint.
+
+submitit's stand-in on one machine does so five times, and then it is submitted again (`RETRIES`)."""
 RETRIES = 2
 """How often a task that was killed is submitted again."""
+_TOO_OFTEN = "timed-out too many times"
+"""What submitit says of a task that has been queued again `TIMEOUTS` times."""
 POLL = 1.0
 """Seconds between two looks at what was submitted."""
 _RAISED = {"failed": ValueError, "memory": MemoryError}
@@ -38,9 +42,13 @@ class Work:
         self.task, self.options, self.code = task, options, code
 
     def __call__(self) -> tuple[str, str]:
-        """Does it; returns how it ended, and of bad input what is wrong."""
+        """Does it; returns how it ended, and of bad input what is wrong.
+
+        A task that is queued again on another node may find the marker of its own earlier start: it
+        waits until that is over, as whoever submitted it may be gone, and then nobody else would.
+        """
         try:
-            done = tasks.perform(self.task, self.options, self.code)
+            done = tasks.perform(self.task, self.options, self.code, markers.awaited)
         except (ValueError, OSError) as error:
             return "failed", str(error)
         except MemoryError as error:
@@ -92,7 +100,8 @@ def execute(todo: list[Task], options: RunOptions, code: Code) -> Iterator[tuple
 
     Raises:
         ValueError, MemoryError: what a task says of bad input, or that it had too little memory.
-        WorkerLost: if a task was killed `RETRIES` times after the first.
+        WorkerLost: if a task was killed `RETRIES` times after the first, or ran out of its time
+            `TIMEOUTS` times after the first.
     """
     if not todo:
         return
@@ -132,8 +141,13 @@ def _ended(job: Any, tries: int) -> str | None:
 
     try:
         how, why = job.result()
-    except FailedJobError:
-        raise  # a fault of ours, with its traceback
+    except FailedJobError as error:
+        if _TOO_OFTEN not in str(error):
+            raise  # a fault of ours, with its traceback
+        raise WorkerLost(
+            f"a task ran out of its time {TIMEOUTS + 1} times; more timeout_min in --cluster may help; "
+            "what had finished is recorded, and run again it goes on from its checkpoint"
+        ) from error
     except UncompletedJobError as error:
         if tries < RETRIES:
             return None

@@ -1,5 +1,6 @@
 """The runs of a sweep: what is not recorded is run, here or on a cluster, and recorded at once."""
 
+import contextlib
 import functools
 import os
 import platform
@@ -138,9 +139,9 @@ def _execute(todo: list[Task], options: RunOptions, code: Code) -> Iterator[tupl
 
 def _work(task: Task, options: RunOptions, code: Code, parent: _Parent) -> tuple[Task, Done | None]:
     _end_with(parent)
-    if options.gpus:
-        gpus.take(options.gpus, f"{parent.host}-{parent.pid}")
-    return task, tasks.perform(task, options, code)
+    sweep = f"{parent.host}-{parent.pid}"
+    with gpus.held(options.gpus, sweep) if options.gpus else contextlib.nullcontext():
+        return task, tasks.perform(task, options, code)
 
 
 @functools.cache
@@ -163,7 +164,7 @@ def _end_with(parent: _Parent) -> None:
 
 def _require_writable(folder: Path) -> None:
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        files.make_folder(folder)
     except OSError as error:
         raise ValueError(f"results must be a folder that can be written: {error}") from error
     if not os.access(folder, os.W_OK | os.X_OK):

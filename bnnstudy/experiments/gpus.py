@@ -1,24 +1,30 @@
-"""One GPU for each worker process of a machine that has several."""
+"""One GPU for each process of a sweep on a machine that has several, while it is at a task."""
 
+import contextlib
 import fcntl
-import functools
 import os
 import tempfile
+import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 import torch
 
-_held: list[IO[bytes]] = []
-"""Locks that this process holds until it ends, however it does."""
+LOOKS = 20
+"""How often a process looks for a GPU: others may go from one to the next just as it looks."""
+POLL = 0.05
+"""Seconds between two looks."""
+
+_last: list[int] = []
+"""The GPU that this process had last, where its memory and kernels are: it looks there first."""
 
 
-@functools.cache
-def take(number: int, sweep: str) -> int:
-    """Takes for the rest of this process the first GPU that no other process of the sweep has.
+@contextlib.contextmanager
+def held(number: int, sweep: str) -> Iterator[int]:
+    """A GPU that no other process of the sweep has while it lasts; `"cuda"` means it then.
 
-    From then on `"cuda"` means it. A lock of the system's says which is taken: it is free again when
-    the process is gone.
+    What a process has, it gives back with its task: another sweep of the same process may use another
+    number of GPUs, or none, and other processes, or this very one.
 
     Args:
         number: how many the sweep uses, from the first on.
@@ -27,26 +33,36 @@ def take(number: int, sweep: str) -> int:
     Raises:
         RuntimeError: if all are taken.
     """
-    place = first_free(number, sweep)
-    torch.cuda.set_device(place)
-    return place
+    with first_free(number, sweep) as place, torch.cuda.device(place):
+        yield place
 
 
-def first_free(number: int, sweep: str) -> int:
-    """The first place from 0 whose lock is free; it is held until this process ends.
+@contextlib.contextmanager
+def first_free(number: int, sweep: str) -> Iterator[int]:
+    """The first place from 0 whose lock is free, or that which this process had last; held meanwhile.
+
+    The lock is the system's: it is free again when the process is gone, however it ended.
 
     Raises:
         RuntimeError: if all are taken.
     """
     folder = Path(tempfile.gettempdir()) / f"bnnstudy-{os.getuid()}"
     folder.mkdir(mode=0o700, exist_ok=True)
-    for place in range(number):
-        stream = open(folder / f"{sweep}-{place}.lock", "wb")  # noqa: SIM115 (held, not closed)
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            stream.close()
-            continue
-        _held.append(stream)
-        return place
+    places = sorted(range(number), key=lambda place: place not in _last)
+    for look in range(LOOKS * number):
+        place = places[look % number]
+        with open(folder / f"{sweep}-{place}.lock", "wb") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if place == places[-1]:
+                    time.sleep(POLL)
+                continue
+            _last[:] = [place]
+            try:
+                yield place
+            finally:
+                # By itself it would stay with a child that was forked meanwhile.
+                fcntl.flock(stream, fcntl.LOCK_UN)
+            return
     raise RuntimeError(f"all {number} GPUs of this sweep are taken")

@@ -3,20 +3,26 @@
 They are no part of a sweep: one run takes all processes. Its record is like any other.
 """
 
+import contextlib
 import hashlib
+import itertools
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
-from bnnstudy import devices
+from bnnstudy import devices, files
+from bnnstudy.config import checks
 from bnnstudy.config.fields import BINARY_OPTIMIZERS, READS
 from bnnstudy.config.run import RunConfig
+from bnnstudy.config.stage import Stage
 from bnnstudy.data.datasets import FOLDERS, require_resident
 from bnnstudy.data.imagenet import ImageFolder
 from bnnstudy.evidence import provenance, records
 from bnnstudy.evidence.records import Record
+from bnnstudy.experiments import markers
+from bnnstudy.experiments.markers import Owner
 from bnnstudy.experiments.study import Arm
 from bnnstudy.training import teacher as teachers
 from bnnstudy.training.distributed import Processes
@@ -59,15 +65,36 @@ class FolderJob:
 def of_arm(study: str, arm: Arm, seed: int = 0, changes: Mapping[str, Any] | None = None) -> FolderJob:
     """An arm of a study as a job, with a seed.
 
+        >>> from bnnstudy.studies import STUDIES
+        >>> arm = STUDIES["imagenet"].arm("paper", "adambnn, two steps")
+        >>> [stage.epochs for stage in of_arm("imagenet", arm, changes={"epochs": 5}).config.stages]
+        [2, 3]
+
     Args:
         changes: fields of its configuration that are changed. Its record is then another one, which
-            judges no claim.
+            judges no claim. `epochs` are those of all its stages, which keep their shares.
 
     Raises:
-        ValueError: if the changes are no configuration.
+        ValueError: if the changes are no configuration, or stages would have no epoch.
     """
-    config = replace(arm.config, seed=seed, **dict(changes or {}))
+    changes = dict(changes or {})
+    if arm.config.stages and "epochs" in changes and "stages" not in changes:
+        changes["stages"] = _stages(arm, checks.COUNT.checked("epochs", changes["epochs"]))
+    config = replace(arm.config, seed=seed, **changes)
     return FolderJob(study=study, arm=arm.name, config=config, options=arm.options)
+
+
+def _stages(arm: Arm, epochs: int) -> tuple[Stage, ...]:
+    """An arm's stages in so many epochs together."""
+    stages, whole = arm.config.stages, arm.config.epochs
+    ends = [epochs * sum(s.epochs for s in stages[:k]) // whole for k in range(len(stages) + 1)]
+    lengths = [end - begin for begin, end in itertools.pairwise(ends)]
+    if min(lengths) < 1:
+        raise ValueError(
+            f"epochs must leave one or more to each of the {len(stages)} steps of arm {arm.name!r}, "
+            f"got {epochs}"
+        )
+    return tuple(replace(s, epochs=n) for s, n in zip(stages, lengths, strict=True))
 
 
 def own(model: str, changes: Mapping[str, Any] | None = None) -> FolderJob:
@@ -108,7 +135,10 @@ def train_job(
     """The record of a job: that which is there, or the one that its training leaves.
 
     The training goes on from its newest checkpoint, in a folder beside the record that all processes
-    have to see; it is removed when the record is written.
+    have to see; it is removed when the record is written. While it lasts the run is marked as this
+    job's (`markers`), which `bnnstudy status` shows. A job that finds a marker looks first whether that
+    job is still there (`markers.awaited`): so one that is started again on another machine after a kill
+    goes on within `markers.SILENT` seconds, and a second one beside a living one is refused.
 
     Args:
         group: the processes.
@@ -117,7 +147,7 @@ def train_job(
 
     Raises:
         ValueError, OSError: if the images, the teacher, a checkpoint or the number of processes are not
-            as they should be; it names what is wrong.
+            as they should be, or another job is at this run; it names what is wrong.
     """
     code = provenance.Code.started()
     folder = ImageFolder(job.data, job.size)
@@ -126,10 +156,67 @@ def train_job(
     data = str(group.from_first(folder.fingerprint if group.is_first else None))
     options = _options(job, data)
     results = records.default_results() if results is None else results
+
+    def there() -> Record | None:
+        found = records.finished(results, job.study, job.config, options)
+        return cast(Record | None, group.from_first(found))
+
+    if found := there():
+        return found
     file = records.path(results, job.study, job.config, options)
-    there = group.from_first(records.finished(results, job.study, job.config, options))
-    if there:
-        return there  # type: ignore[return-value]
+    with _claimed(file, group):
+        # Whoever was waited for may have ended it.
+        return there() or _trained(job, group, loading, folder, file, code, data)
+
+
+@contextlib.contextmanager
+def _claimed(file: Path, group: Processes) -> Iterator[None]:
+    """Marks a run as this job's while it lasts: by the first process, and all of them end if it cannot.
+
+    Raises:
+        ValueError: in all processes, if another job is at the run, or its folder cannot be made.
+    """
+    with contextlib.ExitStack() as stack:
+        refusal = ""
+        if group.is_first:
+            try:
+                files.make_folder(file.parent)
+            except OSError as error:
+                refusal = f"results must be a folder that can be written: {error}"
+            else:
+                who = _marked(file)
+                if who:
+                    print(f"waits to see whether {who} is still at this run", flush=True)
+                if not stack.enter_context(markers.awaited([file])):
+                    refusal = (
+                        f"results must have no other job at this run, and {who or _marked(file)} is at "
+                        "it: wait for its record or end it, or choose another --results or --seed"
+                    )
+        if refusal := str(group.from_first(refusal)):
+            raise ValueError(refusal)
+        yield
+
+
+def _marked(file: Path) -> str:
+    """Who has marked a run, in words; empty if nobody is known to."""
+    marker = markers.beside(file)
+    owner = Owner.of(marker)
+    if owner is None:
+        return f"whoever made {marker}" if marker.exists() else ""
+    return "" if owner.is_gone() else owner.line()
+
+
+def _trained(
+    job: FolderJob,
+    group: Processes,
+    loading: Loading,
+    folder: ImageFolder,
+    file: Path,
+    code: provenance.Code,
+    data: str,
+) -> Record:
+    """The record of a job that this one is at; it is written, and the checkpoints are removed."""
+    options = _options(job, data)
     run = FolderRun(job.config, folder, group, _teacher(job, folder), loading)
     known = {"config": job.config.to_dict(), "options": options, "data": data, "code": code.source,
              "teacher": _digest(job.teacher)}  # fmt: skip

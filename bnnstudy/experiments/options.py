@@ -77,6 +77,12 @@ class RunOptions:
             raise ValueError(f"shard must be (i, n) with i from 1 to n, got {shown(self.shard)}")
         if self.cluster and not self.executor:
             raise ValueError(f"cluster must be empty without an executor, got {shown(self.cluster)}")
+        parallel = self.cluster.get("slurm_array_parallelism")
+        if parallel is not None and self.workers:
+            raise ValueError(
+                "workers must be None where cluster has slurm_array_parallelism, which says how many "
+                f"tasks run at a time, too; got {self.workers} and {shown(parallel)}"
+            )
         if self.gpus and (self.executor or self.workers):
             raise ValueError(f"gpus must be None with an executor or workers, got {self.gpus}")
 
@@ -110,7 +116,8 @@ class RunOptions:
 
         Raises:
             ValueError: if the device, so many GPUs or a compiler are not there, `data` is no folder or
-                `workers` no count.
+                `workers` no count. With an executor the device has to be a name here; what is there of
+                it, and a compiler for it, each task looks for where it runs.
         """
         for name, folder in (("results", results), ("data", data)):
             # An empty text, such as a variable that is not set, would be the working folder.
@@ -118,11 +125,11 @@ class RunOptions:
                 raise ValueError(f"{name} must be a folder, got {shown(folder)}")
         if data is not None and not checks.is_folder(data):
             raise ValueError(f"data must be a folder, got {str(data)!r}")
-        if compile:
-            devices.require_compiler(device)
-        # What a cluster's machines have is for them to find out.
+        checks.one_of("device", device, devices.NAMES)
         if not executor:
             device = devices.device_of("cuda" if gpus and device == "auto" else device)
+            if compile:
+                devices.require_compiler(device)
         if gpus:
             devices.require_gpus(gpus, device)
         return cls(

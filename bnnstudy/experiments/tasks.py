@@ -3,6 +3,8 @@
 import contextlib
 import os
 import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -44,6 +46,9 @@ class Job:
 Task = list[tuple[int, Job]]
 """Jobs that one process does at once, with their numbers."""
 
+Claim = Callable[[Iterable[Path]], AbstractContextManager[bool]]
+"""`markers.claimed`, or `markers.awaited`."""
+
 Done = list[tuple[int, Record]]
 """The records of a task, with the numbers of their jobs."""
 
@@ -57,17 +62,20 @@ def stacks(jobs: Task, size: int) -> list[Task]:
     return [group[at : at + size] for group in groups.values() for at in range(0, len(group), size)]
 
 
-def perform(task: Task, options: RunOptions, code: Code) -> Done | None:
+def perform(task: Task, options: RunOptions, code: Code, claim: Claim = markers.claimed) -> Done | None:
     """Do what is not recorded of a task; returns its records, or None if another process is at it.
 
     It looks once more what is recorded, as a task may have waited long in a queue, or be retried.
+
+    Args:
+        claim: how the runs are marked: at once or not at all, or when it is known who is at them.
 
     Raises:
         ValueError: if this process imported other code than the sweep's, or a run fails on bad input.
         RecordError: if a record in the way cannot be used; it names the file.
     """
     code.require_here()
-    with markers.claimed([file_of(job, options) for _, job in task]) as ours:
+    with claim([file_of(job, options) for _, job in task]) as ours:
         if not ours:
             return None
         there = {k: record for k, job in task if (record := finished(job, options))}
@@ -77,8 +85,9 @@ def perform(task: Task, options: RunOptions, code: Code) -> Done | None:
 
 def _train(task: Task, options: RunOptions, code: Code) -> Done:
     start = time.perf_counter()
-    if options.compile and options.side_by_side > 1:
-        # Each process would start a pool of its own, of as many as there are cores, to compile with.
+    if options.compile and options.side_by_side > 1 and options.executor != "slurm":
+        # Each process would start a pool of its own to compile with, of as many as there are cores.
+        # SLURM gives each task cores of its own.
         share = max(1, cpu_count() // options.side_by_side)
         os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", str(share))
     options = replace(options, device=devices.device_of(options.device))
@@ -88,7 +97,7 @@ def _train(task: Task, options: RunOptions, code: Code) -> Done:
     if len(task) == 1:
         ((k, job),) = task
         checkpoint = checkpoints.beside(file_of(job, options))
-        with devices.compiling(options.compile) as made:
+        with devices.compiling(options.compile, device) as made:
             result = run_arm(job.arm, config, dataset, device=device, checkpoint=checkpoint)
         seconds = checkpoint.earlier + time.perf_counter() - start
         found = [(k, _save(job, result, options, code, dataset, seconds, compiled=bool(made)))]

@@ -1,6 +1,5 @@
 """How far a study is: what is recorded, what is running and where, what is missing, for how long."""
 
-import datetime
 import os
 import statistics
 import time
@@ -33,11 +32,8 @@ class Running:
 
     def line(self) -> str:
         """It in words."""
-        begun = datetime.datetime.fromisoformat(self.owner.since)
         doubt = f", no sign for {self.silent:.0f} s" if self.silent > markers.SILENT else ""
-        return (
-            f"{self.arm}, seed {self.seed}: {self.owner.name()} since {begun:%Y-%m-%d %H:%M} UTC{doubt}"
-        )
+        return f"{self.arm}, seed {self.seed}: {self.owner.line()}{doubt}"
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What a training on a folder of images will take: some of its steps, timed part by part."""
 
+import math
 import resource
 import sys
 import time
@@ -31,8 +32,8 @@ class Timing:
         ...     share=100, batch=100, processes=1, workers=4, gradients=4_000, steps=3_600, memory=1)
         >>> timing.step(1), timing.binds(1)  # four workers decode 100 images in half a second
         (0.5, 'decode')
-        >>> timing.hours(1)
-        0.5
+        >>> timing.hours(1), timing.batch_of(8), timing.steps_of(8)
+        (0.5, 96, 3750)
 
     Attributes:
         seconds: of each part, for one process's share of a batch; to decode, by one worker.
@@ -52,13 +53,25 @@ class Timing:
     steps: int
     memory: int
 
+    def batch_of(self, processes: int) -> int:
+        """Images of a step on another number of processes: the most, up to `batch`, that can be shared.
+
+        0 where they cannot have two each, which batch norm needs.
+        """
+        share = self.batch // processes
+        return share * processes if share > 1 else 0
+
+    def steps_of(self, processes: int) -> int:
+        """Steps in which another number of processes sees as many images; not where `batch_of` is 0."""
+        return math.ceil(self.steps * self.batch / self.batch_of(processes))
+
     def part(self, name: str, processes: int) -> float:
-        """Seconds of a part of a step on another number of processes that share the same batch.
+        """Seconds of a part of a step on another number of processes that share a batch (`batch_of`).
 
         What is done for each image shrinks with its share; the optimizer's part stays. A sum over P
         processes sends 2 (P - 1) / P of the gradients, at the pace measured or at `BANDWIDTH`.
         """
-        images = self.batch / processes
+        images = self.batch_of(processes) / processes
         if name == "optimizer":
             return self.seconds[name]
         if name == "all-reduce":
@@ -83,7 +96,21 @@ class Timing:
 
     def hours(self, processes: int) -> float:
         """Hours of the whole training, without what is measured after each epoch."""
-        return self.steps * self.step(processes) / 3600
+        return self.steps_of(processes) * self.step(processes) / 3600
+
+    def _line(self, processes: int) -> str:
+        """What the whole training takes on a number of processes, and how that was counted."""
+        batch = self.batch_of(processes)
+        if not batch:
+            return (
+                f"{processes:>2} processes: not with batches of {self.batch}, two images each or more"
+            )
+        lower = f" of {batch} images, as {self.batch} cannot be shared by {processes}"
+        return (
+            f"{processes:>2} processes: {self.hours(processes):,.3g} hours for "
+            f"{self.steps_of(processes):,} steps{lower if batch < self.batch else ''}, bound by "
+            f"{self.binds(processes)}"
+        )
 
     def _readers(self) -> str:
         workers = f"{self.workers} worker{'s' * (self.workers > 1)} decode"
@@ -101,15 +128,13 @@ class Timing:
             f"{self.share} images a process and step, {self.processes} processes, peak memory "
             f"{self.memory / 2**30:.2f} GiB, {self.gradients / 1e6:.1f} MB of gradients"
         )
-        for number in (1, 8, 64):
-            found.append(
-                f"{number:>2} processes: {self.hours(number):,.3g} hours for {self.steps:,} steps, "
-                f"bound by {self.binds(number)}"
-            )
+        found += [self._line(number) for number in (1, 8, 64)]
         pace = "as measured here" if self.processes > 1 else f"at {BANDWIDTH / 1e9:.0f} GB/s (assumed)"
         found.append(
-            "assumed: each process as fast an image as here, however small its share, with as many "
-            f"workers; reading ahead; the all-reduce {pace}, not hidden behind the backward pass"
+            "measured: the parts of a step as they stand above. Inferred, for other numbers of "
+            "processes: decoding, copy, forward and backward, each as fast an image as here, however "
+            f"small the share, with as many workers, reading ahead; the all-reduce {pace}, not hidden "
+            "behind the backward pass"
         )
         return found
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.distributed import checkpoint as dcp
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
-from bnnstudy.files import sync_folder
+from bnnstudy.files import make_folder, sync_folder
 from bnnstudy.training.distributed import Processes
 
 _NAME, _PLAIN = "step-", "plain"
@@ -59,7 +59,7 @@ class ShardedCheckpoint:
         tensors[_PLAIN] = torch.frombuffer(bytearray(plain.encode()), dtype=torch.uint8)
         whole, half = (self.folder / f"{mark}{_NAME}{number:09d}" for mark in ("", "."))
         if self.group.is_first:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             shutil.rmtree(half, ignore_errors=True)
         self.group.from_first(None)  # nobody writes before the folder is clear
         # It ends in all processes together, once every file is on the disk.

@@ -32,14 +32,15 @@ def measure() -> Iterator[Ratio]:
         yield from told(Path(folder))
 
 
-MANY = 10_000
+MANY, WITHIN = 10_000, 2.0
+"""Records that `status` is asked about, and the seconds that it should take at most."""
 
 
-def told(folder: Path) -> Iterator[Ratio]:
-    """What `status` says of ten thousand records, over reading one as JSON as many times. Goal: 2 s."""
+def told(folder: Path, many: int = MANY) -> Iterator[Ratio]:
+    """What `status` says of many records, over reading one as JSON as many times."""
     arms = tuple(
         Arm(name=str(k), config=RunConfig(lr=0.001 * k, preset="desk"))
-        for k in range(1, MANY // 100 + 1)
+        for k in range(1, many // 100 + 1)
     )
     study = Study(name="bench", title="", claims=(), arms={"desk": arms}, seeds={"desk": 100})
     record = _record(study, arms[0])
@@ -51,9 +52,9 @@ def told(folder: Path) -> Iterator[Ratio]:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(json.dumps(made))
     text = json.dumps(record)
-    name = "status of 10,000 records / reading one as often"
-    ways = {name: lambda: status(study, "desk", folder)}
-    yield from compare(lambda: [json.loads(text) for _ in range(MANY)], ways, rounds=3)
+    ways = {f"status of {many:,} records / reading one as often": lambda: status(study, "desk", folder)}
+    for ratio in compare(lambda: [json.loads(text) for _ in range(many)], ways, rounds=3):
+        yield replace(ratio, within=WITHIN)
 
 
 def _record(study: Study, arm: Arm) -> records.Record:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 class Ratio:
     """How long one thing takes over another: medians over rounds in which both ran in turn.
 
-    `goal` is the most (`at_least`: the least) that the ratio should be; None where there is none.
+    `goal` is the most (`at_least`: the least) that the ratio should be, `within` the most that
+    `seconds` should be; None where there is none.
     """
 
     what: str
@@ -20,13 +21,20 @@ class Ratio:
     seconds: float
     goal: float | None = None
     at_least: bool = False
+    within: float | None = None
 
     def line(self) -> str:
-        """One row: what, median ratio, quartiles, median time, the goal and whether it is met."""
-        goal = ""
+        """One row: what, median ratio, quartiles, median time, the goals and whether they are met."""
+        goals = []
         if self.goal is not None:
             met = self.ratio >= self.goal if self.at_least else self.ratio <= self.goal
-            goal = f"{'>=' if self.at_least else '<='} {self.goal:<5g} {'met' if met else 'MISSED'}"
+            goals.append(
+                f"{'>=' if self.at_least else '<='} {self.goal:<5g} {'met' if met else 'MISSED'}"
+            )
+        if self.within is not None:
+            met = self.seconds <= self.within
+            goals.append(f"<= {f'{self.within:g} s':<5} {'met' if met else 'MISSED'}")
+        goal = ", ".join(goals)
         spread = f"[{self.low:.2f}, {self.high:.2f}]"
         return f"{self.what:<66} {self.ratio:5.2f} {spread:>13} {1e3 * self.seconds:9.1f} ms  {goal}"
 
