@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
+from bnnstudy.config import checks
 from bnnstudy.evidence.records import Record, RecordError
 from bnnstudy.evidence.runs import task_of
 
@@ -42,6 +43,9 @@ class Curve:
         field: the field of the configuration that is tuned; empty for none.
         leader: the curve whose choice this one takes, if it follows another arm.
         part: what of a run this is; empty for all of it.
+
+    Raises:
+        ValueError: naming the field that is not of its type.
     """
 
     arm: str
@@ -49,6 +53,11 @@ class Curve:
     field: str = ""
     leader: "Curve | None" = None
     part: str = ""
+
+    def __post_init__(self) -> None:
+        checks.settle(self, dict.fromkeys(("arm", "field", "part"), checks.NAME))
+        checks.instance("runs", self.runs, Mapping)
+        checks.instance("leader", self.leader, Curve, or_none=True)
 
     @property
     def of(self) -> str:

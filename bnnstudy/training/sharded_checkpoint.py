@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.distributed import checkpoint as dcp
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
 from bnnstudy.config import checks
@@ -105,7 +106,8 @@ class ShardedCheckpoint:
             }
             dcp.load(tensors, checkpoint_id=folder)  # type: ignore[attr-defined]
             plain = json.loads(tensors[_PLAIN].numpy().tobytes())
-        except Exception as error:  # torch, pickle, JSON: what is damaged fails in many ways
+        # Torch, pickle, JSON: what is damaged fails in many ways, one of which is no `Exception`.
+        except (Exception, CheckpointException) as error:
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise ValueError(
                 f"checkpoint {folder} cannot be read ({reason}); remove it to start anew"

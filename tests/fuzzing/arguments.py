@@ -349,16 +349,16 @@ def _numbers() -> list[Target]:
 
 
 def _tricks() -> list[Target]:
-    """Every trick that takes a number or a name."""
-    given = {"lr": 0.1, "kind": "update", "first": 3, "rate": 0.1}
+    """Every trick."""
+    given = {"config": RunConfig(), "lr": 0.1, "kind": "update", "first": 3, "rate": 0.1}
     found = []
     for name, trick in inspect.getmembers(tricks, inspect.isfunction):
-        arguments = [p for p in inspect.signature(trick).parameters if p != "config"]
-        if trick.__module__ == tricks.__name__ and arguments:
-            seed = {argument: given[argument] for argument in arguments}
+        if trick.__module__ == tricks.__name__ and not name.startswith("_"):
+            seed = {argument: given[argument] for argument in inspect.signature(trick).parameters}
             names = ("epochs", "real_lr", "lr_scaling")
-            make = functools.partial(trick, RunConfig())
-            found.append(of_call(f"tricks.{name}", make, seed, use=_configured, names=names, share=0.3))
+            found.append(
+                of_call(f"tricks.{name}", trick, seed, use=_configured, names=names, share=0.3)
+            )
     return found
 
 
