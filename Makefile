@@ -4,7 +4,7 @@
 # make lint   ruff over code and notebooks, mypy over the package
 # make bench  speed, as ratios inside one process
 # make soak   a sweep killed 200 times, where the tests kill it 20 times
-# make fuzz   a million mutated inputs, of which the tests have some 2,000
+# make fuzz   a million mutated inputs, of which the tests have some 6,000
 # make clean  what was built; never what was recorded
 
 PYTHON ?= python3

@@ -46,10 +46,27 @@ def place_of(device: str | torch.device) -> torch.device:
     """
     try:
         return torch.device(device)
-    except (RuntimeError, TypeError) as error:
+    except (RuntimeError, TypeError, ValueError) as error:
         raise ValueError(
             f"device must be one that torch knows, such as 'cpu' or 'cuda:0'; got {shown(device)}"
         ) from error
+
+
+def place_here(device: str | torch.device) -> torch.device:
+    """`place_of` a device that is here: a tensor can be put there.
+
+        >>> place_here("cpu")
+        device(type='cpu')
+
+    Raises:
+        ValueError: as there; and if there is no such device here.
+    """
+    place = place_of(device)
+    try:
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError) as error:
+        raise ValueError(f"device must be one that is here, got {shown(device)}") from error
+    return place
 
 
 def require_gpus(number: int, device: str) -> None:
@@ -62,6 +79,7 @@ def require_gpus(number: int, device: str) -> None:
     Raises:
         ValueError: naming the number and what there is.
     """
+    number, device = checks.WHOLE.checked("gpus", number), checks.NAME.checked("device", device)
     there = torch.cuda.device_count() if device == "cuda" else 0
     if number > there:
         raise ValueError(
@@ -72,10 +90,13 @@ def require_gpus(number: int, device: str) -> None:
 def device_name(device: str | torch.device) -> str:
     """What a record calls the device: the GPU's name, or `cpu (processor)`.
 
-    >>> device_name("cpu")
-    'cpu (...)'
+        >>> device_name("cpu")
+        'cpu (...)'
+
+    Raises:
+        ValueError: as `place_here`.
     """
-    if torch.device(device).type == "cuda":
+    if place_here(device).type == "cuda":
         return torch.cuda.get_device_name(device)
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -89,12 +110,15 @@ def device_name(device: str | torch.device) -> str:
 def one_thread(device: str | torch.device) -> Iterator[None]:
     """One thread while it lasts, if the device is a CPU; then as many as before.
 
-    >>> with one_thread("cpu"):
-    ...     torch.get_num_threads()
-    1
+        >>> with one_thread("cpu"):
+        ...     torch.get_num_threads()
+        1
+
+    Raises:
+        ValueError: as `place_of`.
     """
-    threads = torch.get_num_threads()
-    if torch.device(device).type == "cpu":
+    place, threads = place_of(device), torch.get_num_threads()
+    if place.type == "cpu":
         torch.set_num_threads(1)
     try:
         yield
@@ -135,6 +159,7 @@ def compiling(wanted: bool = True, device: str = "auto") -> Iterator[list[Callab
     Raises:
         ValueError: if it is wanted and torch cannot compile here for the device.
     """
+    wanted = checks.FLAG.checked("wanted", wanted)
     if wanted:
         require_compiler(device)
     made: list[Callable[..., Any]] = []
@@ -191,7 +216,12 @@ def compiled(function: Function, *, replay: bool = False) -> Function:
     Args:
         replay: on a GPU record its kernels once and replay them (CUDA graphs), which saves the time to
             launch each. What it returned last is then overwritten by its next call.
+
+    Raises:
+        ValueError: if it is no function.
     """
+    if not callable(function):
+        raise ValueError(f"function must be one, got {shown(function)}")
     made = _compiling.get()
     if made is None:
         return function

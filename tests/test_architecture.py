@@ -19,7 +19,7 @@ TESTS = sorted(Path(__file__).parent.rglob("*.py"))
 ORDER = """
 _lazy
 _moved
-config: checks schedules serialise | arrays | fields | stage | run | tricks
+config: checks serialise | arrays schedules | fields | stage | run | tricks
 devices
 files
 theory: collapse designs filters flip_control | conversion flip_rates | memory

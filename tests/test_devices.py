@@ -59,8 +59,8 @@ needs_compiler = pytest.mark.skipif(
 def test_compiled_and_eager_training_are_one_in_64_bits(config, digits, monkeypatch):
     monkeypatch.setattr(residual, "BLOCKS", 1)
     config = replace(config, precision="float64")
-    dataset = replace(digits, train=replace(digits.train, images=digits.train.images[:200]))
-    dataset = replace(dataset, train=replace(dataset.train, labels=digits.train.labels[:200]))
+    images, labels = digits.train.images[:200], digits.train.labels[:200]
+    dataset = replace(digits, train=replace(digits.train, images=images, labels=labels))
     eager = loop.fit(config, dataset)
     with devices.compiling():
         compiled = loop.fit(config, dataset)

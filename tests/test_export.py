@@ -162,7 +162,7 @@ def test_signs_of_statistics_measured_again_are_those_of_the_network_measured_ag
     reestimate(latent, [images])
     latent.eval(), signs.eval()
     torch.testing.assert_close(signs(images), latent(images))
-    with pytest.raises(ValueError, match="batches must be one batch or more, got none"):
+    with pytest.raises(ValueError, match="images must be one batch or more, got none"):
         to_signs(latent, [])
 
 

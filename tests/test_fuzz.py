@@ -1,7 +1,8 @@
 """A small seeded part of `make fuzz`: what is damaged, forged or of a wrong kind is refused by name."""
 
 import pytest
-from fuzzing import engine, mutation
+import test_examples
+from fuzzing import engine, mutation, public
 from fuzzing.all_targets import all_targets
 from fuzzing.engine import Target
 
@@ -80,3 +81,35 @@ def test_inputs_that_reach_new_lines_are_built_on(monkeypatch, guided):
 
     toy = Target("toy", [b"..."], mutation.of_bytes, call, guided=guided)
     assert bool(engine.run(toy, 30_000, seed=0).faults) == guided
+
+
+FILES = ("config.tricks", "theory.designs", "training.callbacks", "report.tables", "report.plotting",
+         "report.figures", "report.predict", "report.scoreboard", "report.cost", "report.ladder",
+         "report.status", "report.explorables")  # fmt: skip
+"""Files and rooms that a room offers as such: what is made in them is public too."""
+
+PUBLIC = test_examples.PUBLIC | {
+    f"{room}.{name}": found
+    for room in FILES
+    for name, found in test_examples.offered(room)
+    if test_examples.is_code(found)
+}
+
+
+def test_all_that_is_public_is_fuzzed_or_says_why_not():
+    left = public.without_a_target(PUBLIC, all_targets())
+    assert sorted(left) == sorted(public.WITHOUT)
+    assert not public.ELSEWHERE.keys() - PUBLIC.keys()
+
+
+def test_what_is_new_has_to_have_a_target_that_reaches_it():
+    def fresh(alpha):
+        return alpha
+
+    def target(call):
+        return Target("fresh", [{"alpha": 1}], mutation.of_arguments, call)
+
+    new = {"theory.fresh": fresh}
+    assert public.without_a_target(new, all_targets()) == ["theory.fresh"]
+    assert public.without_a_target(new, [target(lambda given: None)]) == ["theory.fresh"]
+    assert not public.without_a_target(new, [target(lambda given: fresh(**given))])

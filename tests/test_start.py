@@ -42,7 +42,7 @@ def test_first_gradients_are_of_the_loss_the_precision_and_the_images_asked_for(
         assert not torch.allclose(gradient, more[name][1])
         assert not torch.allclose(gradient, hinge[name][1])
         assert double[name][1].dtype == torch.float64
-    with pytest.raises(ValueError, match="images must be 1 or more, got 0"):
+    with pytest.raises(ValueError, match="images must be a whole number of 1 or more, got 0"):
         first_gradients(SMALL, digits, images=0)
 
 

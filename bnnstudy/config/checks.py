@@ -60,6 +60,8 @@ FINITE = Rule(float, "a finite number", lambda value: abs(value) < math.inf)
 POSITIVE = Rule(float, "above 0 and finite", lambda value: 0 < value < math.inf)
 NOT_NEGATIVE = Rule(float, "0 or more and finite", lambda value: 0 <= value < math.inf)
 SHARE = Rule(float, "in (0, 1]", lambda value: 0 < value <= 1)
+DIGITS = Rule(int, "a whole number from 1 to 17", lambda value: 1 <= value <= 17)
+PLACES = Rule(int, "a whole number from 0 to 17", lambda value: 0 <= value <= 17)
 MOMENTUM = Rule(float, "in [0, 1)", lambda value: 0 <= value < 1)
 
 
@@ -97,6 +99,44 @@ def all_of(name: str, values: object, kind: type) -> None:
     """
     if not isinstance(values, tuple) or not all(isinstance(value, kind) for value in values):
         raise ValueError(f"{name} must be a tuple of {kind.__name__}, got {shown(values)}")
+
+
+def each(name: str, values: object, kind: type) -> list[Any]:
+    """The values of anything that can be gone through, if all are of one class.
+
+    Raises:
+        ValueError: naming the argument, the class and what came.
+    """
+    try:
+        found = list(values)  # type: ignore[call-overload]
+    except Exception as error:  # whatever such a thing raises
+        raise ValueError(f"{name} must be of {kind.__name__}, got {shown(values)}") from error
+    for value in found:
+        instance(f"a value of {name}", value, kind)
+    return found
+
+
+def path(name: str, value: object, *, or_none: bool = True) -> None:
+    """Refuses what is no name of a file or folder; None may stand for a default.
+
+    Raises:
+        ValueError: naming the argument and its value.
+    """
+    if value is None and or_none:
+        return
+    with contextlib.suppress(TypeError, UnicodeError):
+        text = os.fspath(value)  # type: ignore[call-overload]
+        if isinstance(text, str) and b"\0" not in os.fsencode(text):
+            return
+    raise ValueError(f"{name} must be a path, got {shown(value)}")
+
+
+def is_file(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a file; no where the system takes no such name, as it is too long."""
+    try:
+        return os.path.isfile(path)
+    except (OSError, ValueError):
+        return False
 
 
 def is_folder(path: str | os.PathLike[str]) -> bool:

@@ -4,6 +4,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
+
 SCHEDULES: dict[str, Callable[[float], float]] = {
     "constant": lambda done: 1.0,
     "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),
@@ -30,12 +33,20 @@ def schedule_factor(
         [1.0, 1.0, 0.1, 0.1]
 
     Raises:
-        ValueError: if there is no schedule of that name, or `steps` is below 1.
+        ValueError: naming the argument, its value and what is allowed.
     """
-    if name not in SCHEDULES:
-        raise ValueError(f"name must be one of {', '.join(SCHEDULES)}; got {name!r}")
-    if steps < 1:
-        raise ValueError(f"steps must be 1 or more, got {steps!r}")
+    name, steps = checks.one_of("name", name, SCHEDULES), checks.COUNT.checked("steps", steps)
+    step, floor = checks.WHOLE.checked("step", step), checks.FINITE.checked("floor", floor)
+    if not isinstance(drops, Sequence):
+        raise ValueError(f"drops must be shares of the run, in a list, got {shown(drops)}")
+    drops = [checks.SHARE.checked("a value of drops", drop) for drop in drops]
+    if step > steps:
+        raise ValueError(f"step must be at most steps, {steps}, got {step}")
+    return factor_at(name, step, steps, drops, floor)
+
+
+def factor_at(name: str, step: int, steps: int, drops: Sequence[float], floor: float) -> float:
+    """`schedule_factor` of numbers that were looked at: a run asks for it at each step."""
     passed = sum(step >= round(drop * steps) for drop in drops)
     return (floor + (1 - floor) * SCHEDULES[name](step / steps)) * 0.1**passed
 
@@ -59,9 +70,9 @@ class Scheduled(Protocol):
 def weight_factor(config: Scheduled, steps: int) -> Callable[[int], float]:
     """From a step (from 0) of `steps` to what multiplies the rate of the binary weights there."""
     name = config.weight_schedule or config.schedule
-    return lambda step: schedule_factor(name, step, steps, config.drops, config.floor)
+    return lambda step: factor_at(name, step, steps, config.drops, config.floor)
 
 
 def real_factor(config: Scheduled, steps: int) -> Callable[[int], float]:
     """The same for the real parameters."""
-    return lambda step: schedule_factor(config.schedule, step, steps, config.drops)
+    return lambda step: factor_at(config.schedule, step, steps, config.drops, 0.0)

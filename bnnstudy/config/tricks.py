@@ -5,9 +5,17 @@ shows what it changed.
 """
 
 from dataclasses import replace
+from typing import Any
 
+from bnnstudy.config import checks
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.stage import Stage
+
+
+def _changed(config: RunConfig, **fields: Any) -> RunConfig:
+    """A configuration with other fields, if it is one."""
+    checks.instance("config", config, RunConfig)
+    return replace(config, **fields)
 
 
 def float_twin(config: RunConfig) -> RunConfig:
@@ -15,23 +23,24 @@ def float_twin(config: RunConfig) -> RunConfig:
 
     Paper A, Appendix A (the comparison with networks that are not binary).
     """
+    checks.instance("config", config, RunConfig)
     activation = "hardtanh" if config.activation == "sign" else config.activation
-    return replace(config, binary_weights=False, activation=activation, clamp=False, init_scale=1.0)
+    return _changed(config, binary_weights=False, activation=activation, clamp=False, init_scale=1.0)
 
 
 def gradient_clipping(config: RunConfig) -> RunConfig:
     """No gradient to latent weights beyond [-1, 1]: the surrogate `"clip"`. Paper A, section 3.2."""
-    return replace(config, surrogate="clip")
+    return _changed(config, surrogate="clip")
 
 
 def weight_clipping(config: RunConfig) -> RunConfig:
     """Latent weights clamped to [-1, 1] after each step. Paper A, section 3.2."""
-    return replace(config, clamp=True)
+    return _changed(config, clamp=True)
 
 
 def no_clipping(config: RunConfig) -> RunConfig:
     """Neither kind of clipping: the vanilla straight-through estimator. Paper A, section 3.2."""
-    return replace(config, surrogate="identity", clamp=False)
+    return _changed(config, surrogate="identity", clamp=False)
 
 
 def rate_scaled_by_layer(config: RunConfig, kind: str) -> RunConfig:
@@ -39,12 +48,12 @@ def rate_scaled_by_layer(config: RunConfig, kind: str) -> RunConfig:
 
     Paper A, section 3.4, scales the gradient; Courbariaux et al. 2015 scale the update.
     """
-    return replace(config, lr_scaling=kind)
+    return _changed(config, lr_scaling=kind)
 
 
 def binary_activations(config: RunConfig) -> RunConfig:
     """1W/32A becomes 1W/1A: the sign as activation. Hubara et al. 2016."""
-    return replace(config, activation="sign")
+    return _changed(config, activation="sign")
 
 
 def batch_norm_on_adam(config: RunConfig, lr: float = 1e-2) -> RunConfig:
@@ -53,7 +62,7 @@ def batch_norm_on_adam(config: RunConfig, lr: float = 1e-2) -> RunConfig:
     The control that paper A lacks: with one rate for both, plain SGD has to serve latent weights, whose
     useful rates are high, and batch norm, whose useful rates are low.
     """
-    return replace(config, real_optimizer="adam", real_lr=lr)
+    return _changed(config, real_optimizer="adam", real_lr=lr)
 
 
 def batch_norm_at_own_rate(config: RunConfig, lr: float = 3.0) -> RunConfig:
@@ -62,12 +71,12 @@ def batch_norm_at_own_rate(config: RunConfig, lr: float = 3.0) -> RunConfig:
     Beside `batch_norm_on_adam` it tells the rate from the kind of optimizer. The default is a rate at
     which the float twin trains well.
     """
-    return replace(config, real_optimizer="sgd", real_lr=lr)
+    return _changed(config, real_optimizer="sgd", real_lr=lr)
 
 
 def zero_start(config: RunConfig) -> RunConfig:
     """Latent weights of magnitude 0 with the sign that they drew. Paper B, Figure 4."""
-    return replace(config, init_scale=0.0)
+    return _changed(config, init_scale=0.0)
 
 
 def two_stages(config: RunConfig, first: int, rate: float = 0.1) -> RunConfig:
@@ -75,13 +84,14 @@ def two_stages(config: RunConfig, first: int, rate: float = 0.1) -> RunConfig:
 
     Paper A, section 4 ("training faster"). The optimizer's state starts afresh with the second stage.
     """
+    checks.instance("config", config, RunConfig)
     free = (("surrogate", "identity"), ("clamp", False))
     clipped = (("surrogate", "clip"), ("clamp", True))
     stages = (
         Stage(epochs=first, changes=free),
         Stage(epochs=config.epochs - first, changes=clipped, rate=rate),
     )
-    return replace(config, stages=stages)
+    return _changed(config, stages=stages)
 
 
 def pretraining(config: RunConfig, first: int, rate: float = 1.0) -> RunConfig:
@@ -89,8 +99,9 @@ def pretraining(config: RunConfig, first: int, rate: float = 1.0) -> RunConfig:
 
     Paper A, section 4.
     """
+    checks.instance("config", config, RunConfig)
     stages = (
         Stage(epochs=first, changes=(("binary_weights", False), ("clamp", False)), rate=rate),
         Stage(epochs=config.epochs - first),
     )
-    return replace(config, stages=stages)
+    return _changed(config, stages=stages)

@@ -6,7 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bnnstudy import devices
 from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 
 PADDING = 4
 """Pixels of black around an image before it is cropped to its size again."""
@@ -26,9 +28,11 @@ def augmentation(
         torch.Size([10, 1, 8, 8])
 
     Raises:
-        ValueError: if there is no augmentation of that name.
+        ValueError: if there is no augmentation of that name, or another argument is none of its kind.
     """
-    if name == "none":
+    if not isinstance(generator, torch.Generator):
+        raise ValueError(f"generator must be a torch.Generator, got {shown(generator)}")
+    if _checked(name, size, device) == "none":
         return lambda images, numbers: images
     of_many = augmentation_of_many(name, size, [generator], device)
     return lambda images, numbers: of_many(images[None], numbers[None])[0]
@@ -49,9 +53,11 @@ def augmentation_of_many(
     Raises:
         ValueError: as there.
     """
-    if name == "none":
+    drawn = isinstance(generators, Sequence) and all(isinstance(g, torch.Generator) for g in generators)
+    if not drawn or not generators:
+        raise ValueError(f"generators must be torch.Generators, in a list, got {shown(generators)}")
+    if _checked(name, size, device) == "none":
         return lambda images, numbers: images
-    checks.one_of("augmentation", name, ("none", "crop_flip"))
     draws = [
         (
             torch.randint(2 * PADDING + 1, (size, 2), generator=generator),
@@ -67,6 +73,14 @@ def augmentation_of_many(
         return crop_flip(images.flatten(0, 1), *own).view_as(images)
 
     return augment
+
+
+def _checked(name: str, size: int, device: str | torch.device) -> str:
+    """The augmentation's name, if what comes with it is good too."""
+    checks.SIZE.checked("size", size)
+    devices.place_here(device)
+    found: str = checks.one_of("augmentation", name, ("none", "crop_flip"))
+    return found
 
 
 def crop_flip(images: Tensor, shifts: Tensor, mirrored: Tensor, padding: int = PADDING) -> Tensor:

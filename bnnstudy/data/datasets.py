@@ -46,10 +46,21 @@ class Split:
         >>> part = load("digits").test
         >>> len(part), tuple(part.images.shape), part.images.dtype
         (400, (400, 1, 8, 8), torch.uint8)
+
+    Raises:
+        ValueError: naming the field, its value and what is allowed.
     """
 
     images: Tensor
     labels: Tensor
+
+    def __post_init__(self) -> None:
+        _require_tensor("images", self.images, dims=4, dtype=torch.uint8)
+        _require_tensor("labels", self.labels, dims=1, dtype=torch.int64)
+        if len(self.images) != len(self.labels):
+            raise ValueError(
+                f"labels must be one for each of the {len(self.images)} images, got {len(self.labels)}"
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -69,6 +80,9 @@ class Dataset:
         >>> inputs = digits.inputs(digits.train.images)
         >>> abs(inputs.mean().item()) < 1e-4, round(inputs.std().item(), 3)
         (True, 1.0)
+
+    Raises:
+        ValueError: naming the field, its value and what is allowed.
     """
 
     name: str
@@ -79,6 +93,13 @@ class Dataset:
     mean: Tensor
     std: Tensor
     fingerprint: str
+
+    def __post_init__(self) -> None:
+        checks.settle(self, {"name": checks.NAME, "fingerprint": checks.NAME, "classes": checks.COUNT})
+        for part in ("train", "validation", "test"):
+            checks.instance(part, getattr(self, part), Split)
+        for moment in ("mean", "std"):
+            _require_tensor(moment, getattr(self, moment), dims=3)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -134,7 +155,7 @@ def load(
         FileNotFoundError: if the data is nowhere and cannot be downloaded: what was looked for, where.
     """
     require_resident(name)
-    place = devices.place_of(device)
+    place = devices.place_here(device)
     # Whole, so that another working folder means other data.
     root = "" if name == "digits" else str(Path(root or default_root()).absolute())
     (whole, *others), fingerprint = _parts(name, root)
@@ -166,9 +187,13 @@ def sizes_of(name: str) -> tuple[int, int, int]:
 def steps_of_epoch(config: RunConfig) -> int:
     """How many steps an epoch of a run has, full batches alone; its data need not be there.
 
-    >>> steps_of_epoch(RunConfig(dataset="mnist", batch_size=100))
-    540
+        >>> steps_of_epoch(RunConfig(dataset="mnist", batch_size=100))
+        540
+
+    Raises:
+        ValueError: if `config` is none, or its data set is unknown.
     """
+    checks.instance("config", config, RunConfig)
     return (config.train_size or sizes_of(config.dataset)[0]) // config.batch_size
 
 
@@ -222,6 +247,14 @@ def _is_folder(name: object) -> bool:
 
 def _require_known(name: str) -> None:
     checks.one_of("dataset", name, NAMES)
+
+
+def _require_tensor(name: str, value: object, dims: int, dtype: torch.dtype | None = None) -> None:
+    """That a field is a tensor of so many dimensions, and of one type where that is said."""
+    right = isinstance(value, Tensor) and value.dim() == dims and dtype in (None, value.dtype)
+    if not right:
+        of_type = f" of {dtype}" if dtype else ""
+        raise ValueError(f"{name} must be a tensor of {dims} dimensions{of_type}, got {shown(value)}")
 
 
 @functools.lru_cache(maxsize=4)

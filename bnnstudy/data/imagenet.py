@@ -167,8 +167,8 @@ class ImageFolder:
 
     def __init__(self, folder: str | os.PathLike[str], size: int = 224):
         checks.COUNT.checked("size", size)
-        self.folder, self.size = Path(folder), size
         self.names = classes(folder)
+        self.folder, self.size = Path(folder), size
         self._listed = {split: _Listed(files(folder, split)) for split in SPLITS}
 
     @property

@@ -8,6 +8,7 @@ on three networks does not make it three claims.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from bnnstudy.config import checks
 from bnnstudy.evidence.claims import Claim
 from bnnstudy.evidence.statistics import holm_rejections
 from bnnstudy.evidence.verdicts import NOT_RUN, NOT_TESTED, Verdict
@@ -38,6 +39,9 @@ STATES = {
 """By word of a verdict that tested its claim, whether the claim holds; None where that is open."""
 
 
+_SHARE = checks.Rule(float, "from 0 to 1", lambda value: 0 <= value <= 1)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Answer:
     """What the verdicts on one claim come to.
@@ -57,12 +61,21 @@ class Answer:
         p: the claim's p-value among all claims: the largest of its verdicts where they agree, their
             number times the smallest where it holds or fails in some; 1 where it is open; None where
             there is none, as for an exact claim.
+
+    Raises:
+        ValueError: naming the field, its value and what is allowed.
     """
 
     claim: Claim
     answer: str
     verdicts: tuple[Verdict, ...]
     p: float | None = None
+
+    def __post_init__(self) -> None:
+        checks.instance("claim", self.claim, Claim)
+        checks.one_of("answer", self.answer, ANSWERS)
+        checks.all_of("verdicts", self.verdicts, Verdict)
+        checks.settle(self, {"p": _SHARE}, or_none=("p",))
 
     @property
     def beyond_quick(self) -> bool:
@@ -125,7 +138,7 @@ def answers(verdicts: Iterable[Verdict]) -> list[Answer]:
     [('layers-effective', 'holds'), ('layers-mask', 'fails'), ('layers-approx', 'holds')]
     """
     by_claim: dict[str, list[Verdict]] = {}
-    for verdict in verdicts:
+    for verdict in checks.each("verdicts", verdicts, Verdict):
         by_claim.setdefault(verdict.claim.id, []).append(verdict)
     return [answer(found[0].claim, found) for found in by_claim.values()]
 
@@ -142,6 +155,6 @@ def holm(found: Iterable[Answer]) -> set[str]:
         >>> holm(found)
         {'layers-effective'}
     """
-    judged = [one for one in found if one.p is not None]
+    judged = [one for one in checks.each("found", found, Answer) if one.p is not None]
     kept = holm_rejections([one.p for one in judged if one.p is not None])
     return {judged[place].claim.id for place in kept}

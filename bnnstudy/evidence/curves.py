@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
+from bnnstudy.config import checks
 from bnnstudy.evidence.records import Record, RecordError
 from bnnstudy.evidence.runs import task_of
 
@@ -43,6 +44,9 @@ class Curve:
         leader: the curve whose choice this one takes, if it follows another arm.
         part: what of a run this is; empty for all of it.
         partial: whether the curve waits for runs, so that the values of most seeds stand for it.
+
+    Raises:
+        ValueError: naming the field that is not of its type.
     """
 
     arm: str
@@ -51,6 +55,12 @@ class Curve:
     leader: "Curve | None" = None
     part: str = ""
     partial: bool = False
+
+    def __post_init__(self) -> None:
+        checks.settle(self, dict.fromkeys(("arm", "field", "part"), checks.NAME))
+        checks.instance("runs", self.runs, Mapping)
+        checks.instance("leader", self.leader, Curve, or_none=True)
+        checks.settle(self, {"partial": checks.FLAG})
 
     @property
     def of(self) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bnnstudy.config import checks
 from bnnstudy.config.checks import shown
 from bnnstudy.evidence.answers import STATES, Answer
 from bnnstudy.evidence.verdicts import NOT_RUN, Verdict
@@ -66,6 +67,8 @@ def concluded(answer: Answer, reading: Reading) -> str:
 
     Where presets differ they are named with the data set and network. Empty if the claim was not run.
     """
+    checks.instance("answer", answer, Answer)
+    checks.instance("reading", reading, Reading)
     by_sentence: dict[str, list[Verdict]] = {}
     for verdict in answer.verdicts:
         if sentence := reading.of(verdict):

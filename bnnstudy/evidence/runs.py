@@ -1,9 +1,12 @@
 """Views of records: results by task, arm and seed, and what stands in one at a path."""
 
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.stage import Stage
 from bnnstudy.evidence import records as recording
@@ -11,6 +14,8 @@ from bnnstudy.evidence.results import Result
 
 Runs = dict[str, dict[int, Result]]
 """Results by arm and seed, of one preset and task."""
+
+_PLACE = re.compile(r"-?[0-9]{1,18}")
 
 FLOOR = 1e-6
 """The smallest value that a logarithm tells from zero."""
@@ -40,7 +45,9 @@ def task_of(config: RunConfig | Mapping[str, Any]) -> str:
     """
     if isinstance(config, RunConfig):
         return f"{config.dataset} {config.model}"
-    return " ".join(config.get(name, getattr(RunConfig, name)) for name in ("dataset", "model"))
+    checks.instance("config", config, Mapping)
+    names = [config.get(name, getattr(RunConfig, name)) for name in ("dataset", "model")]
+    return " ".join(checks.NAME.checked("dataset and model of config", name) for name in names)
 
 
 def read(result: Any, metric: str) -> Any:
@@ -50,8 +57,12 @@ def read(result: Any, metric: str) -> Any:
     >>> read(result, "curves.test_accuracy.-1"), read(result, "curves.flips")
     (0.9, None)
     """
+    if not isinstance(metric, str):
+        raise ValueError(
+            f"metric must be a path such as 'curves.test_accuracy.-1', got {shown(metric)}"
+        )
     for part in metric.split("."):
-        if isinstance(result, list) and part.lstrip("-").isdigit():
+        if isinstance(result, list) and _PLACE.fullmatch(part):
             place = int(part)
             if not -len(result) <= place < len(result):
                 return None
@@ -79,11 +90,16 @@ def steps_of(result: Result, stages: Sequence[Stage] = ()) -> int:
     Raises:
         ValueError: if the result has no `flip_ratio`, as of a run that counted none.
     """
+    checks.instance("result", result, Mapping)
     steps = read(result, "flip_ratio.steps.-1")
-    if steps is None:
-        raise ValueError(f"result must have a flip_ratio with steps, got {', '.join(result) or 'none'}")
-    before = sum(stage.epochs for stage in stages[:-1])
-    epochs = len(result["curves"]["train_loss"]) if before else 0
+    if not isinstance(steps, int):
+        there = ", ".join(map(str, result)) or "none"
+        raise ValueError(f"result must have a flip_ratio with steps, got {there}")
+    before = sum(stage.epochs for stage in checks.each("stages", stages, Stage)[:-1])
+    losses = read(result, "curves.train_loss") if before else []
+    if not isinstance(losses, list):
+        raise ValueError(f"result must have a train_loss by epoch, got {shown(losses)}")
+    epochs = len(losses)
     return steps * epochs // (epochs - before) if epochs > before else steps
 
 
@@ -153,10 +169,14 @@ def values(runs: Runs, arm: str, metric: str, scale: float = 1) -> list[Any]:
     Args:
         metric: a path into a result, as in `read`.
         scale: what each value is multiplied with; at 1 values may be of any kind, such as curves.
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
     """
+    arm, scale = checks.NAME.checked("arm", arm), checks.FINITE.checked("scale", scale)
     every = (read(result, metric) for _, result in sorted(runs.get(arm, {}).items()))
     found = [value for value in every if value is not None]
-    return found if scale == 1 else [scale * value for value in found]
+    return found if scale == 1 else [scale * value for value in _numbers(metric, found)]
 
 
 def mean(runs: Runs, arm: str, metric: str, scale: float = 1) -> float | None:
@@ -166,8 +186,16 @@ def mean(runs: Runs, arm: str, metric: str, scale: float = 1) -> float | None:
     >>> mean(runs, "adam", "test_accuracy"), mean(runs, "sgd", "test_accuracy")
     (0.625, None)
     """
-    found = values(runs, arm, metric, scale)
+    found = _numbers(metric, values(runs, arm, metric, scale))
     return math.fsum(found) / len(found) if found else None
+
+
+def _numbers(metric: str, found: Sequence[Any]) -> Sequence[Any]:
+    """What stood at a path, if it is numbers."""
+    for value in found:
+        if not isinstance(value, int | float):
+            raise ValueError(f"metric must be of numbers, got {metric!r} with {shown(value)}")
+    return found
 
 
 def differences(
@@ -185,11 +213,19 @@ def differences(
         scale: what each difference is multiplied with; 100 makes points of shares.
         log: decimal logarithms are subtracted; what is below `FLOOR` counts as that, as in a claim.
             At a scale of 1 the differences are decades, and 10 to their power the ratios.
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
     """
+    for name, value in (("arm", arm), ("control", control)):
+        checks.NAME.checked(name, value)
+    scale, log = checks.FINITE.checked("scale", scale), checks.FLAG.checked("log", log)
     arms, controls = runs.get(arm, {}), runs.get(control, {})
     both = [[read(side[seed], metric) for side in (arms, controls)]
             for seed in sorted(arms.keys() & controls.keys())]  # fmt: skip
-    paired = [pair for pair in both if None not in pair]
+    paired = [pair for pair in both if pair[0] is not None and pair[1] is not None]
+    for pair in paired:
+        _numbers(metric, pair)
     if log:
         paired = [[math.log10(max(value, FLOOR)) for value in pair] for pair in paired]
     return [scale * (one - other) for one, other in paired]

@@ -12,6 +12,12 @@ Points = Sequence[tuple[float, float]]
 """By arm (property, accuracy)."""
 
 
+# Squares, and sums of them, are finite.
+_ACCURACY = checks.Rule(
+    float, "a finite number, from -1e100 to 1e100", lambda value: abs(value) <= 1e100
+)
+
+
 @dataclass(frozen=True)
 class Transfer:
     """How well a property foretells accuracies of a network that the curve has not seen.
@@ -25,11 +31,18 @@ class Transfer:
         rank: Spearman's correlation of the foretold with the found accuracies, 1 for the same order.
         error: root mean square of foretold minus found, in the accuracies' unit, each about its mean.
         spread: the same if the mean is foretold for every arm.
+
+    Raises:
+        ValueError: naming the field, its value and what is allowed.
     """
 
     rank: float
     error: float
     spread: float
+
+    def __post_init__(self) -> None:
+        checks.settle(self, {"rank": checks.FINITE})
+        checks.settle(self, dict.fromkeys(("error", "spread"), checks.NOT_NEGATIVE))
 
 
 def transfer(fitted: Points, tested: Points) -> Transfer:
@@ -69,7 +82,7 @@ def _columns(name: str, points: Points, least: int) -> tuple[np.ndarray, np.ndar
         raise ValueError(f"{name} must have {least} or more different properties, got {shown(points)}")
     for x, y in pairs:
         checks.POSITIVE.checked(f"a property in {name}", x)
-        checks.FINITE.checked(f"an accuracy in {name}", y)
+        _ACCURACY.checked(f"an accuracy in {name}", y)
     return np.log([x for x, _ in pairs]), np.array([y for _, y in pairs])
 
 

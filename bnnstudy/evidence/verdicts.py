@@ -207,6 +207,15 @@ def decide(claim: Claim, curves: Curves, known: Known = none_known) -> list[Verd
     return [verdict for verdict in able if verdict.preset != PRESETS[0]] or able
 
 
+def _require_curves(curves: object) -> None:
+    """That curves are by a preset and a task."""
+    groups = list(curves) if isinstance(curves, Mapping) else [None]
+    if not all(
+        isinstance(group, tuple) and len(group) == 2 and group[0] in PRESETS for group in groups
+    ):
+        raise ValueError(f"curves must be by (preset, task), got {shown(curves)}")
+
+
 def decide_each(claim: Claim, curves: Curves, known: Known = none_known) -> list[Verdict]:
     """One verdict for each preset and task that has what the contrast needs, presets in their order.
 
@@ -220,6 +229,8 @@ def decide_each(claim: Claim, curves: Curves, known: Known = none_known) -> list
     >>> [(one.preset, round(one.effect, 6), one.verdict) for one in found]  # of one seed each
     [('quick', 10.0, 'inconclusive'), ('desk', 10.0, 'inconclusive')]
     """
+    checks.instance("claim", claim, Claim)
+    _require_curves(curves)
     found = []
     for preset, task in sorted(curves, key=lambda group: PRESETS.index(group[0])):
         arms = with_parts(curves[preset, task])

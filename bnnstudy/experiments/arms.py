@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from bnnstudy.config import checks
 from bnnstudy.config.run import RunConfig
 from bnnstudy.data import Dataset
 from bnnstudy.evidence.results import Result
@@ -39,8 +40,10 @@ def run_arm(
         config: the arm's configuration, with the seed and the value of its tuned field.
 
     Raises:
-        ValueError: if a callback or the procedure is unknown by its name; as `training.fit`.
+        ValueError: if a callback or the procedure is unknown by its name, or `arm` is none; as
+            `training.fit`.
     """
+    checks.instance("arm", arm, Arm)
     callbacks = [found(use) for use in arm.callbacks]
     procedure = found(arm.procedure) if arm.procedure else loop.fit
     return procedure(config, dataset, device=device, checkpoint=checkpoint, callbacks=callbacks)

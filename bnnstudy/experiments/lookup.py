@@ -2,6 +2,7 @@
 
 import os
 
+from bnnstudy.config import checks
 from bnnstudy.evidence.curves import Curves, require_one_data
 from bnnstudy.evidence.runs import task_of
 from bnnstudy.experiments import rates
@@ -29,8 +30,12 @@ def curves(study: Study, preset: str, results: str | os.PathLike[str] | None = N
         results: the folder of records; None is `records.default_results`.
 
     Raises:
+        ValueError: if the study has no such preset, or an argument is none of its kind.
         RecordError: naming a record that cannot be used, or two that are of different data.
     """
+    checks.instance("study", study, Study)
+    preset = checks.NAME.checked("preset", preset)
+    checks.path("results", results)
     found: Curves = {}
     for plan in rates.recorded(study, preset, results):
         curve = plan.curve()

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
 from bnnstudy import data
+from bnnstudy.config import checks
 from bnnstudy.config.checks import shown
 from bnnstudy.evidence import records
 from bnnstudy.evidence.provenance import Code
@@ -56,6 +57,9 @@ def run(
             input, or the package's files changed since they were imported.
         RecordError: if a record in the way cannot be used; it names the file.
     """
+    checks.instance("study", study, Study)
+    checks.instance("options", options, RunOptions, or_none=True)
+    preset, arms = checks.NAME.checked("preset", preset), checks.each("arms", arms, str)
     if preset not in study.arms:
         ready = ", ".join(study.arms) or "none yet"
         raise ValueError(f"study {shown(study.name)} has no preset {shown(preset)}; allowed: {ready}")

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.nn.parameters import in_mode
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
@@ -14,10 +16,17 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 def norms_of(model: nn.Module) -> list[Any]:
     """The model's batch norms."""
+    checks.instance("model", model, nn.Module)
     return [module for module in model.modules() if isinstance(module, NORMS)]
 
 
-@torch.no_grad()
+def _listed(name: str, batches: Iterable[Tensor]) -> Iterator[Any]:
+    try:
+        return iter(batches)
+    except TypeError as error:
+        raise ValueError(f"{name} must be batches of inputs, got {shown(batches)}") from error
+
+
 def reestimate(model: nn.Module, batches: Iterable[Tensor]) -> None:
     """Set batch norm's running statistics to their mean over `batches`.
 
@@ -34,21 +43,30 @@ def reestimate(model: nn.Module, batches: Iterable[Tensor]) -> None:
             first.
 
     Raises:
-        ValueError: if there is no batch.
+        ValueError: if `model` is none, there is no batch, or what should be one is no tensor.
     """
+    reestimate_on("batches", model, batches)
+
+
+@torch.no_grad()
+def reestimate_on(name: str, model: nn.Module, batches: Iterable[Tensor]) -> None:
+    """`reestimate` where the batches are an argument of another name."""
     norms, count = norms_of(model), 0
     momenta = [norm.momentum for norm in norms]
     try:
         with in_mode(model, training=True):
-            for count, inputs in enumerate(batches, start=1):
+            for count, batch in enumerate(_listed(name, batches), start=1):
+                inputs = batch[0] if isinstance(batch, list | tuple) and batch else batch
+                if not isinstance(inputs, Tensor):
+                    raise ValueError(f"{name} must be of tensors, got {shown(batch)}")
                 for norm in norms:
                     norm.momentum = 1 / count
-                model(inputs[0] if isinstance(inputs, list | tuple) else inputs)
+                model(inputs)
     finally:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
     if not count:
-        raise ValueError("batches must be one batch or more, got none")
+        raise ValueError(f"{name} must be one batch or more, got none")
 
 
 @contextlib.contextmanager

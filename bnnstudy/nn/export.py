@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from bnnstudy.config import checks
-from bnnstudy.nn.batch_norm import NORMS, reestimate
+from bnnstudy.config.checks import shown
+from bnnstudy.nn.batch_norm import NORMS, reestimate_on
 from bnnstudy.nn.binarize import sign
 from bnnstudy.nn.layers import BinaryConv2d, BinaryLinear
 from bnnstudy.nn.parameters import own_binary
@@ -33,6 +34,9 @@ PASSING = (
 """Layers that a factor of each channel, 0 or more, can be taken through."""
 
 
+_DIM = checks.Rule(int, "a dimension")
+
+
 class OutputScale(nn.Module):
     """A real factor, and a bias, for each output of a layer: y = s x + b.
 
@@ -46,11 +50,21 @@ class OutputScale(nn.Module):
             may come in batches or alone.
 
     Shapes: input and output of any size but along `dim`.
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
     """
 
     def __init__(self, scale: Tensor, bias: Tensor | None = None, dim: int = -1):
         super().__init__()
-        self.scale, self.dim = nn.Parameter(scale.detach().clone()), dim
+        for name, values in (("scale", scale), ("bias", bias)):
+            row = isinstance(values, Tensor) and values.dim() == 1 and values.is_floating_point()
+            if not row and (name == "scale" or values is not None):
+                raise ValueError(f"{name} must be a row of real numbers, got {shown(values)}")
+        if bias is not None and len(bias) != len(scale):
+            raise ValueError(f"bias must be one for each of {len(scale)} factors, got {len(bias)}")
+        self.dim = _DIM.checked("dim", dim)
+        self.scale = nn.Parameter(scale.detach().clone())
         self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
 
     def forward(self, input: Tensor) -> Tensor:
@@ -96,7 +110,7 @@ def to_signs(model: nn.Module, images: Tensor | Iterable[Tensor] | None = None) 
         own_binary(module, path)
     signs = copy.deepcopy(model)
     if images is not None:
-        reestimate(signs, [images] if isinstance(images, Tensor) else images)
+        reestimate_on("images", signs, [images] if isinstance(images, Tensor) else images)
     layers = {n: m for n, m in signs.named_modules() if _is_latent(m)}
     if not layers and _is_graph(model):
         raise ValueError(

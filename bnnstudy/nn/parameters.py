@@ -7,6 +7,7 @@ from typing import TypeVar
 from torch import nn
 
 from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.nn.binarize import not_signs
 
 MADE = "a parametrisation, weight norm or pruning makes it; torch.nn.utils can remove these"
@@ -110,10 +111,15 @@ Layer = TypeVar("Layer", bound=nn.Module)
 def mark_twin(layer: Layer) -> Layer:
     """Marks a real layer of a float twin that stands where the binary network has a binary one.
 
-    >>> network = nn.Sequential(nn.Linear(4, 3), mark_twin(nn.Linear(3, 3)), nn.Linear(3, 2))
-    >>> list(observed_weights(network))
-    ['1.weight']
+        >>> network = nn.Sequential(nn.Linear(4, 3), mark_twin(nn.Linear(3, 3)), nn.Linear(3, 2))
+        >>> list(observed_weights(network))
+        ['1.weight']
+
+    Raises:
+        ValueError: if it is no layer with a parameter `weight`.
     """
+    if not isinstance(layer, nn.Module) or not isinstance(getattr(layer, "weight", None), nn.Parameter):
+        raise ValueError(f"layer must be a layer with a parameter weight, got {shown(layer)}")
     object.__setattr__(layer, "twin_parameters", ("weight",))
     return layer
 

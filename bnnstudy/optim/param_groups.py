@@ -8,6 +8,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from bnnstudy.config import checks
 from bnnstudy.config.run import RunConfig
 from bnnstudy.nn.parameters import observed_weights
 from bnnstudy.optim import registry
@@ -32,8 +33,10 @@ def build_optimizers(
 
     Raises:
         ValueError: if there is nothing binary (nor what stands for it) in the network, or no
-            `real_optimizer` where the view is the filter's.
+            `real_optimizer` where the view is the filter's; or an argument is none of its kind.
     """
+    checks.instance("config", config, RunConfig)
+    check_finite = checks.FLAG.checked("check_finite", check_finite)
     weights = list(observed_weights(model).values())
     chosen = {id(w) for w in weights}
     others = [p for p in model.parameters() if id(p) not in chosen]

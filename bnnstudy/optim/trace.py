@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.nn import binarize
 
 Made = TypeVar("Made", bound=Optimizer)
@@ -59,10 +61,12 @@ def trace(
 
     Raises:
         ValueError: if `start` is not of real numbers, a gradient has not its shape and dtype, or
-            `factors` are not as many as the gradients.
+            `factors` are no finite numbers or not as many as the gradients.
     """
+    checks.instance("start", start, Tensor)
     if not start.is_floating_point():
         raise ValueError(f"start must be of a floating-point dtype, got {start.dtype}")
+    clamp = checks.FLAG.checked("clamp", clamp)
     weight = nn.Parameter(start.detach().clone())
     optimizer = make([weight])
     rates = [group["lr"] for group in optimizer.param_groups]
@@ -71,11 +75,12 @@ def trace(
         return (keep(optimizer, weight) if keep else weight).detach().clone()
 
     path = [kept()]
-    for step, (gradient, factor) in enumerate(_paired(gradients, factors)):
+    paired = _paired(_listed("gradients", gradients), factors)
+    for step, (gradient, factor) in enumerate(paired):
         weight.grad = _checked(gradient, weight, step)
         if factor is not None:
             for group, rate in zip(optimizer.param_groups, rates, strict=True):
-                group["lr"] = rate * float(factor)
+                group["lr"] = rate * checks.FINITE.checked("a value of factors", factor)
         optimizer.step()
         if clamp:
             with torch.no_grad():
@@ -84,11 +89,18 @@ def trace(
     return torch.stack(path)
 
 
+def _listed(name: str, values: Iterable[Any]) -> Iterable[Any]:
+    try:
+        return iter(values)
+    except TypeError as error:
+        raise ValueError(f"{name} must be one a step, got {shown(values)}") from error
+
+
 def _paired(gradients: Iterable[Any], factors: Iterable[float] | None) -> Iterable[tuple[Any, Any]]:
     if factors is None:
         yield from ((gradient, None) for gradient in gradients)
         return
-    missing = object()
+    missing, factors = object(), _listed("factors", factors)
     for gradient, factor in zip_longest(gradients, factors, fillvalue=missing):
         if gradient is missing or factor is missing:
             few = "gradients" if gradient is missing else "factors"
@@ -98,6 +110,9 @@ def _paired(gradients: Iterable[Any], factors: Iterable[float] | None) -> Iterab
 
 def _checked(gradient: Tensor | GradientAt, weight: nn.Parameter, step: int) -> Tensor:
     """A gradient of the weights, copied, so that no optimizer can alter the caller's."""
+    if not isinstance(gradient, Tensor) and not callable(gradient):
+        allowed = "tensors, or functions of the weights"
+        raise ValueError(f"gradients must be {allowed}, got {shown(gradient)} at step {step}")
     found = gradient if isinstance(gradient, Tensor) else gradient(weight)
     if found.shape != weight.shape or found.dtype != weight.dtype:
         raise ValueError(
@@ -115,6 +130,11 @@ def flip_ratios(path: Tensor) -> Tensor:
 
     Args:
         path: weights before and after each step, as `trace` gives them: (steps + 1, …).
+
+    Raises:
+        ValueError: if it is no tensor with a first axis, or has no weights.
     """
+    if not isinstance(path, Tensor) or not path.dim() or not path.numel():
+        raise ValueError(f"path must be a tensor of (steps + 1, …), got {shown(path)}")
     signs = binarize.sign(path).reshape(len(path), path[0].numel())
     return (signs[1:] != signs[:-1]).double().mean(1)

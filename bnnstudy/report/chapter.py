@@ -9,12 +9,15 @@ from IPython.display import HTML, Markdown
 from matplotlib.figure import Figure
 
 from bnnstudy import studies
+from bnnstudy.config import checks
+from bnnstudy.config.fields import PRESETS
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.curves import Curves, judged
 from bnnstudy.evidence.records import Record
 from bnnstudy.evidence.runs import Runs, by_task
 from bnnstudy.experiments import sweep
 from bnnstudy.experiments.options import RunOptions
+from bnnstudy.experiments.study import SEEDS
 from bnnstudy.report import plotting, tables
 from bnnstudy.report.predict import Predictions, Result
 
@@ -48,8 +51,9 @@ class Chapter:
         data: str | os.PathLike[str] | None = None,
     ):
         torch.set_num_threads(1)
-        if name not in studies.STUDIES:
-            raise ValueError(f"name must be one of {', '.join(studies.STUDIES)}; got {name!r}")
+        name = checks.one_of("name", name, studies.STUDIES)
+        preset = checks.one_of("preset", preset, PRESETS)
+        seeds = None if seeds is None else SEEDS.checked("seeds", seeds)
         self.study, self.preset, self.seeds = studies.STUDIES[name], preset, seeds
         self.options = RunOptions.of(device=device, results=results, data=data)
         self.predictions = Predictions(name)

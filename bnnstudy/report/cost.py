@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from bnnstudy import data
+from bnnstudy.config import checks
 from bnnstudy.config.fields import PRESETS
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.curves import EVERYWHERE
@@ -28,11 +29,21 @@ class Cost:
     grids as they stand, with one value judging: a best value at an end extends them, and values near
     the best judge too. What a procedure trains beside the run
     itself, such as its twin, is not in them; the trainings of a hyperparameter search are.
+
+        >>> Cost(runs=3).trials
+        0
+
+    Raises:
+        ValueError: naming the field, its value and what is allowed.
     """
 
     runs: int = 0
     trials: int = 0
     operations: float = 0.0
+
+    def __post_init__(self) -> None:
+        checks.settle(self, {"runs": checks.WHOLE, "trials": checks.WHOLE})
+        checks.settle(self, {"operations": checks.NOT_NEGATIVE})
 
 
 def planned(study: Study, preset: str) -> dict[str, Cost]:
@@ -41,7 +52,8 @@ def planned(study: Study, preset: str) -> dict[str, Cost]:
     Raises:
         ValueError: if the study has no such preset.
     """
-    if preset not in study.arms:
+    checks.instance("study", study, Study)
+    if checks.NAME.checked("preset", preset) not in study.arms:
         raise ValueError(
             f"preset must be one of {', '.join(study.arms) or 'none'} for study {study.name!r}, "
             f"got {preset!r}"
@@ -62,22 +74,47 @@ def run_operations(config: RunConfig, options: Mapping[str, Any] = MappingProxyT
 
     Args:
         options: what the run is given besides; a search trains `trials` times.
+
+    Raises:
+        ValueError: naming the argument that is none of its kind.
     """
+    checks.instance("config", config, RunConfig)
+    checks.instance("options", options, Mapping)
     train, *measured = data.sizes_of(config.dataset)
     images = (config.train_size or train) * (1 + BACKWARD) + sum(measured)
-    trainings = options.get("trials", 1)
+    trainings = checks.COUNT.checked("trials of options", options.get("trials", 1))
     return float(trainings * images * config.epochs * image_operations(network(config)))
 
 
 def network(config: RunConfig) -> RunConfig:
-    """All that decides how many operations an image takes."""
+    """All that decides how many operations an image takes, other fields at their defaults.
+
+        >>> network(RunConfig(width=16, lr=0.1)).differences()
+        {'width': 16}
+
+    Raises:
+        ValueError: if it is no `RunConfig`.
+    """
+    checks.instance("config", config, RunConfig)
     names = ("dataset", "model", "width", "depth", "block", "pool", "parts", "real_first", "real_last")
     return RunConfig(**{name: getattr(config, name) for name in names})
 
 
-@functools.lru_cache(maxsize=64)
 def image_operations(config: RunConfig) -> int:
-    """Multiply-accumulates of one image's forward pass, binary ones counted as any other."""
+    """Multiply-accumulates of one image's forward pass, binary ones counted as any other.
+
+        >>> image_operations(RunConfig(width=16, depth=1))  # 64 pixels, 16 hidden units, 10 classes
+        1184
+
+    Raises:
+        ValueError: if it is no `RunConfig`.
+    """
+    checks.instance("config", config, RunConfig)
+    return _image_operations(config)
+
+
+@functools.lru_cache(maxsize=64)
+def _image_operations(config: RunConfig) -> int:
     shape = data.shape_of(config.dataset)
     rows = models.summary(models.build(config, shape, data.classes_of(config.dataset)), shape)
     return sum(row.binary_macs + row.mixed_macs + row.real_macs for row in rows)

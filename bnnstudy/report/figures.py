@@ -28,6 +28,9 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 from matplotlib.ticker import Formatter, LogFormatter
 
+from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
+
 WIDTH = 3.3
 """Inches of a panel; it is scaled to what there is: 1.4 times on a phone of 360 px."""
 PIXELS = 98
@@ -119,8 +122,19 @@ def _line_of(handle: Any) -> Any:
 
 
 def number(value: float, digits: int = 4) -> str:
-    """A number as texts have it; none where it is not finite."""
-    return f"{value:.{digits}g}" if math.isfinite(value) else ""
+    """A number as texts have it; none where it is not finite.
+
+        >>> number(0.123456), number(float("nan"))
+        ('0.1235', '')
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
+    """
+    digits = checks.DIGITS.checked("digits", digits)
+    try:
+        return f"{value:.{digits}g}" if math.isfinite(value) else ""
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"value must be a number, got {shown(value)}") from error
 
 
 def _title(axis: Axes) -> str:
@@ -222,6 +236,13 @@ def extremes(values: Mapping[str, float]) -> str:
     >>> extremes({"sgd": 91.25, "adam": 97.5, "rmsprop": 97.0}), extremes({"sgd": 91.25})
     ('highest adam (97.5); lowest sgd (91.25).', 'sgd (91.25).')
     """
+    checks.instance("values", values, Mapping)
+    if not values:
+        raise ValueError("values must have one or more, got none")
+    values = {
+        checks.NAME.checked("a name of values", name): checks.FINITE.checked("a value of values", value)
+        for name, value in values.items()
+    }
     ranked = sorted(values, key=lambda name: values[name])
     low, high = (f"{name} ({number(values[name])})" for name in (ranked[0], ranked[-1]))
     return f"highest {high}; lowest {low}." if len(values) > 1 else f"{low}."
@@ -431,8 +452,25 @@ def _rounded(found: re.Match[str]) -> str:
     return f"{float(found[0]):.1f}".removesuffix(".0")
 
 
+def _is_colour(colour: object) -> bool:
+    try:
+        to_rgb(colour)  # type: ignore[arg-type]
+    except Exception:  # whatever such a thing raises
+        return False
+    return True
+
+
 def luminance(colour: str) -> float:
-    """Relative luminance, 0 to 1, as WCAG 2.2 has it."""
+    """Relative luminance, 0 to 1, as WCAG 2.2 has it.
+
+        >>> luminance("#000000"), round(luminance("#ffffff"), 6)
+        (0.0, 1.0)
+
+    Raises:
+        ValueError: if matplotlib knows no such colour.
+    """
+    if not _is_colour(colour):
+        raise ValueError(f"colour must be one that matplotlib knows, got {shown(colour)}")
     linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in to_rgb(colour)]
     return float(np.dot((0.2126, 0.7152, 0.0722), linear))
 
@@ -443,6 +481,9 @@ def in_both(colour: str, of: str = "stroke") -> str:
     >>> in_both(INK), in_both("#d55e00"), in_both("#440154")
     ('currentColor', '#d55e00', '#440154;stroke: light-dark(#440154, #855a90)')
     """
+    of = checks.one_of("of", of, ("stroke", "fill"))
+    if not isinstance(colour, str) or not _is_colour(colour):
+        raise ValueError(f"colour must be one that matplotlib knows, got {shown(colour)}")
     if colour in BLACK:
         return "currentColor"
     if colour == "#ffffff":

@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from bnnstudy.config import checks
 from bnnstudy.data import steps_of_epoch
 from bnnstudy.evidence import forecasts, records
 from bnnstudy.evidence.curves import Curve, with_parts
@@ -39,10 +40,17 @@ class Score:
     Attributes:
         forecast: what was predicted.
         measured: what came.
+
+    Raises:
+        ValueError: naming the field that is none of its kind.
     """
 
     forecast: Forecast
     measured: Measured
+
+    def __post_init__(self) -> None:
+        checks.instance("forecast", self.forecast, Forecast)
+        checks.instance("measured", self.measured, Measured)
 
     @property
     def covered(self) -> tuple[bool, bool]:
@@ -66,18 +74,21 @@ class Score:
 
 def recorded(results: str | os.PathLike[str] | None = None, preset: str = "desk") -> dict[str, Curve]:
     """The curves of the ladder's arms that are recorded at a preset, by name."""
+    preset = checks.one_of("preset", preset, TASK)
     found = curves(STUDY, results).get((preset, TASK[preset]), {})
     return with_parts(found)
 
 
 def arms_of(rung: Rung) -> list[Arm]:
     """The arms of a rung."""
+    checks.instance("rung", rung, Rung)
     return [arm for arm in STUDY.arms[rung.preset] if arm.name.startswith(rung.arm(""))]
 
 
 def steps_of(rung: Rung) -> int:
     """Steps of a run at a rung."""
-    return rung.epochs * steps_of_epoch(arms_of(rung)[0].config)
+    first = arms_of(rung)[0]
+    return rung.epochs * steps_of_epoch(first.config)
 
 
 def measured(of: HeadlineEffect, rung: Rung, found: Mapping[str, Curve]) -> Measured | None:
@@ -100,6 +111,7 @@ def run_of(found: Mapping[str, Curve], preset: str = "desk") -> list[Rung]:
 
 def file_of(results: str | os.PathLike[str] | None = None) -> Path:
     """Where forecasts are kept."""
+    checks.path("results", results)
     return Path(records.default_results() if results is None else results) / STUDY.name / FILE
 
 

@@ -14,6 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.rcsetup import cycler
 
+from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.config.fields import PRESETS
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.curves import Curve, Curves
@@ -218,13 +220,34 @@ def signs_apart(
     axis.set(xlabel="step", ylabel="signs that differ, %", ylim=(-least / 5, 100))
 
 
+_COUNT = checks.Rule(int, "a whole number from 0 to 1,000", lambda value: 0 <= value <= 1000)
+
+
 def shades(count: int) -> list[tuple[float, ...]]:
-    """Colours for a series with an order, from dark to light: viridis, but for its bright end."""
+    """Colours for a series with an order, from dark to light: viridis, but for its bright end.
+
+        >>> len(shades(3))
+        3
+
+    Raises:
+        ValueError: if `count` is not from 0 to 1,000.
+    """
+    count = _COUNT.checked("count", count)
     return [tuple(colour) for colour in matplotlib.colormaps["viridis"](np.linspace(0, 0.9, count))]
 
 
 def surrogates(names: Sequence[str] = tuple(SURROGATES)) -> BookFigure:
-    """The forward that all surrogates share, the sign, beside the gradient that each passes back."""
+    """The forward that all surrogates share, the sign, beside the gradient that each passes back.
+
+        >>> surrogates(("clip", "approx")).message
+        'Forward both are the sign: clip and approx differ in the gradient that they pass back.'
+
+    Raises:
+        ValueError: if `names` has none, or one that is unknown.
+    """
+    if not isinstance(names, Sequence) or not len(names):
+        raise ValueError(f"names must be of surrogates, one or more, got {shown(names)}")
+    names = [checks.one_of("a value of names", name, SURROGATES) for name in names]
     x = torch.linspace(-2, 2, 161, dtype=torch.float64)
     signs = SURROGATES[names[0]](x).masked_fill(
         x == 0, torch.nan

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 from IPython.display import HTML
 
+from bnnstudy.config import checks
+
 UNDECIDED = "there is no clear answer"
 
 
@@ -25,11 +27,18 @@ class Result:
         answer: one of the question's options; None where the runs decide for none of them.
         said: a sentence with the computed numbers.
         where: the run, such as "desk, mnist mlp"; empty for a demonstration.
+
+    Raises:
+        ValueError: naming the field that is no text.
     """
 
     answer: str | None
     said: str
     where: str = ""
+
+    def __post_init__(self) -> None:
+        texts = dict.fromkeys(("answer", "said", "where"), checks.NAME)
+        checks.settle(self, texts, or_none=("answer",))
 
     @classmethod
     def of(cls, holds: Mapping[str, bool], said: str, where: str = "") -> "Result":
@@ -58,7 +67,7 @@ class Predictions:
     """
 
     def __init__(self, chapter: str):
-        self.chapter = chapter
+        self.chapter = checks.NAME.checked("chapter", chapter)
         self.questions: dict[str, tuple[str, tuple[str, ...]]] = {}
 
     def ask(self, name: str, question: str, options: Iterable[str]) -> HTML:

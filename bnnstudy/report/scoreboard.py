@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Container, Iterable
 from typing import Any
 
+from bnnstudy.config import checks
 from bnnstudy.data import sizes_of
 from bnnstudy.data.datasets import COMMAND, FOLDERS
 from bnnstudy.evidence.answers import ANSWERS, HOLDS, OPEN, STATES, Answer, answers, holm
@@ -60,8 +61,8 @@ def lines(found: Iterable[Verdict], ids: Iterable[str]) -> str:
     """Claims as a list: words and answer, a forest plot with its numbers, a link to the scoreboard."""
     by_id = {one.claim.id: one for one in judged(found)}
     items = []
-    for name in ids:
-        one = by_id[name]
+    for name in checks.each("ids", ids, str):
+        one = by_id[checks.one_of("a value of ids", name, by_id)]
         shown = (
             f"{called(v.task or '')}: {v.measured()}" for v in one.verdicts if v.effect is not None
         )
@@ -92,7 +93,7 @@ def story(found: Iterable[Verdict], *ids: str) -> str:
     said: list[str] = []
     waiting: dict[str, str] = {}
     for name in ids:
-        one = by_id[name]
+        one = by_id[checks.one_of("a value of ids", name, by_id)]
         study = _study(one)
         if one.answer == NOT_RUN:
             waiting[study.name] = f'<a href="{study.name}.html">{study.title}</a>'
@@ -150,6 +151,7 @@ def best(found: Iterable[Verdict], answer: str = HOLDS, number: int = 5) -> list
     on most data sets and networks, then by the size of the effect in multiples of what matters. Runs at
     `quick` alone count for nothing here.
     """
+    answer, number = checks.one_of("answer", answer, ANSWERS), checks.COUNT.checked("number", number)
     every = judged(found)
     held = holm(every)
     by_id = {one.claim.id: one for one in every}
@@ -178,7 +180,7 @@ def _tested(one: Answer) -> int:
 def reach(found: Iterable[Verdict]) -> str:
     """How far the runs reach: by data set and network their sizes beside the paper's, a table."""
     sizes: dict[str, dict[str, list[tuple[float, float]]]] = {}
-    for verdict in found:
+    for verdict in checks.each("found", found, Verdict):
         task = verdict.task
         if not task or not verdict.scale:
             continue

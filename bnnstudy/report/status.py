@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from bnnstudy.config import checks
 from bnnstudy.evidence import records
 from bnnstudy.evidence.curves import Value
 from bnnstudy.evidence.records import Record
@@ -29,6 +30,10 @@ class Running:
     seed: int
     owner: Owner
     silent: float
+
+    def __post_init__(self) -> None:
+        checks.settle(self, {"arm": checks.NAME, "seed": checks.WHOLE, "silent": checks.NOT_NEGATIVE})
+        checks.instance("owner", self.owner, Owner)
 
     def line(self) -> str:
         """It in words."""
@@ -56,6 +61,12 @@ class Status:
     running: tuple[Running, ...]
     hours: float | None
 
+    def __post_init__(self) -> None:
+        checks.settle(self, dict.fromkeys(("study", "preset"), checks.NAME))
+        checks.settle(self, dict.fromkeys(("recorded", "missing", "open"), checks.WHOLE))
+        checks.settle(self, {"hours": checks.NOT_NEGATIVE}, or_none=("hours",))
+        checks.all_of("running", self.running, Running)
+
     def line(self) -> str:
         """It in a line; what is running has lines of its own."""
         hours = "" if self.hours is None or not self.missing else f", {self.hours:.3g} hours of a core"
@@ -78,6 +89,9 @@ def status(study: Study, preset: str, results: str | os.PathLike[str] | None = N
         ValueError: if the study has no such preset.
         RecordError: naming a record that cannot be used.
     """
+    checks.instance("study", study, Study)
+    preset = checks.NAME.checked("preset", preset)
+    checks.path("results", results)
     results = records.default_results() if results is None else Path(results)
     plans = rates.told(study, preset, results, checked=False)
     there = {

@@ -8,6 +8,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.config.fields import PRESETS
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.answers import ANSWERS, Answer, answers
@@ -36,53 +38,142 @@ def table(head: str | Iterable[str], rows: Iterable[Iterable[object]]) -> str:
         head: the columns, or a text in which bars part them. In a text a column may end with how its
             numbers are written, as `str.format` has it; there None is "–", and words stay as they are.
         rows: as many cells each as there are columns.
+
+    Raises:
+        ValueError: if `head` or `rows` are none, a row has another number of cells, or a cell cannot be
+            written as its column says.
     """
-    names = head
+    cells = [_cells(row) for row in _rows_of(rows)]
     if isinstance(head, str):
         columns = [column.partition("{") for column in head.split("|")]
         names = [name.strip() for name, _, _ in columns]
         forms = [(brace + form).strip() for _, brace, form in columns]
-        rows = (map(_written, forms, row) for row in rows)
-    lines = [_row(names)]
-    lines.append("|" + " --- |" * (lines[0].count("|") - 1))
-    return "\n".join([*lines, *map(_row, rows)])
+    else:
+        names = checks.each("head", head, str)
+        forms = [""] * len(names)
+    for row in cells:
+        if len(row) != len(names):
+            raise ValueError(f"rows must have {len(names)} cells each, as head has, got {shown(row)}")
+    lines = [_row(names), "|" + " --- |" * len(names)]
+    return "\n".join([*lines, *(_row(map(_written, forms, row)) for row in cells)])
+
+
+def _rows_of(rows: object) -> list[object]:
+    try:
+        return list(rows)  # type: ignore[call-overload]
+    except Exception as error:  # whatever such a thing raises
+        raise ValueError(f"rows must be rows of cells, got {shown(rows)}") from error
+
+
+def _cells(row: object) -> list[object]:
+    """The cells of a row, which is no text: one would be its letters."""
+    if isinstance(row, str):
+        raise ValueError(f"rows must be rows of cells, got {shown(row)}")
+    return _rows_of(row)
 
 
 def _written(form: str, cell: object) -> str:
-    if not form or isinstance(cell, str):
-        return str(cell)
-    return "–" if cell is None else form.format(cell)
+    if isinstance(cell, str):
+        return cell
+    if form and cell is None:
+        return "–"
+    try:
+        return form.format(cell) if form else str(cell)
+    except Exception as error:  # whatever such a form, or such a cell, raises
+        how = f"that {form!r} of head can write" if form else "that have a text"
+        raise ValueError(f"rows must have cells {how}, got {shown(cell)}") from error
 
 
 def plain(text: object) -> str:
-    """A text that a record holds, such as a device's name, as Markdown that says just that."""
-    return html.escape(re.sub(r"([\\`*_\[\]#!$~])", r"\\\1", str(text)), quote=False)
+    """A text that a record holds, such as a device's name, as Markdown that says just that.
+
+    >>> print(plain("a_b"))
+    a\\_b
+    """
+    try:
+        text = str(text)
+    except Exception as error:  # whatever such a thing raises
+        raise ValueError(f"text must have one, got {shown(text)}") from error
+    return html.escape(re.sub(r"([\\`*_\[\]#!$~])", r"\\\1", text), quote=False)
+
+
+_NUMBER = checks.Rule(float, "a number")
 
 
 def rounded(value: float, digits: int = 2) -> str:
-    """So many digits that count, written out: 74,000, and not 7.4e+04."""
+    """So many digits that count, written out: 74,000, and not 7.4e+04.
+
+        >>> rounded(74_321)
+        '74,000'
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
+    """
+    value, digits = _NUMBER.checked("value", value), checks.DIGITS.checked("digits", digits)
     return f"{float(f'{value:.{digits}g}'):,.10g}"
 
 
 def percent(share: float, least: float = 0.001, digits: int = 2) -> str:
-    """A share in percent, such as "12 %", or "under 0.1 %" where it is below `least`, which counts."""
+    """A share in percent, such as "12 %", or "under 0.1 %" where it is below `least`, which counts.
+
+        >>> percent(0.1234), percent(0.0001)
+        ('12 %', 'under 0.1 %')
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
+    """
+    share, least = _NUMBER.checked("share", share), _NUMBER.checked("least", least)
+    digits = checks.DIGITS.checked("digits", digits)
     return f"{rounded(100 * share, digits)} %" if share >= least else f"under {rounded(100 * least)} %"
 
 
 def span(values: Iterable[float], form: str = "{}") -> str:
     """From the least value to the largest, such as "3 to 7"; one number where both are written alike.
 
+        >>> span([7, 3, 5]), span([0.51, 0.49], "{:.1f}")
+        ('3 to 7', '0.5')
+
     Args:
         form: how a number is written, as `str.format` has it.
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
     """
-    found = list(values)
-    low, high = form.format(min(found)), form.format(max(found))
+    found = _rows_of_numbers(values)
+    form = checks.NAME.checked("form", form)
+    try:
+        low, high = form.format(min(found)), form.format(max(found))
+    except Exception as error:  # whatever such a form raises
+        raise ValueError(f"form must be one that can write a number, got {shown(form)}") from error
     return low if low == high else f"{low} to {high}"
 
 
+def _rows_of_numbers(values: object) -> list[float]:
+    """One number or more, whole ones as they are."""
+    try:
+        found = list(values)  # type: ignore[call-overload]
+    except Exception as error:  # whatever such a thing raises
+        raise ValueError(f"values must be numbers, got {shown(values)}") from error
+    for value in found:
+        _NUMBER.checked("a value of values", value)
+    if not found:
+        raise ValueError("values must be one or more, got none")
+    return found
+
+
 def interval(values: Sequence[float], digits: int = 2) -> str:
-    """A mean over seeds with its 95 % interval, such as "+1.21 [+0.82, +1.60]"; "–" without values."""
-    if not values:
+    """A mean over seeds with its 95 % interval, such as "+1.21 [+0.82, +1.60]"; "–" without values.
+
+        >>> interval([1.0, 1.5, 2.0])
+        '+1.50 [+0.26, +2.74]'
+
+    Raises:
+        ValueError: naming the argument, its value and what is allowed.
+    """
+    digits = checks.PLACES.checked("digits", digits)
+    if not isinstance(values, Sequence):
+        raise ValueError(f"values must be numbers, got {shown(values)}")
+    if not len(values):
         return "–"
     mean, low, high = paired_interval(list(values))
     bounds = f" [{low:+.{digits}f}, {high:+.{digits}f}]" if len(values) > 1 else ""
@@ -308,7 +399,8 @@ def arms_in(study: Study, records: Iterable[Mapping[str, Any]]) -> list[str]:
 
 def differences(arms: Iterable[Arm], baseline: RunConfig) -> str:
     """Each arm as what it changes of a baseline; one that trains twice, also what changes then."""
-    rows, arms = [], list(arms)
+    checks.instance("baseline", baseline, RunConfig)
+    rows, arms = [], checks.each("arms", arms, Arm)
     fields = {arm.name: arm.tuned.field for arm in arms if arm.tuned}
     for arm in arms:
         changed = {n: v for n, v in arm.config.differences(baseline).items() if n != "seed"}
@@ -328,6 +420,7 @@ def searches(study: Study) -> str:
 
     Arms that search nothing are left out. Ranges are those of the largest preset.
     """
+    checks.instance("study", study, Study)
     found: dict[str, dict[str, dict[str, Any]]] = {}
     for preset, arms in study.arms.items():
         for arm in arms:
@@ -364,6 +457,7 @@ def _second(options: Mapping[str, Any]) -> str:
 
 def settings(config: RunConfig) -> str:
     """All fields of a configuration, one a row; the seed is left out."""
+    checks.instance("config", config, RunConfig)
     fields = {f.name: getattr(config, f.name) for f in dataclasses.fields(config) if f.name != "seed"}
     return table(("Field", "Value"), ((f"`{name}`", f"`{value!r}`") for name, value in fields.items()))
 
@@ -389,7 +483,7 @@ def tuned(curves: Curves) -> str:
 
 def layers(rows: Iterable[LayerSummary]) -> str:
     """A model's summary: bits, multiply-accumulates by precision, memory, with the totals."""
-    rows = list(rows)
+    rows = checks.each("rows", rows, LayerSummary)
     numbers = ("binary_weights", "real_weights", "binary_macs", "mixed_macs", "real_macs", "memory")
     body = [(r.name, r.kind, *(f"{getattr(r, n):,.0f}" for n in numbers)) for r in rows]
     totals = (f"**{sum(getattr(r, n) for r in rows):,.0f}**" for n in numbers)
@@ -416,6 +510,7 @@ def _mean_and_sd(values: list[float]) -> str:
 
 def source(claim: Claim) -> str:
     """A claim in its words, with where it comes from."""
+    checks.instance("claim", claim, Claim)
     where = "ours" if claim.paper == "ours" else f"paper {claim.paper}"
     return f"{claim.text} ({where}, {claim.source})"
 

@@ -2,6 +2,8 @@
 
 import os
 
+from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.evidence import records
 from bnnstudy.evidence.claims import Claim
 from bnnstudy.evidence.curves import Curves, judged
@@ -118,6 +120,7 @@ def verdicts_of(study: Study, found: Curves) -> list[Verdict]:
     >>> print(verdicts_of(STUDIES["binary_layers"], fixed([record]))[0].measured())
     0 of 42,240 weights that are not ±1 (1 trajectory)
     """
+    checks.instance("study", study, Study)
     return [v for claim in study.claims for v in decide(claim, found, history.known(claim.id))]
 
 
@@ -130,11 +133,19 @@ def paper_scale(claim: Claim, task: str) -> dict[str, int | str]:
         >>> scale = paper_scale(claim, "mnist mlp")
         >>> scale["width"], scale["epochs"], scale["steps"]
         (2048, 250, 135000)
+
+    Raises:
+        ValueError: if the claim is none of the ledger's, or `task` no data set and network.
     """
+    checks.instance("claim", claim, Claim)
+    if len(checks.NAME.checked("task", task).split()) != 2:
+        raise ValueError(f"task must be a data set and a network, got {shown(task)}")
     # It imports torch, which the command line need not wait for.
     from bnnstudy.data import sizes_of, steps_of_epoch
 
-    (study,) = (study for study in STUDIES.values() if claim in study.claims)
+    study = next((study for study in STUDIES.values() if claim in study.claims), None)
+    if study is None:
+        raise ValueError(f"claim must be one of the ledger's, got {claim.id!r}")
     first = claim.contrast.named()[0]
     arms = study.arms.get("paper", ())
     named = [arm.config for arm in arms if arm.name == first or first.startswith(f"{arm.name}, ")]
@@ -182,8 +193,10 @@ def curves(study: Study, results: str | os.PathLike[str] | None = None) -> Curve
         ValueError: if `results` is named and is no folder.
         RecordError: naming a record that cannot be used.
     """
-    if results is not None and not os.path.isdir(results):
-        raise ValueError(f"results must be a folder, got {results!r}")
+    checks.instance("study", study, Study)
+    checks.path("results", results)
+    if results is not None and not checks.is_folder(results):
+        raise ValueError(f"results must be a folder, got {shown(results)}")
     place = records.default_results() if results is None else results
     found: Curves = {}
     for preset in study.arms:

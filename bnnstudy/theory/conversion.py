@@ -51,6 +51,9 @@ RECIPES = (
 """Recipes in common use for binary networks and others; the last two are there for comparison."""
 
 
+_RATE = checks.Rule(float, "0 or more", lambda value: value >= 0)
+
+
 @dataclass(frozen=True)
 class Conversion:
     """What a recipe is as a filter of gradients.
@@ -70,6 +73,9 @@ class Conversion:
         literal: the same two if the recipe's numbers are those of paper B's Eq 2-3 (damped momentum,
             decoupled decay): lr * weight_decay and 1 - momentum.
         limit: (1 - sqrt(momentum))^2, the largest lr * weight_decay with real poles.
+
+    Raises:
+        ValueError: naming the field, its value and what is allowed.
     """
 
     recipe: Recipe
@@ -77,6 +83,15 @@ class Conversion:
     gamma: float | None
     literal: tuple[float, float]
     limit: float
+
+    def __post_init__(self) -> None:
+        checks.instance("recipe", self.recipe, Recipe)
+        rates = {"alpha": checks.NOT_NEGATIVE, "gamma": checks.POSITIVE}
+        checks.settle(self, {**rates, "limit": checks.NOT_NEGATIVE}, or_none=tuple(rates))
+        if not isinstance(self.literal, tuple) or len(self.literal) != 2:
+            raise ValueError(f"literal must be a pair of rates, got {shown(self.literal)}")
+        literal = tuple(_RATE.checked("a rate of literal", rate) for rate in self.literal)
+        object.__setattr__(self, "literal", literal)
 
     @property
     def memories(self) -> float | None:
@@ -161,10 +176,14 @@ def convert(
 def conversion_of(recipe: Recipe) -> Conversion:
     """`convert` of a recipe's numbers.
 
-    >>> found = conversion_of(RECIPES[-1])
-    >>> found.recipe.name, found.alpha  # its poles are complex: no cascade is this filter
-    ('strong decay', None)
+        >>> found = conversion_of(RECIPES[-1])
+        >>> found.recipe.name, found.alpha  # its poles are complex: no cascade is this filter
+        ('strong decay', None)
+
+    Raises:
+        ValueError: if it is no `Recipe`.
     """
+    checks.instance("recipe", recipe, Recipe)
     product, limit = recipe.lr * recipe.weight_decay, (1 - recipe.momentum**0.5) ** 2
     alpha: float | None
     gamma: float | None
@@ -184,8 +203,10 @@ def rates_of(config: RunConfig) -> tuple[float, float]:
         (0.125, 0.1)
 
     Raises:
-        ValueError: if its optimizer is no cascade of two averages (Adam, Bop, complex poles).
+        ValueError: if its optimizer is no cascade of two averages (Adam, Bop, complex poles), or it is
+            none.
     """
+    checks.instance("config", config, RunConfig)
     if config.optimizer.startswith("filter"):
         return config.alpha, config.gamma
     if config.optimizer == "latent_sgd":

@@ -18,7 +18,7 @@ import numpy as np
 import scipy  # its own rooms are imported when first used: `scipy.signal` takes seconds
 from numpy.typing import ArrayLike
 
-from bnnstudy.config import checks
+from bnnstudy.config import arrays, checks
 from bnnstudy.config.checks import shown
 from bnnstudy.config.fields import DESIGNS, MATCHED
 
@@ -38,18 +38,35 @@ class Design:
     (0.1, -0.9)
 
     Raises:
-        ValueError: if both are empty, or none.
+        ValueError: if both are empty, or none, or one has what is no finite number.
     """
 
     sections: tuple[Row, ...] = ()
     taps: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        for name in ("sections", "taps"):
+            if not isinstance(getattr(self, name), tuple):
+                raise ValueError(f"{name} must be a tuple, got {shown(getattr(self, name))}")
         if bool(self.sections) == bool(self.taps):
             raise ValueError(
                 "sections or taps must be given, and not both, got "
                 f"{shown(self.sections)} and {shown(self.taps)}"
             )
+        object.__setattr__(
+            self, "sections", tuple(_row("a row of sections", row) for row in self.sections)
+        )
+        if self.taps:
+            object.__setattr__(self, "taps", tuple(arrays.numbers("taps", self.taps).tolist()))
+
+
+def _row(name: str, given: Row) -> Row:
+    """A section, if it is one."""
+    row = arrays.numbers(name, given, holds=np.isfinite, what="finite")
+    if len(row) != 6 or row[3] != 1:
+        raise ValueError(f"{name} must be (b0, b1, b2, 1, a1, a2), got {shown(given)}")
+    b0, b1, b2, one, a1, a2 = row.tolist()
+    return b0, b1, b2, one, a1, a2
 
 
 def designed(family: str, matched: str, alpha: float, gamma: float) -> Design:
@@ -98,10 +115,10 @@ def _designed(family: str, matched: str, alpha: float, gamma: float) -> Design:
     try:
         while first * off(high) > 0:
             high += 1
-    except OverflowError as error:
+    except ValueError as error:
         raise ValueError(
             f"family must be one that has the {matched} of alpha {alpha!r} and gamma {gamma!r}, "
-            f"{wanted:.6g}; got {family!r}, {error}"
+            f"{wanted:.6g}; got {family!r}, {error.__cause__}"
         ) from error
     return make(math.exp(scipy.optimize.brentq(off, low, high, xtol=1e-14, rtol=1e-14)))
 
@@ -116,6 +133,27 @@ def _average(rate: float) -> Row:
     return (rate, 0.0, 0.0, 1.0, rate - 1.0, 0.0)
 
 
+_STRETCH = checks.Rule(float, "0 or more", lambda value: value >= 0)
+_ORDER = checks.Rule(int, "a whole number from 1 to 10", lambda value: 1 <= value <= 10)
+
+
+def _family(make: Callable[..., Design]) -> Callable[..., Design]:
+    """A family that refuses a stretch or an order that none of its filters has."""
+
+    @functools.wraps(make)
+    def checked(stretch: float, *order: int, **named: int) -> Design:
+        stretch = _STRETCH.checked("stretch", stretch)
+        for value in (*order, *named.values()):
+            _ORDER.checked("order", value)
+        try:
+            return make(stretch, *order, **named)
+        except OverflowError as error:
+            raise ValueError(f"stretch must be shorter, got {stretch!r}, {error}") from error
+
+    return checked
+
+
+@_family
 def average(stretch: float, order: int) -> Design:
     """So many equal moving averages, each as late as the stretch: rates of 1 / (1 + stretch)."""
     return Design(sections=(_average(1 / (1 + _bounded(stretch, 1e9))),) * order)
@@ -123,6 +161,10 @@ def average(stretch: float, order: int) -> Design:
 
 def _cutoff(stretch: float) -> float:
     """The frequency of stretch 1 / (2 pi f), in cycles a step, bent as the bilinear transform does."""
+    if stretch < _SHORTEST / 10:
+        raise ValueError(
+            f"stretch must be {_SHORTEST / 10:g} or more of such a family, got {stretch!r}"
+        )
     return math.atan(1 / (2 * _bounded(stretch))) / math.pi
 
 
@@ -132,17 +174,20 @@ def _bounded(stretch: float, limit: float = 1e5) -> float:
     return stretch
 
 
+@_family
 def butterworth(stretch: float, order: int) -> Design:
     """The flattest response of its order; its power is a half at the frequency 1 / (2 pi stretch)."""
     return _of_scipy(scipy.signal.butter(order, _cutoff(stretch), output="sos", fs=1.0))
 
 
+@_family
 def bessel(stretch: float, order: int) -> Design:
     """The flattest delay of its order, so that a step is answered without overshoot."""
     rows = scipy.signal.bessel(order, _cutoff(stretch), norm="phase", output="sos", fs=1.0)
     return _of_scipy(rows)
 
 
+@_family
 def notch(stretch: float) -> Design:
     """Two equal averages, and a notch at the frequency 1 / (2 pi stretch), with a quality of 1.
 
@@ -164,6 +209,7 @@ def _of_scipy(rows: ArrayLike) -> Design:
     return Design(sections=tuple(found))
 
 
+@_family
 def boxcar(stretch: float) -> Design:
     """The mean of the last 1 + 2 stretch gradients; a share of one counts as that share."""
     length = _length(stretch)
@@ -172,6 +218,7 @@ def boxcar(stretch: float) -> Design:
     return Design(taps=tuple((taps / length).tolist()))
 
 
+@_family
 def hann(stretch: float) -> Design:
     """The window sin^2(pi n / (N + 1)) over n = 1 to N = 1 + 2 stretch, a whole number or not."""
     length = _length(stretch)
@@ -198,7 +245,8 @@ FAMILIES: dict[str, Callable[[float], Design]] = {
 
 def impulse_response(design: Design, steps: int) -> np.ndarray:
     """What a single gradient of 1 leaves in the state, at each of `steps` steps."""
-    return filtered(design, np.eye(1, steps)[0])
+    checks.instance("design", design, Design)
+    return filtered(design, np.eye(1, arrays.STEPS.checked("steps", steps))[0])
 
 
 def filtered(design: Design, inputs: np.ndarray) -> np.ndarray:
@@ -207,6 +255,10 @@ def filtered(design: Design, inputs: np.ndarray) -> np.ndarray:
     >>> filtered(Design(taps=(0.5, 0.5)), np.array([1.0, 3.0, 3.0])).tolist()
     [0.5, 2.0, 3.0]
     """
+    checks.instance("design", design, Design)
+    inputs = arrays.numbers("inputs", inputs, dims=None)
+    if not inputs.ndim:
+        raise ValueError(f"inputs must be one a step, got {shown(inputs)}")
     if design.taps:
         return scipy.signal.lfilter(design.taps, [1.0], inputs, axis=0)
     return scipy.signal.sosfilt(design.sections, inputs, axis=0)
@@ -218,7 +270,14 @@ def response(design: Design, frequencies: ArrayLike) -> np.ndarray:
     >>> np.abs(response(Design(taps=(0.5, 0.5)), [0.0, 0.25])).round(4).tolist()
     [1.0, 0.7071]
     """
-    at = np.asarray(frequencies)
+    checks.instance("design", design, Design)
+    at = arrays.numbers(
+        "frequencies",
+        frequencies,
+        dims=None,
+        holds=lambda f: (f >= 0) & (f <= 0.5),
+        what="from 0 to 0.5",
+    )
     if design.taps:
         return scipy.signal.freqz(design.taps, [1.0], worN=at, fs=1.0)[1]
     return scipy.signal.freqz_sos(design.sections, worN=at, fs=1.0)[1]
@@ -236,6 +295,7 @@ def crossover(design: Design) -> tuple[float, float]:
         >>> round(1 / frequency), round(gain, 2)  # nearly 1 / 8, that of three equal averages
         (62, 0.11)
     """
+    checks.instance("design", design, Design)
     grid = np.union1d(np.geomspace(1e-7, 0.5, 4000), np.linspace(1e-4, 0.5, 8000))
     curve = response(design, grid) * np.exp(-2j * math.pi * grid)
     turns = np.flatnonzero(np.diff(np.signbit(curve.imag)))
@@ -255,6 +315,7 @@ def noise_gain(design: Design) -> float:
     >>> round(noise_gain(Design(taps=(0.5, 0.5))), 6)
     0.5
     """
+    checks.instance("design", design, Design)
     return _spread(design)[0]
 
 
@@ -264,6 +325,7 @@ def delay(design: Design) -> float:
     >>> delay(Design(taps=(0.25, 0.5, 0.25)))
     1.0
     """
+    checks.instance("design", design, Design)
     if design.taps:
         return float(np.dot(design.taps, np.arange(len(design.taps))) / sum(design.taps))
     return sum(
@@ -279,6 +341,7 @@ def flip_rate(design: Design) -> float:
     it is about (1 / pi) times the square root of sum (h_n - h_{n-1})^2 over sum h_n^2: the root mean
     square frequency of what comes out.
     """
+    checks.instance("design", design, Design)
     variance, of_step = _spread(design)
     # arccos(1 - d) = 2 arcsin(sqrt(d / 2)), without the cancellation.
     return 2 / math.pi * math.asin(min(1.0, math.sqrt(of_step / variance) / 2))
@@ -290,6 +353,8 @@ def settling_time(design: Design, share: float = 0.02) -> float:
     >>> settling_time(designed("average 1", "noise gain", 0.1, 1.0))
     37.0
     """
+    checks.instance("design", design, Design)
+    share = checks.SHARE.checked("share", share)
     steps = len(design.taps) + math.ceil(20 * (1 + abs(delay(design)))) + 50
     outside = np.abs(filtered(design, np.ones(steps)) - 1) > share
     return float(np.flatnonzero(outside).max(initial=-1) + 1)
@@ -316,7 +381,7 @@ def increments(row: Row) -> tuple[tuple[float, float, float], tuple[float, float
 
     Source: Middleton and Goodwin 1990; Kauraniemi et al. 1998.
     """
-    b0, b1, b2, _, a1, a2 = row
+    b0, b1, b2, _, a1, a2 = _row("row", row)
     if b2 == a2 == 0:
         return (b0, b0 + b1, 0.0), (1 + a1, 0.0)
     return (b0, 2 * b0 + b1, b0 + b1 + b2), (2 + a1, 1 + a1 + a2)

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from bnnstudy.config import arrays, checks
 from bnnstudy.config.checks import shown
 from bnnstudy.config.run import RunConfig
-from bnnstudy.config.schedules import SCHEDULES, schedule_factor, weight_factor
+from bnnstudy.config.schedules import SCHEDULES, factor_at, weight_factor
 from bnnstudy.theory.conversion import rates_of
 
 
@@ -36,7 +36,7 @@ def factors(schedule: str, steps: int) -> np.ndarray:
         checks.one_of("schedule", schedule, SCHEDULES),
         checks.WHOLE.checked("steps", steps),
     )
-    return np.array([schedule_factor(schedule, step, steps) for step in range(steps)])
+    return np.array([factor_at(schedule, step, steps, (), 0.0) for step in range(steps)])
 
 
 def weights(pole: ArrayLike, increment: ArrayLike | None = None) -> np.ndarray:

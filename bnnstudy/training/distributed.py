@@ -18,6 +18,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed import HashStore, PrefixStore, Store, TCPStore  # type: ignore[attr-defined]
 
+from bnnstudy import devices
+from bnnstudy.config import checks
+
 WAIT = datetime.timedelta(minutes=30)
 """How long a process waits for the others: one of them may list a million files first."""
 
@@ -50,12 +53,24 @@ class Processes:
         size: how many there are.
         device: where this one computes.
         store: what they all can write to and read from.
+
+    Raises:
+        ValueError: naming the field, its value and what is allowed.
     """
 
     rank: int
     size: int
     device: torch.device
     store: Store
+
+    def __post_init__(self) -> None:
+        checks.settle(self, {"rank": checks.WHOLE, "size": checks.COUNT})
+        if self.rank >= self.size:
+            raise ValueError(
+                f"rank must be below the number of processes, {self.size}, got {self.rank}"
+            )
+        checks.instance("device", self.device, torch.device)
+        checks.instance("store", self.store, Store)
 
     @property
     def is_first(self) -> bool:
@@ -128,6 +143,7 @@ def processes(device: str) -> Iterator[Processes]:
         device: `"cpu"`, with the backend gloo, or `"cuda"`, with NCCL and a GPU for each process.
 
     Raises:
+        ValueError: for another device.
         ProcessLost: if another one ended, in the first process that notices.
         SystemExit: where another process said why the training ends, so that it is said once.
     """
@@ -155,13 +171,14 @@ def processes(device: str) -> Iterator[Processes]:
 
 def _connected(device: str) -> Processes:
     rank, size = (int(os.environ.get(name, n)) for name, n in (("RANK", 0), ("WORLD_SIZE", 1)))
-    place = torch.device(device)
+    place = devices.place_of(device)
+    checks.one_of("device", place.type, ("cpu", "cuda"))
     if place.type == "cuda":
         local = int(os.environ.get("LOCAL_RANK", 0))
         if local >= torch.cuda.device_count():
             raise ValueError(
-                f"processes of a machine must be at most its {torch.cuda.device_count()} GPUs, "
-                f"got one of number {local + 1}"
+                "device must be one for each process of a machine, which has "
+                f"{torch.cuda.device_count()} GPUs, got one of number {local + 1}"
             )
         place = torch.device("cuda", local)
         torch.cuda.set_device(place)

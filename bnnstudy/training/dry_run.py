@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bnnstudy import devices
 from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.training.image_folder import FolderRun
 
 PARTS = ("decode", "copy", "forward", "backward", "all-reduce", "optimizer")
@@ -42,6 +43,9 @@ class Timing:
         gradients: bytes that are averaged over the processes at each step.
         steps: of the whole training.
         memory: bytes at the peak, of the GPU where there is one, else of the process.
+
+    Raises:
+        ValueError: naming the field, its value and what is allowed.
     """
 
     seconds: dict[str, float]
@@ -52,6 +56,20 @@ class Timing:
     gradients: int
     steps: int
     memory: int
+
+    def __post_init__(self) -> None:
+        checks.instance("seconds", self.seconds, dict)
+        if set(self.seconds) != set(PARTS):
+            raise ValueError(f"seconds must be of {', '.join(PARTS)}, got {shown(self.seconds)}")
+        seconds = {
+            name: checks.NOT_NEGATIVE.checked(f"seconds of {name!r}", taken)
+            for name, taken in self.seconds.items()
+        }
+        object.__setattr__(self, "seconds", seconds)
+        checks.settle(self, dict.fromkeys(("share", "batch", "processes"), checks.COUNT))
+        checks.settle(self, dict.fromkeys(("workers", "gradients", "steps", "memory"), checks.WHOLE))
+        if self.processes > 1 and self.gradients and not seconds["all-reduce"]:
+            raise ValueError("seconds of 'all-reduce' must be above 0 with several processes, got 0")
 
     def batch_of(self, processes: int) -> int:
         """Images of a step on another number of processes: the most, up to `batch`, that can be shared.

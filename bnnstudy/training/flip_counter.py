@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.nn.parameters import observed_weights
 from bnnstudy.training.metrics import flips
 
@@ -135,6 +136,10 @@ class FlipCounter:
 
 def _chosen(model: nn.Module, weights: Iterable[Tensor]) -> dict[str, Tensor]:
     """Parameters of a model by their names in it."""
+    try:
+        weights = list(weights)
+    except TypeError as error:
+        raise ValueError(f"weights must be parameters of the model, got {shown(weights)}") from error
     chosen = {id(weight) for weight in weights}
     named: dict[str, Tensor] = {name: p for name, p in model.named_parameters() if id(p) in chosen}
     if not chosen or len(named) != len(chosen):

@@ -120,7 +120,8 @@ class FolderRun:
         loading: how it is computed.
 
     Raises:
-        ValueError: as `require_shares`, and if the network cannot be built for these images.
+        ValueError: as `require_shares`; if an argument is none of its kind, or the network cannot be
+            built for these images.
     """
 
     def __init__(
@@ -131,6 +132,10 @@ class FolderRun:
         teacher: nn.Module | None = None,
         loading: Loading | None = None,
     ):
+        checks.instance("config", config, RunConfig)
+        checks.instance("group", group, Processes)
+        checks.instance("teacher", teacher, nn.Module, or_none=True)
+        checks.instance("loading", loading, Loading, or_none=True)
         require_shares(config, folder, group.size)
         self._begun, self._earlier = time.perf_counter(), 0.0
         self.folder, self.group, self.loading = folder, group, loading or Loading()

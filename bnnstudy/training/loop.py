@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from bnnstudy import data, devices
 from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.serialise import significant
 from bnnstudy.evidence.results import Accuracies, Result, best_epoch
@@ -106,14 +107,18 @@ def fit(
         With `with_model` a pair: this result and the network.
 
     Raises:
-        ValueError: if the configuration names something unknown or does not fit the data, or if two
-            callbacks have one name, or one that a result has already.
+        ValueError: if the configuration names something unknown or does not fit the data, if two
+            callbacks have one name, or one that a result has already, or an argument is none of its
+            kind.
         TypeError: if `checkpoint` is none, such as a bare path.
     """
     if not isinstance(checkpoint, Checkpoint | None):
-        raise TypeError(f"checkpoint must be a Checkpoint or None, got {checkpoint!r}")
-    place = devices.place_of(device)
+        raise TypeError(f"checkpoint must be a Checkpoint or None, got {shown(checkpoint)}")
+    place = devices.place_here(device)
+    checks.instance("config", config, RunConfig)
     checks.instance("dataset", dataset, data.Dataset, or_none=True)
+    progress = checks.FLAG.checked("progress", progress)
+    with_model = checks.FLAG.checked("with_model", with_model)
     if dataset is None:
         dataset = data.load(config.dataset, root, train_size=config.train_size, device=device)
     require_stages(config, dataset)
@@ -127,10 +132,10 @@ def fit(
             if state:
                 run.load_state_dict(state)
         done = len(run.curves["train_loss"])
-        with bar(progress, total=config.epochs, initial=done, unit="epoch", leave=False) as shown:
+        with bar(progress, total=config.epochs, initial=done, unit="epoch", leave=False) as shown_bar:
             while not run.finished:
                 run.epoch()
-                shown.update()
+                shown_bar.update()
                 if checkpoint:
                     checkpoint.save(run.state_dict)
         return (run.result(), run.model) if with_model else run.result()
@@ -149,12 +154,15 @@ _TAKEN = frozenset(
 class Run:
     """A run between two epochs: all that its end depends on.
 
-    >>> config = RunConfig(width=16, depth=1, epochs=2)
-    >>> run = Run(config, data.load("digits"), torch.device("cpu"), callbacks=())
-    >>> while not run.finished:
-    ...     run.epoch()
-    >>> run.epochs, len(run.result()["curves"]["test_accuracy"])
-    (2, 2)
+        >>> config = RunConfig(width=16, depth=1, epochs=2)
+        >>> run = Run(config, data.load("digits"), torch.device("cpu"), callbacks=())
+        >>> while not run.finished:
+        ...     run.epoch()
+        >>> run.epochs, len(run.result()["curves"]["test_accuracy"])
+        (2, 2)
+
+    Raises:
+        ValueError: naming the argument that is none of its kind.
     """
 
     def __init__(
@@ -164,7 +172,12 @@ class Run:
         device: torch.device,
         callbacks: Sequence[MakeCallback],
     ):
-        self.dataset, self.device = dataset, device
+        checks.instance("config", config, RunConfig)
+        checks.instance("dataset", dataset, data.Dataset)
+        self.dataset, self.device = dataset, devices.place_here(device)
+        if not isinstance(callbacks, Sequence) or not all(map(callable, callbacks)):
+            allowed = "classes or functions of a Context, in a list"
+            raise ValueError(f"callbacks must be {allowed}, got {shown(callbacks)}")
         self.plan, self.makers = config.plan(), (FlipRatio, *callbacks)
         self.order = torch.Generator().manual_seed(config.seed)
         self.curves: dict[str, list[Any]] = {name: [] for name in _CURVES}
@@ -191,6 +204,9 @@ class Run:
             dataset=dataset,
         )
         self.callbacks = [make(context) for make in self.makers]
+        for callback in self.callbacks:
+            if not isinstance(callback, Callback):
+                raise ValueError(f"callbacks must each give a Callback, got {shown(callback)}")
         _require_names(self.callbacks)
         self.step.callbacks = self.callbacks
 

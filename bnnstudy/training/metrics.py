@@ -6,7 +6,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bnnstudy.config import checks
 from bnnstudy.nn.binarize import not_signs
+
+POINTS = checks.Rule(int, "a whole number from 1 to 10,000", lambda value: 1 <= value <= 10_000)
+"""At how many steps a run may be looked at."""
 
 
 def accuracy(outputs: Tensor, labels: Tensor) -> Tensor:

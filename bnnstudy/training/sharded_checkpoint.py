@@ -17,8 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.distributed import checkpoint as dcp
+from torch.distributed.checkpoint.api import CheckpointException
 from torch.distributed.checkpoint.metadata import TensorStorageMetadata
 
+from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.files import make_folder, sync_folder
 from bnnstudy.training.distributed import Processes
 
@@ -40,10 +43,21 @@ class ShardedCheckpoint:
         folder: where they lie.
         run: what the training is, in JSON's types: another one's checkpoints are refused.
         group: its processes.
+
+    Raises:
+        ValueError: naming the argument that is none of its kind.
     """
 
     def __init__(self, folder: str | os.PathLike[str], run: Mapping[str, Any], group: Processes):
-        self.folder, self.run, self.group = Path(folder), json.loads(json.dumps(run)), group
+        if not isinstance(folder, str | os.PathLike):
+            raise ValueError(f"folder must be a folder's path, got {shown(folder)}")
+        checks.instance("run", run, Mapping)
+        checks.instance("group", group, Processes)
+        try:
+            self.run = json.loads(json.dumps(run))
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ValueError(f"run must be in JSON's types, got {shown(run)}") from error
+        self.folder, self.group = Path(folder), group
 
     def save(self, number: int, state: Mapping[str, Any]) -> Path:
         """Write a state, which is the same in all processes; returns its folder.
@@ -92,7 +106,8 @@ class ShardedCheckpoint:
             }
             dcp.load(tensors, checkpoint_id=folder)  # type: ignore[attr-defined]
             plain = json.loads(tensors[_PLAIN].numpy().tobytes())
-        except Exception as error:  # torch, pickle, JSON: what is damaged fails in many ways
+        # Torch, pickle, JSON: what is damaged fails in many ways, one of which is no `Exception`.
+        except (Exception, CheckpointException) as error:
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             raise ValueError(
                 f"checkpoint {folder} cannot be read ({reason}); remove it to start anew"

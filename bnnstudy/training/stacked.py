@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 
 from bnnstudy import data, devices
+from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.config.run import RunConfig
 from bnnstudy.evidence.results import Result
 from bnnstudy.training.handover import require_stages
@@ -55,14 +57,19 @@ def fit_stacked(
 
     Raises:
         ValueError: if there are no seeds, the configuration cannot be stacked (`obstacle`) or has
-            larger batches than there are images.
+            larger batches than there are images, or an argument is none of its kind.
     """
+    checks.instance("config", config, RunConfig)
+    checks.instance("dataset", dataset, data.Dataset)
+    if not isinstance(seeds, Sequence) or isinstance(seeds, str | bytes):
+        raise ValueError(f"seeds must be whole numbers, in a list, got {shown(seeds)}")
+    seeds = [checks.WHOLE.checked("a value of seeds", seed) for seed in seeds]
     if not seeds:
         raise ValueError("seeds must be one or more, got none")
     if why := obstacle(config):
         raise ValueError(f"config cannot be stacked: it has {why}")
     require_stages(config, dataset)
-    place = devices.place_of(device)
+    place = devices.place_here(device)
     with devices.one_thread(device), devices.compiling(False):
         runs = [Run(replace(config, seed=seed), dataset, place, ()) for seed in seeds]
         steps = config.epochs * (len(dataset.train) // config.batch_size)

@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from bnnstudy.config import checks
 from bnnstudy.config.run import RunConfig
 from bnnstudy.data import Dataset
 from bnnstudy.nn import models
@@ -29,10 +30,11 @@ def first_gradients(
         By name (weights, gradient), both of the weights' shape.
 
     Raises:
-        ValueError: if `images` is not 1 or more.
+        ValueError: if `images` is not 1 or more, or another argument none of its kind.
     """
-    if images < 1:
-        raise ValueError(f"images must be 1 or more, got {images!r}")
+    images = checks.COUNT.checked("images", images)
+    checks.instance("config", config, RunConfig)
+    checks.instance("dataset", dataset, Dataset)
     model = models.build(config, dataset.shape, dataset.classes).to(dataset.train.images.device)
     dtype = next(model.parameters()).dtype
     inputs = dataset.inputs(dataset.train.images[:images], dtype)

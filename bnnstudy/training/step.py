@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from bnnstudy import devices
+from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.config.run import RunConfig
 from bnnstudy.config.schedules import real_factor, weight_factor
 from bnnstudy.nn import losses
@@ -48,6 +50,16 @@ class Loss(nn.Module):
         return self.loss(outputs.to(inputs.dtype), labels)
 
 
+def require_callable(name: str, value: object, *, or_none: bool = False) -> None:
+    """Refuses what cannot be called.
+
+    Raises:
+        ValueError: naming the argument and its value.
+    """
+    if not callable(value) and not (or_none and value is None):
+        raise ValueError(f"{name} must be a function{' or None' * or_none}, got {shown(value)}")
+
+
 class Step:
     """One update: forward, backward, optimizers, schedule, clamp; callbacks around it.
 
@@ -62,6 +74,9 @@ class Step:
         callbacks: what looks on; `fit` sets them once they have seen the optimizers.
         loss: as in `Loss`; beside the outputs it is given the step's `labels`, whatever they are, such
             as a teacher's outputs.
+
+    Raises:
+        ValueError: naming the argument that is none of its kind; as `optim.build_optimizers`.
     """
 
     def __init__(
@@ -72,6 +87,11 @@ class Step:
         callbacks: Sequence[Callback] = (),
         loss: LossFunction | None = None,
     ):
+        checks.instance("config", config, RunConfig)
+        steps = checks.WHOLE.checked("steps", steps)
+        require_callable("loss", loss, or_none=True)
+        if not isinstance(callbacks, Sequence) or not all(isinstance(c, Callback) for c in callbacks):
+            raise ValueError(f"callbacks must be callbacks, in a list, got {shown(callbacks)}")
         self.model, self.callbacks = model, callbacks
         # A run that diverges is a result: `finite` looks at it after an epoch.
         self.optimizers = build_optimizers(config, model, check_finite=False)

@@ -7,6 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from bnnstudy.config import checks
+
 NAME = "resnet34"
 """The teacher of ReActNet, of AdamBNN and of paper B."""
 
@@ -28,9 +30,11 @@ def load_teacher(file: str | os.PathLike[str], classes: int) -> nn.Module:
             it knows another number of classes.
         ImportError: if torchvision is not installed.
     """
-    file = Path(file)
-    if not file.is_file():
+    checks.path("file", file, or_none=False)
+    classes = checks.SIZE.checked("classes", classes)
+    if not checks.is_file(file):
         raise FileNotFoundError(f"teacher must be a file of weights of {NAME}, and there is no {file}")
+    file = Path(file)
     try:
         from torchvision.models import resnet34
     except ImportError as error:

@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -47,36 +47,8 @@ from bnnstudy.optim import (
 )
 from bnnstudy.report import explorables
 from bnnstudy.theory import conversion, filters, memory
-from fuzzing import mutation
+from fuzzing.calls import of_call
 from fuzzing.engine import Target
-
-
-def _target(
-    name: str,
-    make: Callable[..., Any],
-    *seeds: Mapping[str, Any],
-    use: Callable[[Any], object] = lambda made: None,
-    names: Sequence[str] = (),
-    share: float = 1.0,
-    errors: tuple[type[Exception], ...] = (ValueError,),
-) -> Target:
-    """Calls with the keywords of `seeds`, mutated; what comes is put to `use`, which must not fail."""
-
-    def call(given: Mapping[str, Any]) -> None:
-        made = make(**given)
-        try:
-            use(made)
-        except Exception as error:
-            raise _Late(f"{type(error).__name__}: {error}") from error
-
-    # A letter alone may be a word: an argument called `a` is named by "a must be".
-    every = dict.fromkeys(n if len(n) > 1 else f"{n} must" for seed in seeds for n in seed)
-    given = [dict(seed) for seed in seeds]
-    return Target(name, given, mutation.of_arguments, call, errors, (*every, *names), share=share)
-
-
-class _Late(Exception):
-    """What was taken as good could not be used."""
 
 
 def _configured(config: RunConfig) -> None:
@@ -146,28 +118,28 @@ def _evidence() -> list[Target]:
                "why": "", "otherwise": "", "turns": "", "runners_up": 0, "post_hoc": False,
                "scale": {"epochs": 3}}  # fmt: skip
     return [
-        _target("Exact", Exact, {"arm": "a", "metric": "pair", "unit": "signs"}, use=_contrast),
-        _target("Difference", Difference, difference, pairs, use=_contrast),
-        _target(
+        of_call("Exact", Exact, {"arm": "a", "metric": "pair", "unit": "signs"}, use=_contrast),
+        of_call("Difference", Difference, difference, pairs, use=_contrast),
+        of_call(
             "Equivalence", Equivalence, {**ESTIMATE, **READ, "arm": "a", "control": "b"}, use=_contrast
         ),
-        _target("Trend", Trend, trend, use=_contrast),
-        _target(
+        of_call("Trend", Trend, trend, use=_contrast),
+        of_call(
             "FactorialEffect",
             FactorialEffect,
             {**DIRECTED, **READ, "high": ("a", "b"), "low": ("c", "d")},
             use=_contrast,
         ),
-        _target("Every", Every, every, use=_contrast),
-        _target("Spread", Spread, {**DIRECTED, **READ, "arms": ("a", "b", "c")}, use=_contrast),
-        _target("Speed", Speed, speed, use=_contrast),
-        _target("Claim", Claim, claim),
-        _target(
+        of_call("Every", Every, every, use=_contrast),
+        of_call("Spread", Spread, {**DIRECTED, **READ, "arms": ("a", "b", "c")}, use=_contrast),
+        of_call("Speed", Speed, speed, use=_contrast),
+        of_call("Claim", Claim, claim),
+        of_call(
             "Requirement", Requirement, need, use=lambda n: (n.holds(0.3), n.says.format(0.3), hash(n))
         ),
-        _target("Reading", Reading, said),
-        _target("Verdict", Verdict, verdict, use=lambda v: (v.line(), v.summary(), v.where())),
-        _target("best_epoch", best_epoch, {"curve": (0.1, 0.3, 0.2), "among": (1, 2)}, share=0.5),
+        of_call("Reading", Reading, said),
+        of_call("Verdict", Verdict, verdict, use=lambda v: (v.line(), v.summary(), v.where())),
+        of_call("best_epoch", best_epoch, {"curve": (0.1, 0.3, 0.2), "among": (1, 2)}, share=0.5),
     ]
 
 
@@ -198,18 +170,18 @@ def _study() -> list[Target]:
     }
     named = {"device": "cpu", "workers": 2, "results": "results", "data": "/tmp", "stack": 2}
     return [
-        _target("Stage", Stage, {"epochs": 2, "changes": (("clamp", True), ("lr", 0.1)), "rate": 1.0},
+        of_call("Stage", Stage, {"epochs": 2, "changes": (("clamp", True), ("lr", 0.1)), "rate": 1.0},
                 use=lambda s: RunConfig(epochs=s.epochs + 1, stages=(Stage(epochs=1), s)).plan()
                 if s.epochs < 10 and not s.changes else hash(s), names=("stage",)),
-        _target("RunConfig", RunConfig, CONFIG, STAGED, FILTER, use=_configured, share=3),
-        _target("Tuned", Tuned, tuned, use=lambda t: (hash(t), rates.plans(Study(
+        of_call("RunConfig", RunConfig, CONFIG, STAGED, FILTER, use=_configured, share=3),
+        of_call("Tuned", Tuned, tuned, use=lambda t: (hash(t), rates.plans(Study(
             name="toy", title="", claims=(), seeds={"quick": 2},
             arms={"quick": (Arm(name="a", config=RunConfig(), tuned=t),)}), "quick")[0].pending())),
-        _target("Named", Named, {"name": "FlipsByEpoch", "options": {"every": 2}}),
-        _target("Arm", Arm, arm, use=lambda a: (a.key, a.options)),
-        _target("Study", Study, study, use=_planned),
-        _target("RunOptions", RunOptions, options, use=lambda o: (o.side_by_side, o.resolved())),
-        _target("RunOptions.of", RunOptions.of, named, use=lambda o: o.side_by_side),
+        of_call("Named", Named, {"name": "FlipsByEpoch", "options": {"every": 2}}),
+        of_call("Arm", Arm, arm, use=lambda a: (a.key, a.options)),
+        of_call("Study", Study, study, use=_planned),
+        of_call("RunOptions", RunOptions, options, use=lambda o: (o.side_by_side, o.resolved())),
+        of_call("RunOptions.of", RunOptions.of, named, use=lambda o: o.side_by_side),
     ]  # fmt: skip
 
 
@@ -233,25 +205,25 @@ def _optimizers() -> list[Target]:
                "bias_correction": True, "check_finite": True}  # fmt: skip
     started = {**cascade, "initial_state": [-0.1 * SIGNS]}
     return [
-        _target("FilterOptimizer", made(FilterOptimizer), cascade, started, use=use,
+        of_call("FilterOptimizer", made(FilterOptimizer), cascade, started, use=use,
                 names=("initial_state",)),
-        _target("LatentSGD", made(LatentSGD), {"lr": 0.1, "gamma": 0.5, "weight_decay": 0.01,
+        of_call("LatentSGD", made(LatentSGD), {"lr": 0.1, "gamma": 0.5, "weight_decay": 0.01,
                                                "check_finite": True}, use=use),
-        _target("OvSW", made(OvSW), {"lr": 0.1, "gamma": 0.5, "weight_decay": 0.01, "delta": 0.04,
+        of_call("OvSW", made(OvSW), {"lr": 0.1, "gamma": 0.5, "weight_decay": 0.01, "delta": 0.04,
                                      "silent_decay": 0.01, "memory": 0.9, "threshold": 1e-3,
                                      "check_finite": True}, use=use),
-        _target("LinearFilter", made(LinearFilter), {"b": (0.1, 0.2), "a": (1.0, -0.5, 0.01),
+        of_call("LinearFilter", made(LinearFilter), {"b": (0.1, 0.2), "a": (1.0, -0.5, 0.01),
                                                      "check_finite": False}, use=use,
                 names=("order", "b and a must")),
-        _target("SOSFilter", made(SOSFilter), {"sections": ((0.1, 0.2, 0.0, 1.0, -0.5, 0.01),),
+        of_call("SOSFilter", made(SOSFilter), {"sections": ((0.1, 0.2, 0.0, 1.0, -0.5, 0.01),),
                                                "check_finite": False}, use=use, names=("sections",)),
-        _target("FIRFilter", made(FIRFilter), {"taps": (0.1, 0.2), "check_finite": True}, use=use),
-        _target("Bop", made(Bop), {"threshold": 1e-3, "gamma": 0.1, "check_finite": True}, use=use),
-        _target("SecondOrderBop", made(SecondOrderBop), {"threshold": 1e-3, "gamma": 0.1, "sigma": 0.01,
+        of_call("FIRFilter", made(FIRFilter), {"taps": (0.1, 0.2), "check_finite": True}, use=use),
+        of_call("Bop", made(Bop), {"threshold": 1e-3, "gamma": 0.1, "check_finite": True}, use=use),
+        of_call("SecondOrderBop", made(SecondOrderBop), {"threshold": 1e-3, "gamma": 0.1, "sigma": 0.01,
                                                          "check_finite": True}, use=use),
-        _target("NormalisedFilter", made(NormalisedFilter), {"alpha": 0.1, "gamma": 0.1, "sigma": 0.01,
+        of_call("NormalisedFilter", made(NormalisedFilter), {"alpha": 0.1, "gamma": 0.1, "sigma": 0.01,
                                                              "check_finite": True}, use=use),
-        _target("optim.build", lambda name, config, check_finite: build(
+        of_call("optim.build", lambda name, config, check_finite: build(
             name, [_parameter()], config, check_finite=check_finite),
             {"name": "filter", "config": RunConfig(), "check_finite": True}, use=use,
             names=("optimizer",)),
@@ -275,20 +247,20 @@ def _layers() -> list[Target]:
 
     names = {"skip": ("0",), "surrogate": "clip", "scaling": "mean", "weights": "latent"}
     return [
-        _target("BinaryLinear", functools.partial(our_nn.BinaryLinear, **on_meta), linear,
+        of_call("BinaryLinear", functools.partial(our_nn.BinaryLinear, **on_meta), linear,
                 use=lambda m: (repr(m), m(torch.ones(2, m.in_features, device="meta")))),
-        _target("BinaryConv2d", functools.partial(our_nn.BinaryConv2d, **on_meta), conv, use=repr),
-        _target("BinaryActivation", our_nn.BinaryActivation, {"surrogate": "clip"},
+        of_call("BinaryConv2d", functools.partial(our_nn.BinaryConv2d, **on_meta), conv, use=repr),
+        of_call("BinaryActivation", our_nn.BinaryActivation, {"surrogate": "clip"},
                 use=lambda m: m(torch.ones(2)), share=0.3),
-        _target("RSign", functools.partial(our_nn.RSign, **on_meta), {
+        of_call("RSign", functools.partial(our_nn.RSign, **on_meta), {
                 "channels": 3, "surrogate": "ede"},
                 share=0.3),
-        _target("RPReLU", functools.partial(our_nn.RPReLU, **on_meta), {"channels": 3, "slope": 0.25},
+        of_call("RPReLU", functools.partial(our_nn.RPReLU, **on_meta), {"channels": 3, "slope": 0.25},
                 share=0.3),
-        _target("set_steepness", steepened, {"t": 2.0}, share=0.3),
-        _target("binarize_layers", binarized, names, share=0.3),
-        _target("ede", functools.partial(binarize.ede, torch.ones(2)), {"t": 2.0}, share=0.3),
-        _target("surrogate", binarize.surrogate, {"name": "clip"}, names=("surrogate",), share=0.3),
+        of_call("set_steepness", steepened, {"t": 2.0}, share=0.3),
+        of_call("binarize_layers", binarized, names, share=0.3),
+        of_call("ede", functools.partial(binarize.ede, torch.ones(2)), {"t": 2.0}, share=0.3),
+        of_call("surrogate", binarize.surrogate, {"name": "clip"}, names=("surrogate",), share=0.3),
     ]  # fmt: skip
 
 
@@ -301,37 +273,37 @@ def _theory() -> list[Target]:
     rated = {name: recipe[name] for name in ("lr", "weight_decay", "momentum")}
     filtered = lambda f: (f.poles, filters.noise_gain(f), filters.time_constant(f))  # noqa: E731
     return [
-        _target("Recipe", conversion.Recipe, recipe, use=lambda r: conversion.conversion_of(r).lines()),
-        _target("convert", conversion.convert, numbers, use=lambda c: (c.lines(), c.memories)),
-        _target("Filter", filters.Filter, {"b": (0.1, 0.2), "a": (1.0, -0.5, 0.01)}, use=hash,
+        of_call("Recipe", conversion.Recipe, recipe, use=lambda r: conversion.conversion_of(r).lines()),
+        of_call("convert", conversion.convert, numbers, use=lambda c: (c.lines(), c.memories)),
+        of_call("Filter", filters.Filter, {"b": (0.1, 0.2), "a": (1.0, -0.5, 0.01)}, use=hash,
                 names=("coefficient of",)),
-        _target("ema", filters.ema, {"alpha": 0.1}, use=filtered, share=0.5),
-        _target("cascade", lambda alpha, gamma: filters.cascade(alpha, gamma),
+        of_call("ema", filters.ema, {"alpha": 0.1}, use=filtered, share=0.5),
+        of_call("cascade", lambda alpha, gamma: filters.cascade(alpha, gamma),
                 {"alpha": 0.1, "gamma": 0.5}, use=filtered, names=("rate", "coefficient"), share=0.5),
-        _target("torch_sgd", filters.torch_sgd, rated, use=filtered, share=0.5),
-        _target("torch_to_cascade", filters.torch_to_cascade, rated, share=0.5),
-        _target("latent_to_filter", filters.latent_to_filter, {
+        of_call("torch_sgd", filters.torch_sgd, rated, use=filtered, share=0.5),
+        of_call("torch_to_cascade", filters.torch_to_cascade, rated, share=0.5),
+        of_call("latent_to_filter", filters.latent_to_filter, {
                 "lr": 0.1, "weight_decay": 0.1, "w0": 1.0},
                 share=0.5),
-        _target("designed", theory.designed, {"family": "bessel 2", "matched": "delay", "alpha": 0.1,
+        of_call("designed", theory.designed, {"family": "bessel 2", "matched": "delay", "alpha": 0.1,
                                               "gamma": 0.2}),
-        _target("transfer", evidence.transfer, {"fitted": POINTS, "tested": POINTS},
+        of_call("transfer", evidence.transfer, {"fitted": POINTS, "tested": POINTS},
                 names=("a property in", "an accuracy in")),
-        _target("factors", functools.partial(theory.factors, steps=10), {"schedule": "cosine"},
+        of_call("factors", functools.partial(theory.factors, steps=10), {"schedule": "cosine"},
                 share=0.5),
-        _target("filter_explorer", explorables.filter_explorer,
+        of_call("filter_explorer", explorables.filter_explorer,
                 {"gradient": (0.1, -0.2, 0.3), "alpha": 0.1, "gamma": 0.5},
                 use=lambda e: e._repr_html_(), share=0.25),
-        _target("surrogate_explorer", explorables.surrogate_explorer,
+        of_call("surrogate_explorer", explorables.surrogate_explorer,
                 {"inputs": (0.1, -0.2, 3.0), "x": 0.1, "t": 0.5},
                 use=lambda e: e._repr_html_(), share=0.1),
-        _target("recipe_converter", explorables.recipe_converter,
+        of_call("recipe_converter", explorables.recipe_converter,
                 {"lr": 0.1, "weight_decay": 1e-4, "momentum": 0.9, "steps": 100},
                 use=lambda e: e._repr_html_(), share=0.1),
-        _target("weight_life", explorables.weight_life,
+        of_call("weight_life", explorables.weight_life,
                 {"gradients": ((0.1,), (-0.2,)), "signs": ((1,), (-1,), (1,)), "alpha": 0.1,
                  "gamma": 0.5, "count": 2}, use=lambda e: e._repr_html_(), share=0.1),
-        _target("flips_by_layer", explorables.flips_by_layer,
+        of_call("flips_by_layer", explorables.flips_by_layer,
                 {"runs": {"a": {"layer_steps": (1, 10), "layers": {"0.weight": (0.5, 0.1)}}},
                  "sizes": {"0.weight": 64}}, use=lambda e: e._repr_html_(), share=0.1),
     ]  # fmt: skip
@@ -350,43 +322,43 @@ def _numbers() -> list[Target]:
     }
     of_filter = ("time_constant", "noise_gain", "flip_rate", "require_stable")
     return [
-        *(_target(name, getattr(theory, name), {"filter": CASCADE}, share=0.3) for name in of_filter),
-        _target("settling_time", theory.settling_time, {"filter": CASCADE, "share": 0.02}, share=0.3),
-        _target("flips_from_zero", theory.flips_from_zero, {"filter": CASCADE, "steps": 10}, share=0.3),
-        _target("flip_ratio_by_step", theory.flip_ratio_by_step,
+        *(of_call(name, getattr(theory, name), {"filter": CASCADE}, share=0.3) for name in of_filter),
+        of_call("settling_time", theory.settling_time, {"filter": CASCADE, "share": 0.02}, share=0.3),
+        of_call("flips_from_zero", theory.flips_from_zero, {"filter": CASCADE, "steps": 10}, share=0.3),
+        of_call("flip_ratio_by_step", theory.flip_ratio_by_step,
                 {"alpha": 0.1, "gamma": 0.5, "factors": (1.0, 0.5, 0.0)}),
-        _target("spectral_flip_rate", theory.spectral_flip_rate,
+        of_call("spectral_flip_rate", theory.spectral_flip_rate,
                 {"filter": CASCADE, "gradients": rows, "noise": 0.5}),
-        _target("replayed_late", theory.replayed_late, {"filter": CASCADE, "gradients": rows}),
-        _target("weights", theory.weights, {"pole": (0.5, 0.9), "increment": (0.5, 0.1)}),
-        _target("weights_of_mean", theory.weights_of_mean, {"alpha": 0.1, "steps": 10}, share=0.3),
-        _target("averaged_over", theory.averaged_over, {"v": (0.5, 0.25, 0.25)}),
-        _target("collapse_exponent", theory.collapse_exponent, {**collapsed, "degree": 2}),
-        _target("critical_gain", theory.critical_gain, {"smoothing": 0.1}, share=0.3),
-        _target("loop_poles", theory.loop_poles, {"alpha": 0.01, "smoothing": 0.1, "gain": 0.5}),
-        _target("largest_gain", theory.largest_gain, {"alpha": 0.01, "smoothing": 0.1}, share=0.3),
-        _target("rates_without_decay", theory.rates_without_decay, {"alphas": (0.1, 0.05, 0.01)}),
-        _target("paired_interval", evidence.paired_interval, {"values": (0.1, 0.2, 0.4)}),
-        _target("first_reach", evidence.first_reach, {"curve": (0.1, 0.5, 0.9), "level": 0.5}),
-        _target("step_response", filters.step_response, {"filter": CASCADE, "steps": 10}, share=0.3),
-        _target("response", filters.response, {"filter": CASCADE, "frequencies": (0.0, 0.1, 0.5)}),
-        _target("group_delay", filters.group_delay, {"filter": CASCADE, "frequencies": (0.1, 0.4)}),
-        _target("through_inner", memory.through_inner, {
+        of_call("replayed_late", theory.replayed_late, {"filter": CASCADE, "gradients": rows}),
+        of_call("weights", theory.weights, {"pole": (0.5, 0.9), "increment": (0.5, 0.1)}),
+        of_call("weights_of_mean", theory.weights_of_mean, {"alpha": 0.1, "steps": 10}, share=0.3),
+        of_call("averaged_over", theory.averaged_over, {"v": (0.5, 0.25, 0.25)}),
+        of_call("collapse_exponent", theory.collapse_exponent, {**collapsed, "degree": 2}),
+        of_call("critical_gain", theory.critical_gain, {"smoothing": 0.1}, share=0.3),
+        of_call("loop_poles", theory.loop_poles, {"alpha": 0.01, "smoothing": 0.1, "gain": 0.5}),
+        of_call("largest_gain", theory.largest_gain, {"alpha": 0.01, "smoothing": 0.1}, share=0.3),
+        of_call("rates_without_decay", theory.rates_without_decay, {"alphas": (0.1, 0.05, 0.01)}),
+        of_call("paired_interval", evidence.paired_interval, {"values": (0.1, 0.2, 0.4)}),
+        of_call("first_reach", evidence.first_reach, {"curve": (0.1, 0.5, 0.9), "level": 0.5}),
+        of_call("step_response", filters.step_response, {"filter": CASCADE, "steps": 10}, share=0.3),
+        of_call("response", filters.response, {"filter": CASCADE, "frequencies": (0.0, 0.1, 0.5)}),
+        of_call("group_delay", filters.group_delay, {"filter": CASCADE, "frequencies": (0.1, 0.4)}),
+        of_call("through_inner", memory.through_inner, {
                 "v": (0.5, 0.25), "gamma": 0.1, "bias_correction": True}),
     ]  # fmt: skip
 
 
 def _tricks() -> list[Target]:
-    """Every trick that takes a number or a name."""
-    given = {"lr": 0.1, "kind": "update", "first": 3, "rate": 0.1}
+    """Every trick."""
+    given = {"config": RunConfig(), "lr": 0.1, "kind": "update", "first": 3, "rate": 0.1}
     found = []
     for name, trick in inspect.getmembers(tricks, inspect.isfunction):
-        arguments = [p for p in inspect.signature(trick).parameters if p != "config"]
-        if trick.__module__ == tricks.__name__ and arguments:
-            seed = {argument: given[argument] for argument in arguments}
+        if trick.__module__ == tricks.__name__ and not name.startswith("_"):
+            seed = {argument: given[argument] for argument in inspect.signature(trick).parameters}
             names = ("epochs", "real_lr", "lr_scaling")
-            make = functools.partial(trick, RunConfig())
-            found.append(_target(f"tricks.{name}", make, seed, use=_configured, names=names, share=0.3))
+            found.append(
+                of_call(f"tricks.{name}", trick, seed, use=_configured, names=names, share=0.3)
+            )
     return found
 
 
@@ -407,9 +379,9 @@ def _networks() -> list[Target]:
         "workers": 0,
     }
     return [
-        _target("models.build", network, small, share=0.2),
-        _target("data.load", data.load, loaded, names=("dataset",), share=0.3),
-        _target(
+        of_call("models.build", network, small, share=0.2),
+        of_call("data.load", data.load, loaded, names=("dataset",), share=0.3),
+        of_call(
             "imagenet.batches",
             imagenet.batches,
             epoch,

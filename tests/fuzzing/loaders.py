@@ -35,6 +35,7 @@ from bnnstudy.experiments import lookup, sweep
 from bnnstudy.experiments.study import Arm, Study
 from bnnstudy.nn import packed
 from bnnstudy.studies import history
+from bnnstudy.training import ShardedCheckpoint, load_teacher, processes
 from bnnstudy.training.checkpoints import Checkpoint
 from fuzzing import mutation
 from fuzzing.engine import SPARE, Target
@@ -414,6 +415,73 @@ def _packed() -> list[Target]:
     ]  # fmt: skip
 
 
+def _teacher() -> list[Target]:
+    """A teacher's weights; of a network that is as small as its file."""
+    import torchvision
+
+    file, stream = folder() / "teacher.pt", io.BytesIO()
+
+    def small(weights: None, num_classes: int) -> nn.Module:
+        made = nn.Sequential()
+        made.add_module("fc", nn.Linear(2, num_classes))
+        return made
+
+    weights = small(None, 3).state_dict()
+    torch.save(weights, stream)
+
+    def load(**given: Any) -> None:
+        with instead(torchvision.models, "resnet34", small):
+            load_teacher(**{"file": file, "classes": 3, **given})
+
+    def saved_anew(value: Any) -> None:
+        torch.save(value, file)
+        load()
+
+    def other(given: dict[str, Any]) -> None:
+        torch.save(weights, file)
+        load(**given)
+
+    def mutate(random: Random, value: Any) -> Any:
+        name = random.choice(list(value))
+        changed = {**value, name: random.choice([[], 1, "a", None, torch.ones(2), torch.ones(2, 2)])}
+        if random.random() < 0.3:
+            changed[random.choice(mutation.TEXTS[:9])] = changed.pop(name)
+        return changed if random.random() < 0.9 else random.choice(([changed], torch.ones(2), 3))
+
+    return [
+        _file("teacher", file, stream.getvalue(), load, bounded=SPARE),
+        Target("teacher, values", [dict(weights)], mutate, saved_anew, names=("teacher",)),
+        Target("teacher, arguments", [{"file": file, "classes": 3}], mutation.of_arguments, other,
+               (ValueError, FileNotFoundError), ("teacher", "file", "classes")),
+    ]  # fmt: skip
+
+
+def _sharded() -> Target:
+    """The files of a checkpoint of several processes.
+
+    `.metadata` is cut and nothing else: torch unpickles it, and other bytes may make it do anything.
+    """
+    at = folder()
+    with processes("cpu") as group:
+        kept = ShardedCheckpoint(at, {"seed": 1}, group)
+        whole = kept.save(20, {"weights": torch.ones(3), "losses": [0.5, 0.25]})
+        files = {file.name: file.read_bytes() for file in whole.iterdir()}
+
+    def mutate(random: Random, given: dict[str, bytes]) -> dict[str, bytes]:
+        name = random.choice(list(given))
+        if name == ".metadata":
+            return {**given, name: given[name][: random.randrange(len(given[name]))]}
+        return {**given, name: mutation.of_bytes(random, given[name])}
+
+    def call(given: dict[str, bytes]) -> None:
+        for name, content in given.items():
+            (whole / name).write_bytes(content)
+        with processes("cpu") as group:
+            ShardedCheckpoint(at, {"seed": 1}, group).load()
+
+    return Target("sharded checkpoint", [files], mutate, call, names=(str(whole),))
+
+
 class Said(Exception):
     """The line that the command line ends in."""
 
@@ -474,7 +542,7 @@ def _command_line() -> Target:
 SHARES = {
     "mnist idx": 0.1, "fsdd wav": 0.03, "fsdd names": 0.05, "curves": 0.05, "command line": 0.15,
     "mnist.npz, members": 0.3, "imagenet image": 0.3, "checkpoint": 0.3, "checkpoint, forged": 0.3,
-    "checkpoint, values": 0.3,
+    "checkpoint, values": 0.3, "sharded checkpoint": 0.02, "teacher, values": 0.3,
 }  # fmt: skip
 """What takes milliseconds has fewer inputs."""
 
@@ -482,5 +550,5 @@ SHARES = {
 def targets() -> list[Target]:
     """All of them."""
     found = [*_npz(), *_torchvision(), _cifar(), *_recordings(), _image(), *_records(), *_ledger(),
-             *_checkpoint(), *_packed(), _command_line()]  # fmt: skip
+             *_checkpoint(), *_packed(), *_teacher(), _sharded(), _command_line()]  # fmt: skip
     return [dataclasses.replace(one, share=SHARES.get(one.name, 1.0)) for one in found]

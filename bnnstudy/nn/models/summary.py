@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.nn.layers import BinaryConv2d, BinaryLinear
 from bnnstudy.nn.parameters import evaluating
 
@@ -26,6 +27,9 @@ class LayerSummary:
         >>> [row] = summary(nn.Sequential(nn.Flatten(), BinaryLinear(64, 10, bias=False)), (1, 8, 8))
         >>> row.name, row.kind, row.binary_weights, row.mixed_macs, row.memory
         ('1', 'BinaryLinear', 640, 640, 80.0)
+
+    Raises:
+        ValueError: naming the field, its value and what is allowed.
     """
 
     name: str
@@ -36,6 +40,18 @@ class LayerSummary:
     mixed_macs: int
     real_macs: int
     memory: float
+
+    def __post_init__(self) -> None:
+        checks.settle(self, _RULES)
+
+
+_RULES = {
+    "name": checks.NAME,
+    "kind": checks.NAME,
+    **dict.fromkeys(("binary_weights", "real_weights"), checks.WHOLE),
+    **dict.fromkeys(("binary_macs", "mixed_macs", "real_macs"), checks.WHOLE),
+    "memory": checks.NOT_NEGATIVE,
+}
 
 
 def summary(model: nn.Module, shape: tuple[int, int, int]) -> list[LayerSummary]:
@@ -56,7 +72,7 @@ def summary(model: nn.Module, shape: tuple[int, int, int]) -> list[LayerSummary]
         shape: (C, H, W) of one image.
 
     Raises:
-        ValueError: if the model has no parameters.
+        ValueError: if the model has no parameters, or `shape` is none.
 
     Example:
         >>> [row] = summary(nn.Conv2d(2, 4, 3), (2, 5, 5))
@@ -64,6 +80,9 @@ def summary(model: nn.Module, shape: tuple[int, int, int]) -> list[LayerSummary]
         (76, 648, 304.0)
     """
     checks.instance("model", model, nn.Module)
+    if not isinstance(shape, tuple | list) or len(shape) != 3:
+        raise ValueError(f"shape must be (C, H, W), got {shown(shape)}")
+    shape = tuple(checks.SIZE.checked("a size of shape", size) for size in shape)
     layers = {
         name: layer for name, layer in model.named_modules() if list(layer.parameters(recurse=False))
     }

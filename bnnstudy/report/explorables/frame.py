@@ -21,6 +21,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from bnnstudy.config import checks
 from bnnstudy.config.checks import shown
 from bnnstudy.report.plotting import COLOURS
 
@@ -42,6 +43,9 @@ class Explorable:
         picture: shown where no program runs, a PNG.
         says: the picture in words.
         shares: further programs that it has in common with others.
+
+    Raises:
+        ValueError: naming the field, its value and what is allowed.
     """
 
     name: str
@@ -50,6 +54,21 @@ class Explorable:
     picture: bytes = field(repr=False)
     says: str = field(repr=False)
     shares: Sequence[str] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        checks.one_of("name", self.name, _files("html"))
+        for name in ("values", "data"):
+            checks.instance(name, getattr(self, name), Mapping)
+            try:
+                json.dumps(getattr(self, name), allow_nan=False)
+            except (TypeError, ValueError, RecursionError) as error:
+                raise ValueError(
+                    f"{name} must be in JSON's types, got {shown(getattr(self, name))}"
+                ) from error
+        checks.instance("picture", self.picture, bytes)
+        checks.settle(self, {"says": checks.NAME})
+        for name in checks.each("shares", self.shares, str):
+            checks.one_of("a value of shares", name, _files("js"))
 
     def _repr_html_(self) -> str:
         data = json.dumps({**self.data, "values": self.values}, allow_nan=False)
@@ -65,6 +84,10 @@ class Explorable:
             "script": "".join(_read(f"{name}.js") for name in ("frame", *self.shares, self.name)),
         }
         return re.sub(r"{{(\w+)}}", lambda found: parts[found[1]], _read("frame.html"))
+
+
+def _files(kind: str) -> list[str]:
+    return sorted(file.stem for file in FOLDER.glob(f"*.{kind}"))
 
 
 def png(figure: Figure) -> bytes:

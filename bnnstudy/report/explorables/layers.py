@@ -47,6 +47,8 @@ def _tables(
     runs: Mapping[str, Any], sizes: Mapping[str, int]
 ) -> tuple[list[int], dict[str, np.ndarray]]:
     """The steps, and for each training its ratios, (layers, steps)."""
+    for name, given in (("runs", runs), ("sizes", sizes)):
+        checks.instance(name, given, Mapping)
     try:
         for layer, size in sizes.items():
             checks.COUNT.checked(f"the size in sizes of {checks.NAME.checked('a layer', layer)}", size)

@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bnnstudy.config import checks
 from bnnstudy.config.serialise import significant
 from bnnstudy.nn.layers import BinaryConv2d
 from bnnstudy.nn.parameters import evaluating
@@ -22,7 +23,7 @@ class PositiveInputs(Callback):
 
     def __init__(self, context: Context, images: int = 500):
         super().__init__(context)
-        self._images = images
+        self._images = checks.COUNT.checked("images", images)
 
     @torch.no_grad()
     def result(self) -> dict[str, Any]:

@@ -6,11 +6,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from bnnstudy.config import checks
 from bnnstudy.evidence.results import Accuracies, Result
 from bnnstudy.evidence.right import keep
 from bnnstudy.nn.batch_norm import reestimate
 from bnnstudy.nn.parameters import observed_weights
-from bnnstudy.training.batch_norm import estimation_batches
+from bnnstudy.training.batch_norm import estimation_batches, require_batch
 from bnnstudy.training.callbacks.base import Callback, Context
 from bnnstudy.training.evaluation import evaluate, right, share
 
@@ -25,7 +26,8 @@ class AveragedWeights(Callback):
     norm's statistics are re-estimated on the first `images` training images.
 
     Raises:
-        ValueError: in the filter's view, whose state lies in the optimizer.
+        ValueError: in the filter's view, whose state lies in the optimizer; or if `images` are fewer
+            than a batch has.
     """
 
     name = "averaged_weights"
@@ -34,7 +36,9 @@ class AveragedWeights(Callback):
         super().__init__(context)
         if context.config.view == "filter":
             raise ValueError("view must be 'latent' with AveragedWeights: ±1 have no mean to sign")
-        self._images, self._half = images, context.steps // 2
+        self._images = checks.COUNT.checked("images", images)
+        require_batch(self._images, context.config.batch_size)
+        self._half = context.steps // 2
         self._sums = [torch.zeros_like(w) for w in observed_weights(context.model).values()]
 
     @torch.no_grad()

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import nn
 
+from bnnstudy.config import checks
+from bnnstudy.config.checks import shown
 from bnnstudy.config.run import RunConfig
 from bnnstudy.data import Dataset
 from bnnstudy.evidence.results import Result
@@ -29,7 +31,10 @@ class Context:
         model: the network, on its device.
         optimizers: one for all parameters, or one for the binary and one for the real ones.
         steps: length of the stage in steps.
-        dataset: the data, on the network's device.
+        dataset: the data, on the network's device; of a training on a folder, the folder.
+
+    Raises:
+        ValueError: naming the field, its value and what is allowed.
     """
 
     config: RunConfig
@@ -37,6 +42,15 @@ class Context:
     optimizers: Sequence[torch.optim.Optimizer]
     steps: int
     dataset: Dataset
+
+    def __post_init__(self) -> None:
+        checks.instance("config", self.config, RunConfig)
+        checks.instance("model", self.model, nn.Module)
+        checks.settle(self, {"steps": checks.WHOLE})
+        if not isinstance(self.optimizers, Sequence) or not all(
+            isinstance(one, torch.optim.Optimizer) for one in self.optimizers
+        ):
+            raise ValueError(f"optimizers must be torch's, in a list, got {shown(self.optimizers)}")
 
 
 class Callback:
@@ -58,11 +72,15 @@ class Callback:
 
     Attributes:
         name: the key of its result; unique in a run, and no key that every result has.
+
+    Raises:
+        ValueError: if it is not given a `Context`.
     """
 
     name: str
 
     def __init__(self, context: Context):
+        checks.instance("context", context, Context)
         self.context = context
 
     def before_step(self, step: int) -> None:

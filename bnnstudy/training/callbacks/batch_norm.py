@@ -6,6 +6,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from bnnstudy.config import checks
 from bnnstudy.evidence.results import Accuracies, Result, of_curves
 from bnnstudy.evidence.right import keep
 from bnnstudy.nn.batch_norm import norms_of, reestimated
@@ -27,7 +28,7 @@ class Averages(Callback):
         images: how many training images `anew` is estimated on.
 
     Raises:
-        ValueError: if the network trains with another momentum.
+        ValueError: if the network trains with another momentum, or an argument is none of its kind.
     """
 
     name = "averages"
@@ -39,6 +40,12 @@ class Averages(Callback):
             raise ValueError(
                 f"batch_norm_momentum must be 1 with Averages, got {config.batch_norm_momentum!r}"
             )
+        checks.instance("momenta", momenta, Mapping)
+        if not momenta:
+            raise ValueError("momenta must have one or more, got none")
+        for name, momentum in momenta.items():
+            checks.NAME.checked("a name of momenta", name)
+            checks.SHARE.checked(f"momenta of {name!r}", momentum)
         self._norms, self._momenta = norms_of(model), dict(momenta)
         dtype = next(model.parameters()).dtype
         self._batches = estimation_batches(context.dataset, images, config.batch_size, dtype)

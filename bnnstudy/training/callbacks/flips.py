@@ -9,13 +9,16 @@ from bnnstudy.config.serialise import significant
 from bnnstudy.nn.parameters import observed_weights
 from bnnstudy.training.callbacks.base import Callback, Context
 from bnnstudy.training.flip_counter import SignedWeights
-from bnnstudy.training.metrics import flips, log_spaced
+from bnnstudy.training.metrics import POINTS, flips, log_spaced
 
 
 class FlipRatio(Callback):
     """The flip ratio at about `points` log-spaced steps, by layer at every fourth of them.
 
     FF = (weights whose sign the step changed) / (all binary weights). Every run has it.
+
+    Raises:
+        ValueError: if `points` is not from 1 to 10,000.
     """
 
     name = "flip_ratio"
@@ -23,7 +26,7 @@ class FlipRatio(Callback):
     def __init__(self, context: Context, points: int = 50):
         super().__init__(context)
         self._weights = SignedWeights(context.model)
-        self._at = log_spaced(context.steps, points)
+        self._at = log_spaced(context.steps, POINTS.checked("points", points))
         self._steps: list[int] = []
         self._counts: list[Tensor] = []
         self._before: list[Tensor] = []

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from bnnstudy.config import checks
 from bnnstudy.nn.parameters import observed_weights
 from bnnstudy.training.callbacks.base import Callback, Context
 
@@ -19,6 +20,7 @@ class Gradients(Callback):
 
     def __init__(self, context: Context, count: int = 512):
         super().__init__(context)
+        count = checks.COUNT.checked("count", count)
         self._weights = list(observed_weights(context.model).values())
         sizes = [w.numel() for w in self._weights]
         draw = torch.Generator().manual_seed(context.config.seed)

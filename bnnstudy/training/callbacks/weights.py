@@ -13,7 +13,7 @@ from bnnstudy.config.serialise import significant
 from bnnstudy.nn.layers import BinaryConv2d, BinaryLinear
 from bnnstudy.nn.parameters import observed_weights
 from bnnstudy.training.callbacks.base import Callback, Context
-from bnnstudy.training.metrics import not_binary
+from bnnstudy.training.metrics import POINTS, not_binary
 
 
 class WeightDigests(Callback):
@@ -84,7 +84,7 @@ class UpdateSize(Callback):
         super().__init__(context)
         self._weights = list(observed_weights(context.model).values())
         self._factor = weight_factor(context.config, context.steps)
-        self._every = max(1, context.steps // points)
+        self._every = max(1, context.steps // POINTS.checked("points", points))
         self._sizes: list[float | None] = []
         self._before: list[Tensor] = []
 
