@@ -104,6 +104,8 @@ def test_a_curve_of_rates_has_a_dot_a_seed_and_a_ring_where_it_judges(chapter):
     assert tuple(rings) == chapter.curves["desk", "mnist mlp"]["arm"].near == (0.01, 0.1, 1.0)
 
 
-def test_where_each_arm_has_one_rate_that_is_said(chapter):
-    chapter.curves = {("desk", "mnist mlp"): {"arm": Curve("arm", {0.1: {}}, "lr")}}
-    assert "one rate" in chapter.rates().data
+@pytest.mark.parametrize(("rates", "partial"), [((0.1,), False), ((0.1, 0.2), True)])
+def test_where_no_arm_has_a_curve_that_is_said(chapter, rates, partial):
+    curve = Curve("arm", {rate: {} for rate in rates}, "lr", partial=partial)
+    chapter.curves = {("desk", "mnist mlp"): {"arm": curve}}
+    assert "No arm's curve of rates is run yet" in chapter.rates().data

@@ -384,7 +384,7 @@ def rates(curves: Curves) -> BookFigure | None:
     found = [
         (f"{preset}, {task}", tuned[at : at + len(COLOURS)])
         for (preset, task), arms in curves.items()
-        if (tuned := [c for c in arms.values() if c.field and not (c.leader or c.partial)])
+        if (tuned := [c for c in arms.values() if c.field and not c.leader and _is_whole(c)])
         for at in range(0, len(tuned), len(COLOURS))
     ]
     if not found:
@@ -403,6 +403,10 @@ def rates(curves: Curves) -> BookFigure | None:
         for axis in axes.flat:
             axis.set_visible(axis.has_data())
     return made
+
+
+def _is_whole(curve: Curve) -> bool:
+    return len(curve.runs) > 1 and not curve.partial
 
 
 def _rate_curve(axis: Axes, curve: Curve, colour: str) -> float:

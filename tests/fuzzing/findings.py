@@ -179,7 +179,7 @@ def _of_reports() -> list[Target]:
 
 
 def _of_report_values() -> list[Target]:
-    owner = Owner(host="a", pid=1, born="", since="2025-01-01T00:00:00+00:00")
+    owner = Owner(host="a", pid=1, born="", since="2025-01-01T00:00:00+00:00", job="")
     running = status.Running("adam", 0, owner, 1.0)
     score = {
         "forecast": Forecast("a", "narrow x1", datetime.date(2025, 1, 1).isoformat(), "0" * 40, ("a",),
