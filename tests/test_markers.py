@@ -98,7 +98,7 @@ def test_a_marker_is_touched_while_its_run_lasts(tmp_path, monkeypatch):
         assert waited(lambda: markers.beside(record).stat().st_mtime > 1)
 
 
-NO_DATE = json.dumps({**asdict(Owner.here()), "host": "elsewhere", "since": "yesterday"})
+NO_DATE = json.dumps({"host": "elsewhere", "pid": 7, "born": "1", "since": "yesterday", "job": ""})
 
 
 @pytest.mark.parametrize(

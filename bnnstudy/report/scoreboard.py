@@ -59,15 +59,13 @@ def table(found: Iterable[Verdict]) -> str:
 
 def lines(found: Iterable[Verdict], ids: Iterable[str]) -> str:
     """Claims as a list: words and answer, a forest plot with its numbers, a link to the scoreboard."""
-    by_id = {one.claim.id: one for one in judged(found)}
     items = []
-    for name in checks.each("ids", ids, str):
-        one = by_id[checks.one_of("a value of ids", name, by_id)]
+    for one in _asked(found, ids):
         shown = (
             f"{called(v.task or '')}: {v.measured()}" for v in one.verdicts if v.effect is not None
         )
         numbers = "<br>".join(map(html.escape, shown))
-        link = f'<a href="scoreboard.html#{name}">evidence</a>'
+        link = f'<a href="scoreboard.html#{one.claim.id}">evidence</a>'
         items.append(
             f"<li>{_chip(one.answer)} {_words(one.claim.text)}{_mark(one)} {link}"
             f'<span class="measured">{_forest(one)}<small>{numbers}</small></span></li>'
@@ -89,11 +87,9 @@ def story(found: Iterable[Verdict], *ids: str) -> str:
 
     Those that were not run, or at `quick` alone, are no story: their chapters are named at the end.
     """
-    by_id = {one.claim.id: one for one in judged(found)}
     said: list[str] = []
     waiting: dict[str, str] = {}
-    for name in ids:
-        one = by_id[checks.one_of("a value of ids", name, by_id)]
+    for one in _asked(found, ids):
         study = _study(one)
         if one.answer == NOT_RUN:
             waiting[study.name] = f'<a href="{study.name}.html">{study.title}</a>'
@@ -108,18 +104,26 @@ def story(found: Iterable[Verdict], *ids: str) -> str:
 
 def undecided(found: Iterable[Verdict], *ids: str) -> str:
     """Headline claims as a paragraph: a sentence each, and a link to its evidence."""
-    by_id = {one.claim.id: one for one in judged(found)}
-    said = (f'{told(by_id[name])} <a href="scoreboard.html#{name}">Evidence</a>.' for name in ids)
+    said = (
+        f'{told(one)} <a href="scoreboard.html#{one.claim.id}">Evidence</a>.'
+        for one in _asked(found, ids)
+    )
     return f"<p>{' '.join(said)}</p>"
 
 
 def decided(found: Iterable[Verdict], ids: Iterable[str]) -> dict[bool, list[str]]:
     """Ids of claims, by whether runs decide them anywhere: the rest is open, not tested or not run."""
-    by_id = {one.claim.id: one for one in judged(found)}
     parts: dict[bool, list[str]] = {True: [], False: []}
-    for name in ids:
-        parts[by_id[name].answer not in (OPEN, NOT_TESTED, NOT_RUN)].append(name)
+    for one in _asked(found, ids):
+        parts[one.answer not in (OPEN, NOT_TESTED, NOT_RUN)].append(one.claim.id)
     return parts
+
+
+def _asked(found: Iterable[Verdict], ids: Iterable[str]) -> list[Answer]:
+    by_id = {one.claim.id: one for one in judged(found)}
+    return [
+        by_id[checks.one_of("a value of ids", name, by_id)] for name in checks.each("ids", ids, str)
+    ]
 
 
 def _mark(one: Answer) -> str:
