@@ -87,28 +87,37 @@ def story(found: Iterable[Verdict], *ids: str) -> str:
 
     Those that were not run, or at `quick` alone, are no story: their chapters are named at the end.
     """
+    asked = _asked(found, ids)
     said: list[str] = []
-    waiting: dict[str, str] = {}
-    for one in _asked(found, ids):
-        study = _study(one)
+    for one in asked:
         if one.answer == NOT_RUN:
-            waiting[study.name] = f'<a href="{study.name}.html">{study.title}</a>'
             continue
         numbers = f" <small>({effects})</small>" if (effects := _effects(one)) else ""
-        chapter = f'<a href="{study.name}.html">{study.title.removesuffix("?")}</a>'
-        said.append(f"{told(one)}{_mark(one)}{numbers} {chapter}.")
-    if waiting:
-        said.append(f"Not run yet: {', '.join(waiting.values())}.")
+        said.append(f"{told(one)}{_mark(one)}{numbers} {_chapter(one, ends='?')}.")
+    said += _waiting(asked)
     return f'<ul class="story">{"".join(f"<li>{each}</li>" for each in said)}</ul>'
 
 
 def undecided(found: Iterable[Verdict], *ids: str) -> str:
-    """Headline claims as a paragraph: a sentence each, and a link to its evidence."""
-    said = (
+    """Headline claims as a paragraph: a sentence each, with a link to its evidence; else as `story`."""
+    asked = _asked(found, ids)
+    said = [
         f'{told(one)} <a href="scoreboard.html#{one.claim.id}">Evidence</a>.'
-        for one in _asked(found, ids)
-    )
-    return f"<p>{' '.join(said)}</p>"
+        for one in asked
+        if one.answer != NOT_RUN
+    ]
+    return f"<p>{' '.join(said + _waiting(asked))}</p>"
+
+
+def _waiting(asked: Iterable[Answer]) -> list[str]:
+    """A sentence that names the chapters of claims that were not run, if there are any."""
+    links = dict.fromkeys(_chapter(one) for one in asked if one.answer == NOT_RUN)
+    return [f"Not run yet: {', '.join(links)}."] if links else []
+
+
+def _chapter(one: Answer, ends: str = "") -> str:
+    study = _study(one)
+    return f'<a href="{study.name}.html">{study.title.removesuffix(ends)}</a>'
 
 
 def decided(found: Iterable[Verdict], ids: Iterable[str]) -> dict[bool, list[str]]:
