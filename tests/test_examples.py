@@ -12,7 +12,7 @@ import pytest
 import bnnstudy
 
 ROOMS = ("nn", "nn.models", "optim", "data", "training", "config", "evidence", "theory", "experiments",
-         "report", "studies", "devices")  # fmt: skip
+         "report", "studies", "devices", "config.tricks", "theory.designs")  # fmt: skip
 
 FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 

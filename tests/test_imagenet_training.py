@@ -697,9 +697,15 @@ def test_a_checkpoint_holds_what_it_was_given_and_is_its_own_trainings(tmp_path)
         assert torch.equal(found["b"][2][0], state["b"][2][0])
         with pytest.raises(ValueError, match=r"step-000000002 is of another training: its seed differ"):
             ShardedCheckpoint(tmp_path, {"seed": 2}, group).load()
-        (tmp_path / "step-000000002" / ".metadata").write_bytes(b"")
-        with pytest.raises(ValueError, match=r"step-000000002 cannot be read .*; remove it to start"):
-            checkpoint.load()
+        for name in (
+            "__0_0.distcp",
+            ".metadata",
+        ):  # a process's share, and what says where its parts are
+            (tmp_path / "step-000000002" / name).write_bytes(b"")
+            with pytest.raises(
+                ValueError, match=r"step-000000002 cannot be read .*; remove it to start"
+            ):
+                checkpoint.load()
 
 
 def test_loading_and_shares_are_checked(root):

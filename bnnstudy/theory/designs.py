@@ -155,7 +155,11 @@ def _family(make: Callable[..., Design]) -> Callable[..., Design]:
 
 @_family
 def average(stretch: float, order: int) -> Design:
-    """So many equal moving averages, each as late as the stretch: rates of 1 / (1 + stretch)."""
+    """So many equal moving averages, each as late as the stretch: rates of 1 / (1 + stretch).
+
+    >>> average(1.0, order=2).sections
+    ((0.5, 0.0, 0.0, 1.0, -0.5, 0.0), (0.5, 0.0, 0.0, 1.0, -0.5, 0.0))
+    """
     return Design(sections=(_average(1 / (1 + _bounded(stretch, 1e9))),) * order)
 
 
@@ -176,13 +180,21 @@ def _bounded(stretch: float, limit: float = 1e5) -> float:
 
 @_family
 def butterworth(stretch: float, order: int) -> Design:
-    """The flattest response of its order; its power is a half at the frequency 1 / (2 pi stretch)."""
+    """The flattest response of its order; its power is a half at the frequency 1 / (2 pi stretch).
+
+    >>> abs(response(butterworth(10.0, order=2), [0.0]))[0].round(6).item()
+    1.0
+    """
     return _of_scipy(scipy.signal.butter(order, _cutoff(stretch), output="sos", fs=1.0))
 
 
 @_family
 def bessel(stretch: float, order: int) -> Design:
-    """The flattest delay of its order, so that a step is answered without overshoot."""
+    """The flattest delay of its order, so that a step is answered without overshoot.
+
+    >>> len(bessel(10.0, order=4).sections)
+    2
+    """
     rows = scipy.signal.bessel(order, _cutoff(stretch), norm="phase", output="sos", fs=1.0)
     return _of_scipy(rows)
 
@@ -193,6 +205,9 @@ def notch(stretch: float) -> Design:
 
     The notch is (1 + s^2) / (1 + s + s^2), by the bilinear transform: one frequency is taken out, and
     half of the power at 0.6 and 1.6 times of it.
+
+    >>> abs(response(notch(10.0), [0.0])).round(6).tolist()
+    [1.0]
     """
     t = 2 * _bounded(stretch)
     row = (t**2 + 1, 2 - 2 * t**2, t**2 + 1, t**2 + 1 + t, 2 - 2 * t**2, t**2 + 1 - t)
@@ -211,7 +226,11 @@ def _of_scipy(rows: ArrayLike) -> Design:
 
 @_family
 def boxcar(stretch: float) -> Design:
-    """The mean of the last 1 + 2 stretch gradients; a share of one counts as that share."""
+    """The mean of the last 1 + 2 stretch gradients; a share of one counts as that share.
+
+    >>> boxcar(1.0).taps == (1 / 3,) * 3
+    True
+    """
     length = _length(stretch)
     taps = np.ones(math.ceil(length))
     taps[-1] = length - len(taps) + 1
@@ -220,7 +239,11 @@ def boxcar(stretch: float) -> Design:
 
 @_family
 def hann(stretch: float) -> Design:
-    """The window sin^2(pi n / (N + 1)) over n = 1 to N = 1 + 2 stretch, a whole number or not."""
+    """The window sin^2(pi n / (N + 1)) over n = 1 to N = 1 + 2 stretch, a whole number or not.
+
+    >>> [round(tap, 6) for tap in hann(1.0).taps]
+    [0.25, 0.5, 0.25]
+    """
     length = _length(stretch)
     taps = np.sin(math.pi * np.arange(1, math.ceil(length) + 1) / (length + 1)) ** 2
     return Design(taps=tuple((taps / taps.sum()).tolist()))
@@ -244,7 +267,11 @@ FAMILIES: dict[str, Callable[[float], Design]] = {
 
 
 def impulse_response(design: Design, steps: int) -> np.ndarray:
-    """What a single gradient of 1 leaves in the state, at each of `steps` steps."""
+    """What a single gradient of 1 leaves in the state, at each of `steps` steps.
+
+    >>> impulse_response(Design(taps=(0.75, 0.25)), 3).tolist()
+    [0.75, 0.25, 0.0]
+    """
     checks.instance("design", design, Design)
     return filtered(design, np.eye(1, arrays.STEPS.checked("steps", steps))[0])
 
@@ -340,6 +367,9 @@ def flip_rate(design: Design) -> float:
     It is arccos(rho) / pi (Rice 1944) with rho the correlation from step to step. For a smooth response
     it is about (1 / pi) times the square root of sum (h_n - h_{n-1})^2 over sum h_n^2: the root mean
     square frequency of what comes out.
+
+    >>> round(flip_rate(Design(taps=(1.0,))), 6)  # of noise itself
+    0.5
     """
     checks.instance("design", design, Design)
     variance, of_step = _spread(design)
