@@ -139,11 +139,11 @@ def test_a_story_has_effects_in_short_and_marks_what_is_post_hoc():
     after = Verdict(claim=claims["optimizers-own-rate"], verdict="supported", **measured)
     before = Verdict(claim=claims["optimizers-sgd"], verdict="reproduced", **measured)
     marked, plain = (scoreboard.story([one], one.claim.id) for one in (after, before))
-    assert "<em>post hoc</em> <small>(MNIST (MLP) +1.23 points)</small>" in marked
+    assert "<em>post hoc</em> <small>(MNIST (MLP): +1.23 points)</small>" in marked
     assert "post hoc" not in plain
     exact = {"preset": "desk", "task": "mnist mlp", "n": 99, "effect": 0.0, "trajectories": 2}
     counted = Verdict(claim=claims["views-filter"], verdict="reproduced", **exact)
-    assert "(MNIST (MLP) 0 of 99 signs that differ (2 trajectories))" in scoreboard.story(
+    assert "(MNIST (MLP): 0 of 99 signs that differ (2 trajectories))" in scoreboard.story(
         [counted], "views-filter"
     )
 

@@ -143,7 +143,7 @@ def _effects(one: Answer) -> str:
     """The effects in short, by data set and network: intervals stand with the claim's evidence."""
     exact = isinstance(one.claim.contrast, Exact)
     shown = [
-        f"{called(v.task or '')} {v.measured() if exact else f'{v.effect:+.3g}'}"
+        f"{called(v.task or '')}: {v.measured() if exact else f'{v.effect:+.3g}'}"
         for v in one.verdicts
         if v.effect is not None
     ]

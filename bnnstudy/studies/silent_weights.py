@@ -181,10 +181,10 @@ HEADLINES = {
         untested="Whether OvSW gains accuracy was not tested: too few weights were silent.",
     ),
     "silent-zero-gain": Reading(
-        holds="A start at zero without it is no worse.",
-        fails="A start at zero without it is worse.",
-        open="Whether a start at zero without it is worse is open.",
-        untested="A start at zero was not held against it.",
+        holds="A start at zero, without a remedy, is no worse than OvSW.",
+        fails="A start at zero, without a remedy, is worse than OvSW.",
+        open="Whether a start at zero, without a remedy, is worse than OvSW is open.",
+        untested="A start at zero was not held against OvSW.",
     ),
 }
 
