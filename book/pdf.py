@@ -18,7 +18,7 @@ NAME = "bnnstudy.pdf"
 LINKED = "book/cite.html"
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"]
-PAPER = {"format": "A4", "margin": dict.fromkeys(("top", "bottom", "left", "right"), "12mm")}
+PAPER = {"format": "A4", "margin": dict.fromkeys(("top", "bottom", "left", "right"), "10mm")}
 
 READY = """async () => {
   document.documentElement.dataset.theme = "light";

@@ -149,7 +149,7 @@ def site():
 
 PRINTED = tuple(f"book/executed/{name}" for name in ("designed_filters", "ladder", "lr_sensitivity"))
 """The longest chapters on paper."""
-PAPER_WIDTH = round((210 - 2 * 12) / 25.4 * 96)
+PAPER_WIDTH = round((210 - 2 * 10) / 25.4 * 96)
 """Pixels between the margins of A4."""
 CUT = """() => [...document.querySelectorAll("article *")].filter((at) => {
   const style = getComputedStyle(at), inside = at.closest("svg, mjx-container") !== null;
@@ -385,7 +385,7 @@ def test_nothing_is_cut_on_paper(paper):
 
 def test_paper_has_no_buttons_and_has_the_folded_code(paper):
     text = " ".join(page.extract_text() for page in paper[0].pages)
-    assert "plotting." in re.sub(r"\s", "", text)  # the code of a figure is folded
+    assert "chapter.run()" in re.sub(r"\s", "", text)  # code that is folded
     assert "Data (CSV)" not in text
     assert "Back to top" not in text
 

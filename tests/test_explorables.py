@@ -573,7 +573,7 @@ def test_layers_are_as_recorded(opened):
         (lambda: weight_life(LIVES, SIGNS, 1.5), r"alpha must be in \(0, 1\], got 1.5"),
         (lambda: weight_life(LIVES, SIGNS, 0.1, count=0), "count must be a whole number of 1 or more"),
         (lambda: flips_by_layer({}, SIZES), "runs must be what records have"),
-        (lambda: flips_by_layer(5, SIZES), "runs must be what records have"),
+        (lambda: flips_by_layer(5, SIZES), "runs must be a Mapping, got 5"),
         (lambda: flips_by_layer(TRAININGS, {"2.weight": 3}), "with the layers of sizes"),
         (lambda: flips_by_layer(TRAININGS, {"1.weight": 0}), "the size in sizes of 1.weight must be"),
         (

@@ -180,7 +180,7 @@ def test_each_printed_verdict_follows_from_the_records_it_left(executed):
             good = "supported" if claim.paper == "ours" else "reproduced"
             assert (line["verdict"].strip() == good) == (counts["differing"] == 0)
             continue
-        word, *numbers = recomputed.verdict_of(claim, arms, *where)
+        word, *numbers, _ = recomputed.verdict_of(claim, arms, *where)
         assert line["verdict"].strip() == word, claim.id
         for name, number in zip(("effect", "low", "high"), numbers, strict=True):
             assert float(line[name]) == pytest.approx(number, abs=0.0051), (claim.id, name)
