@@ -28,7 +28,6 @@ BIREALNET20 = {"cifar10 birealnet20"}
 DECLARED = {
     "adam_as_filter": {"mnist mlp", *BIREALNET20},
     "collapse": {"mnist mlp", "fsdd audio_net"},
-    "flip_budget": BIREALNET20,
 }
 """By study the tasks whose claims are written down and whose runs at desk are still to come."""
 
