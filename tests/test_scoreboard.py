@@ -133,13 +133,15 @@ def test_a_story_has_a_sentence_and_a_link_for_each_claim(found):
     assert "At one rate for all parameters, plain SGD ends below Adam." in text
 
 
-def test_a_story_has_effects_in_short_and_marks_what_is_post_hoc():
+def test_a_story_has_the_interval_and_n_of_each_effect_and_marks_what_is_post_hoc():
     claims = {claim.id: claim for claim in studies.ledger()}
     measured = {"preset": "desk", "task": "mnist mlp", "n": 5, "effect": 1.234, "low": 1.0, "high": 1.5}
     after = Verdict(claim=claims["optimizers-own-rate"], verdict="supported", **measured)
     before = Verdict(claim=claims["optimizers-sgd"], verdict="reproduced", **measured)
     marked, plain = (scoreboard.story([one], one.claim.id) for one in (after, before))
-    assert "<em>post hoc</em> <small>(MNIST (MLP): +1.23 points)</small>" in marked
+    numbers = "(MNIST (MLP): +1.23 [+1.00, +1.50] percentage points, n = 5)"
+    assert f"<em>post hoc</em> <small>{numbers}</small>" in marked
+    assert numbers in plain
     assert "post hoc" not in plain
     exact = {"preset": "desk", "task": "mnist mlp", "n": 99, "effect": 0.0, "trajectories": 2}
     counted = Verdict(claim=claims["views-filter"], verdict="reproduced", **exact)

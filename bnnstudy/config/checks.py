@@ -3,7 +3,7 @@
 import contextlib
 import math
 import os
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -114,6 +114,18 @@ def each(name: str, values: object, kind: type) -> list[Any]:
     for value in found:
         instance(f"a value of {name}", value, kind)
     return found
+
+
+def iterator(name: str, values: Any, allowed: str) -> Iterator[Any]:
+    """Goes through anything that can be gone through, without a look at what is in it.
+
+    Raises:
+        ValueError: naming the argument, what is allowed and what came.
+    """
+    try:
+        return iter(values)
+    except TypeError as error:
+        raise ValueError(f"{name} must be {allowed}, got {shown(values)}") from error
 
 
 def path(name: str, value: object, *, or_none: bool = True) -> None:

@@ -40,7 +40,7 @@ def merge(sources: Iterable[str | os.PathLike[str]], results: str | os.PathLike[
     found: dict[Path, tuple[Path, Record]] = {}
     there = older = 0
     checks.path("results", results)
-    for source in _listed(sources):
+    for source in checks.iterator("sources", sources, "folders of records"):
         if not isinstance(source, str | os.PathLike) or not checks.is_folder(source):
             given = str(source) if isinstance(source, Path) else source
             raise ValueError(f"DIR must be a folder of records, got {shown(given)}")
@@ -62,13 +62,6 @@ def merge(sources: Iterable[str | os.PathLike[str]], results: str | os.PathLike[
     for own, (file, _) in found.items():
         files.write_atomically(own, file.read_bytes())
     return Merged(len(found), there, older)
-
-
-def _listed(sources: object) -> list[object]:
-    try:
-        return list(sources)  # type: ignore[call-overload]
-    except Exception as error:  # whatever such a thing raises
-        raise ValueError(f"sources must be folders of records, got {shown(sources)}") from error
 
 
 def _require_same(one: Path, first: Record, other: Path, second: Record) -> None:

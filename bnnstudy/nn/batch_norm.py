@@ -20,13 +20,6 @@ def norms_of(model: nn.Module) -> list[Any]:
     return [module for module in model.modules() if isinstance(module, NORMS)]
 
 
-def _listed(name: str, batches: Iterable[Tensor]) -> Iterator[Any]:
-    try:
-        return iter(batches)
-    except TypeError as error:
-        raise ValueError(f"{name} must be batches of inputs, got {shown(batches)}") from error
-
-
 def reestimate(model: nn.Module, batches: Iterable[Tensor]) -> None:
     """Set batch norm's running statistics to their mean over `batches`.
 
@@ -55,7 +48,7 @@ def reestimate_on(name: str, model: nn.Module, batches: Iterable[Tensor]) -> Non
     momenta = [norm.momentum for norm in norms]
     try:
         with in_mode(model, training=True):
-            for count, batch in enumerate(_listed(name, batches), start=1):
+            for count, batch in enumerate(checks.iterator(name, batches, "batches of inputs"), start=1):
                 inputs = batch[0] if isinstance(batch, list | tuple) and batch else batch
                 if not isinstance(inputs, Tensor):
                     raise ValueError(f"{name} must be of tensors, got {shown(batch)}")

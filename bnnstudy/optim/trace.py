@@ -75,7 +75,7 @@ def trace(
         return (keep(optimizer, weight) if keep else weight).detach().clone()
 
     path = [kept()]
-    paired = _paired(_listed("gradients", gradients), factors)
+    paired = _paired(checks.iterator("gradients", gradients, "one a step"), factors)
     for step, (gradient, factor) in enumerate(paired):
         weight.grad = _checked(gradient, weight, step)
         if factor is not None:
@@ -89,18 +89,11 @@ def trace(
     return torch.stack(path)
 
 
-def _listed(name: str, values: Iterable[Any]) -> Iterable[Any]:
-    try:
-        return iter(values)
-    except TypeError as error:
-        raise ValueError(f"{name} must be one a step, got {shown(values)}") from error
-
-
 def _paired(gradients: Iterable[Any], factors: Iterable[float] | None) -> Iterable[tuple[Any, Any]]:
     if factors is None:
         yield from ((gradient, None) for gradient in gradients)
         return
-    missing, factors = object(), _listed("factors", factors)
+    missing, factors = object(), checks.iterator("factors", factors, "one a step")
     for gradient, factor in zip_longest(gradients, factors, fillvalue=missing):
         if gradient is missing or factor is missing:
             few = "gradients" if gradient is missing else "factors"

@@ -61,10 +61,7 @@ def lines(found: Iterable[Verdict], ids: Iterable[str]) -> str:
     """Claims as a list: words and answer, a forest plot with its numbers, a link to the scoreboard."""
     items = []
     for one in _asked(found, ids):
-        shown = (
-            f"{called(v.task or '')}: {v.measured()}" for v in one.verdicts if v.effect is not None
-        )
-        numbers = "<br>".join(map(html.escape, shown))
+        numbers = "<br>".join(_measured(one))
         link = f'<a href="scoreboard.html#{one.claim.id}">evidence</a>'
         items.append(
             f"<li>{_chip(one.answer)} {_words(one.claim.text)}{_mark(one)} {link}"
@@ -83,7 +80,7 @@ def judged(found: Iterable[Verdict]) -> list[Answer]:
 
 
 def story(found: Iterable[Verdict], *ids: str) -> str:
-    """Headline claims as a list: a sentence each, its effects, and a link to its chapter.
+    """Headline claims as a list: a sentence each, its numbers, and a link to its chapter.
 
     Those that were not run, or at `quick` alone, are no story: their chapters are named at the end.
     """
@@ -92,8 +89,8 @@ def story(found: Iterable[Verdict], *ids: str) -> str:
     for one in asked:
         if one.answer == NOT_RUN:
             continue
-        numbers = f" <small>({effects})</small>" if (effects := _effects(one)) else ""
-        said.append(f"{told(one)}{_mark(one)}{numbers} {_chapter(one, ends='?')}.")
+        numbers = f" <small>({'; '.join(shown)})</small>" if (shown := _measured(one)) else ""
+        said.append(f"{told(one)}{_mark(one)}{numbers} {_chapter(one)}.")
     said += _waiting(asked)
     return f'<ul class="story">{"".join(f"<li>{each}</li>" for each in said)}</ul>'
 
@@ -115,9 +112,10 @@ def _waiting(asked: Iterable[Answer]) -> list[str]:
     return [f"Not run yet: {', '.join(links)}."] if links else []
 
 
-def _chapter(one: Answer, ends: str = "") -> str:
+def _chapter(one: Answer) -> str:
+    """A link to a claim's chapter; a title that asks does not where it stands in a sentence."""
     study = _study(one)
-    return f'<a href="{study.name}.html">{study.title.removesuffix(ends)}</a>'
+    return f'<a href="{study.name}.html">{study.title.removesuffix("?")}</a>'
 
 
 def decided(found: Iterable[Verdict], ids: Iterable[str]) -> dict[bool, list[str]]:
@@ -139,16 +137,10 @@ def _mark(one: Answer) -> str:
     return " <em>post hoc</em>" if history.is_post_hoc(one.claim.id) else ""
 
 
-def _effects(one: Answer) -> str:
-    """The effects in short, by data set and network: intervals stand with the claim's evidence."""
-    exact = isinstance(one.claim.contrast, Exact)
-    shown = [
-        f"{called(v.task or '')}: {v.measured() if exact else f'{v.effect:+.3g}'}"
-        for v in one.verdicts
-        if v.effect is not None
-    ]
-    unit = one.claim.contrast.unit.removeprefix("percentage ")
-    return html.escape("; ".join(shown) + (f" {unit}" if shown and not exact else ""))
+def _measured(one: Answer) -> list[str]:
+    """What each verdict measured, with its data set and network, as HTML."""
+    shown = [v for v in one.verdicts if v.effect is not None]
+    return [html.escape(f"{called(v.task or '')}: {v.measured()}") for v in shown]
 
 
 def told(one: Answer) -> str:
